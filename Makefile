@@ -1,0 +1,51 @@
+# Each target is one command. `make demo` and `make test` need Python 3.11 or 3.12 and a network.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := build/demo
+
+.PHONY: demo test lint types unit lock clean
+
+# Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
+demo: $(READY)
+	$(BIN)/allennlp train training_config/sample.jsonnet -s $(DEMO) --force
+	$(BIN)/allennlp evaluate $(DEMO)/model.tar.gz fixtures/sample/dev.jsonl
+	$(BIN)/allennlp predict $(DEMO)/model.tar.gz fixtures/sample/raw.txt --silent \
+		--output-file $(DEMO)/predictions.jsonl
+	$(BIN)/allennlp draw $(DEMO)/predictions.jsonl $(DEMO)/predictions.html
+	@echo
+	@echo "The predictions:             $(DEMO)/predictions.jsonl"
+	@echo "The picture of the predictions (open it in a browser): $(DEMO)/predictions.html"
+
+# Lint, type checks and all tests; pytest's summary comes last.
+test: lint types unit
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	$(BIN)/pytest --cov --cov-report=term
+
+# The virtual environment, made again only when the lock or the package's metadata change.
+$(READY): requirements/lock.txt setup.cfg
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), \
+		"Python 3.11 or 3.12 is needed: make PYTHON=..., not " + sys.version.split()[0]'
+	$(PYTHON) -m venv .venv
+	@echo "Installing into .venv: about 3 GB with torch, some minutes the first time."
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# Resolve the pinned set anew: names, versions and hashes.
+lock:
+	uv pip compile setup.cfg requirements/build.in --extra dev --override requirements/overrides.txt \
+		--universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --output-file requirements/lock.txt
+
+clean:
+	rm -rf .venv build

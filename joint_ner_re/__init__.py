@@ -1,0 +1,19 @@
+"""Joint recognition of named entities and the relations between them, on AllenNLP.
+
+Importing the package registers its readers, modules, model and predictor with AllenNLP.
+"""
+
+from joint_ner_re import (
+    commands,
+    compat,
+    dataset_readers,
+    metrics,
+    models,
+    modules,
+    predictors,
+)
+from joint_ner_re.version import VERSION
+
+__version__ = VERSION
+
+__all__ = ["commands", "compat", "dataset_readers", "metrics", "models", "modules", "predictors"]

@@ -1,0 +1,5 @@
+"""Subcommands of `allennlp`."""
+
+from joint_ner_re.commands.draw import Draw
+
+__all__ = ["Draw"]

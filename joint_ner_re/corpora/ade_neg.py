@@ -1,0 +1,57 @@
+"""ADE-NEG.txt: sentences without an adverse drug effect, `PMID NEG sentence` in each line."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, Optional, Sequence, Tuple
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.files import read_rows
+from joint_ner_re.corpora.text import Tokenizer, tokenized, words
+from joint_ner_re.sentence import Sentence
+
+_LINE = re.compile(r"[0-9]{1,9} NEG (.*\S.*)")
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the first line is a number, NEG, and more."""
+    return re.match(r"[0-9]+ NEG ", first_lines[0]) is not None
+
+
+def read(path: PathLike, *, tokenizer: Optional[Tokenizer] = None) -> Iterator[Sentence]:
+    """Read ADE-NEG.txt: sentences without entities.
+
+    The `id` of the sentence in line n is `neg-(n-1)`: counted from 0 as in `ade_rel`, but with a
+    prefix, so that the two files can be joined without a clash.
+
+    # Parameters
+
+    path : `str`
+        The file.
+    tokenizer : `Tokenizer`, optional (default = `TextTokenizer(granularity="fine")`)
+        Splits the sentences.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is not `PMID NEG sentence`.
+    """
+    for (line, text), offsets in tokenized(_texts(path), lambda item: item[1], tokenizer):
+        with located(path, line):
+            yield Sentence(
+                words(text, offsets),
+                id=f"neg-{line - 1}",
+                text=text,
+                offsets=offsets,
+                source=f"{path}:{line}",
+            )
+
+
+def _texts(path: PathLike) -> Iterator[Tuple[int, str]]:
+    for number, line in read_rows(path):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise CorpusFormatError(
+                path, number, f"expected a number, NEG and a sentence; found {shorten(line)}"
+            )
+        yield number, match.group(1)

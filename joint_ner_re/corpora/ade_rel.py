@@ -1,0 +1,237 @@
+"""DRUG-AE.rel: one line per relation, so a sentence stands in as many lines as it has relations.
+
+The offsets count from the beginning of the document, which the corpus does not hold. One shift
+per sentence maps them to the sentence: the one that puts every mention on its own text.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.files import columns, parse_int, read_rows
+from joint_ner_re.corpora.text import Span, Tokenizer, covering, tokenized, words
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+logger = logging.getLogger(__name__)
+
+ADE_TYPES = ("Adverse-Effect", "Drug")
+
+_COLUMNS = "PubMed id, sentence, mention, begin, end, drug, begin, end"
+
+
+class _Mention(NamedTuple):
+    text: str
+    begin: int
+    end: int
+
+
+class _Row(NamedTuple):
+    line: int
+    head: _Mention
+    tail: _Mention
+
+
+class _Group(NamedTuple):
+    text: str
+    rows: List[_Row]
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the first line has eight columns separated by `|`, the first of them a number."""
+    found = first_lines[0].split("|")
+    return len(found) == 8 and found[0].isdigit()
+
+
+def read(
+    path: PathLike,
+    *,
+    tokenizer: Optional[Tokenizer] = None,
+    types: Tuple[str, str] = ADE_TYPES,
+) -> Iterator[Sentence]:
+    """Read DRUG-AE.rel, or DRUG-DOSE.rel, which is laid out alike.
+
+    A sentence is a pair of PubMed id and text. Its `id` is its index in order of first
+    appearance: the published folds and SpERT's `orig_id` mean this number.
+
+    # Parameters
+
+    path : `str`
+        The file.
+    tokenizer : `Tokenizer`, optional (default = `TextTokenizer(granularity="fine")`)
+        Splits the sentences. Mentions that are not whole tokens are widened to whole tokens.
+    types : `Tuple[str, str]`, optional (default = `("Adverse-Effect", "Drug")`)
+        The two entity types in the order of the columns. The first one is also the relation's
+        type, from the first mention to the second. `("Dose", "Drug")` fits DRUG-DOSE.rel.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is malformed or no shift puts all mentions of a sentence on their texts.
+    `ValueError`
+        If `types` is not a pair of two different names.
+    """
+    if (
+        not isinstance(types, (tuple, list))
+        or len(set(types)) != 2
+        or not all(isinstance(name, str) and name for name in types)
+    ):
+        raise ValueError(f"types is {types!r}; expected two different names")
+    return _read(path, tokenizer, (types[0], types[1]))
+
+
+def _read(
+    path: PathLike, tokenizer: Optional[Tokenizer], types: Tuple[str, str]
+) -> Iterator[Sentence]:
+    groups = _read_groups(path)
+    changes: Counter = Counter()
+    for index, (group, offsets) in enumerate(tokenized(groups, lambda g: g.text, tokenizer)):
+        yield _sentence(path, str(index), group, offsets, types, changes)
+    for what, count in sorted(changes.items()):
+        logger.warning("%s: %s: %d", path, what, count)
+
+
+def _read_groups(path: PathLike) -> List[_Group]:
+    # The rows of a sentence stand together in the published file, but nothing promises it.
+    groups: Dict[Tuple[str, str], _Group] = {}
+    for number, line in read_rows(path):
+        pubmed, text, first, begin1, end1, drug, begin2, end2 = columns(
+            path, number, line, "|", _COLUMNS
+        )
+        parse_int(path, number, pubmed, "the PubMed id")
+        if not text.strip():
+            raise CorpusFormatError(path, number, "the sentence is empty")
+        row = _Row(
+            number,
+            _mention(path, number, first, begin1, end1),
+            _mention(path, number, drug, begin2, end2),
+        )
+        groups.setdefault((pubmed, text), _Group(text, [])).rows.append(row)
+    return list(groups.values())
+
+
+def _mention(path: PathLike, number: int, text: str, begin_text: str, end_text: str) -> _Mention:
+    begin = parse_int(path, number, begin_text, f"the begin of {shorten(text, 40)}")
+    end = parse_int(path, number, end_text, f"the end of {shorten(text, 40)}")
+    if not text.strip():
+        raise CorpusFormatError(path, number, "a mention is empty; expected its text")
+    if end - begin != len(text):
+        raise CorpusFormatError(
+            path,
+            number,
+            f"the mention {shorten(text)} has {len(text)} characters, but its offsets {begin} to "
+            f"{end} span {end - begin}",
+        )
+    return _Mention(text, begin, end)
+
+
+def _sentence(
+    path: PathLike,
+    name: str,
+    group: _Group,
+    offsets: Sequence[Span],
+    types: Tuple[str, str],
+    changes: Counter,
+) -> Sentence:
+    line = group.rows[0].line
+    base = _base(path, group, changes)
+    spans: Dict[_Mention, Span] = {}
+    for row in group.rows:
+        for mention in (row.head, row.tail):
+            if mention not in spans:
+                spans[mention] = _tokens(path, row.line, mention, base, offsets, changes)
+    entities: Dict[Entity, int] = {}
+    relations: Dict[Relation, None] = {}
+    for row in group.rows:
+        ends = []
+        for kind, mention in zip(types, (row.head, row.tail)):
+            entity = Entity(kind, *spans[mention])
+            ends.append(entities.setdefault(entity, len(entities)))
+        relation = Relation(types[0], ends[0], ends[1])
+        if relation in relations:
+            changes["relations given more than once, kept once"] += 1
+        relations[relation] = None
+    with located(path, line):
+        return Sentence(
+            words(group.text, offsets),
+            tuple(entities),
+            tuple(relations),
+            name,
+            group.text,
+            offsets,
+            f"{path}:{line}",
+        )
+
+
+def _base(path: PathLike, group: _Group, changes: Counter) -> int:
+    """What to subtract from the document's offsets to get the sentence's.
+
+    If more than one shift fits, which the published file has nowhere, the smallest position in
+    the sentence is taken and the sentence is counted.
+    """
+    possible: Optional[Set[int]] = None
+    for row in group.rows:
+        for mention in (row.head, row.tail):
+            places = {mention.begin - place for place in _occurrences(group.text, mention.text)}
+            if not places:
+                raise CorpusFormatError(
+                    path,
+                    row.line,
+                    f"the mention {shorten(mention.text)} is not in the sentence "
+                    f"{shorten(group.text, 400)}",
+                )
+            narrowed = places if possible is None else possible & places
+            if not narrowed:
+                raise CorpusFormatError(
+                    path, row.line, _contradiction(group.text, mention, possible or set())
+                )
+            possible = narrowed
+    assert possible
+    if len(possible) > 1:
+        changes["sentences whose offsets fit at several places, the first was taken"] += 1
+    return max(possible)
+
+
+def _contradiction(text: str, mention: _Mention, possible: Set[int]) -> str:
+    begin, end = mention.begin - max(possible), mention.end - max(possible)
+    if begin >= 0 and end <= len(text):
+        found = f"the sentence has {shorten(text[begin:end])} there"
+    else:
+        found = f"that is outside the sentence's {len(text)} characters"
+    return (
+        f"the mention {shorten(mention.text)} is said to stand at {mention.begin} to {mention.end}"
+        f" of the document, which is {begin} to {end} of the sentence by the other mentions' "
+        f"offsets, but {found}"
+    )
+
+
+def _occurrences(text: str, part: str) -> Iterator[int]:
+    place = text.find(part)
+    while place >= 0:
+        yield place
+        place = text.find(part, place + 1)
+
+
+def _tokens(
+    path: PathLike,
+    line: int,
+    mention: _Mention,
+    base: int,
+    offsets: Sequence[Span],
+    changes: Counter,
+) -> Span:
+    # White space belongs to no token; without it the mention may be whole tokens.
+    begin = mention.begin - base + len(mention.text) - len(mention.text.lstrip())
+    end = mention.end - base - len(mention.text) + len(mention.text.rstrip())
+    if end - begin != len(mention.text):
+        changes["mentions with white space at an edge, which was left out"] += 1
+    span = covering(offsets, begin, end)
+    if span is None:
+        raise CorpusFormatError(
+            path, line, f"the tokenizer gives no token for the mention {shorten(mention.text)}"
+        )
+    if (offsets[span[0]][0], offsets[span[1] - 1][1]) != (begin, end):
+        changes["mentions that are not whole tokens, widened to whole tokens"] += 1
+    return span

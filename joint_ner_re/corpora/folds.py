@@ -1,0 +1,132 @@
+"""Splitting a corpus by sentence ids: the published folds, one's own, and a development part."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from typing import Any, Dict, Iterable, List, Sequence, Tuple, TypeVar
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.corpora.files import read_text
+from joint_ner_re.corpora.json_values import decode
+
+Item = TypeVar("Item")
+
+
+def read_folds(path: PathLike) -> List[List[str]]:
+    """Read published folds such as ade_folds.json.
+
+    # Parameters
+
+    path : `str`
+        A JSON list of lists; each inner list holds the ids of one test part.
+
+    # Returns
+
+    `List[List[str]]`
+        The ids as strings, as in `Sentence.id`. The training part of a fold is the rest.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is something else, a fold is empty or an id occurs twice.
+    """
+    text = read_text(path)
+    start = len(text) - len(text.lstrip())
+    line = 1 + text.count("\n", 0, start)
+    value, end = decode(path, line, text, start)
+    if text[end:].strip():
+        raise CorpusFormatError(path, None, f"after the folds stands {shorten(text[end:].strip())}")
+    if not isinstance(value, list) or not value:
+        raise CorpusFormatError(path, line, "expected a list of lists of sentence ids")
+    fold_of: Dict[str, int] = {}
+    folds = []
+    for number, fold in enumerate(value):
+        if not isinstance(fold, list) or not fold:
+            raise CorpusFormatError(
+                path, line, f"fold {number} is {shorten(repr(fold))}; expected a list of ids"
+            )
+        names = [_name(path, line, number, item) for item in fold]
+        for name in names:
+            if name in fold_of:
+                raise CorpusFormatError(
+                    path,
+                    line,
+                    f"the id {name!r} of fold {number} is in fold {fold_of[name]} already",
+                )
+            fold_of[name] = number
+        folds.append(names)
+    return folds
+
+
+def _name(path: PathLike, line: int, number: int, item: Any) -> str:
+    if isinstance(item, bool) or not isinstance(item, (int, str)):
+        raise CorpusFormatError(
+            path, line, f"fold {number} holds {shorten(repr(item))}; expected numbers or strings"
+        )
+    return str(item)
+
+
+def k_folds(ids: Iterable[str], k: int, seed: int) -> List[List[str]]:
+    """Split ids into `k` test parts whose sizes differ by at most one.
+
+    The result depends on the set of ids and the seed only: not on the order of the ids, nor on
+    Python's version or hash seed.
+
+    # Parameters
+
+    ids : `Iterable[str]`
+        The sentence ids, each once.
+    k : `int`
+        The number of parts, from 2 to the number of ids.
+    seed : `int`
+        Another seed, another split.
+
+    # Raises
+
+    `ValueError`
+        If an id occurs twice or `k` is impossible.
+    """
+    names = [str(name) for name in ids]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the id {twice!r} is given more than once")
+    if isinstance(k, bool) or not isinstance(k, int) or not 2 <= k <= len(names):
+        raise ValueError(f"cannot make {k!r} folds of {len(names)} ids; expected 2 to {len(names)}")
+
+    def shuffled(name: str) -> Tuple[str, str]:
+        return (hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(), name)
+
+    order = sorted(names, key=shuffled)
+    return [order[start::k] for start in range(k)]
+
+
+def split_dev(items: Sequence[Item], fraction: float) -> Tuple[List[Item], List[Item]]:
+    """Cut a development part from a training part, as PFN does: the first items in file order.
+
+    # Parameters
+
+    items : `Sequence`
+        The training part in file order: ids or sentences.
+    fraction : `float`
+        The development part's share, more than 0 and less than 1, rounded down to whole items.
+
+    # Returns
+
+    `Tuple[List, List]`
+        The remaining training part and the development part.
+
+    # Raises
+
+    `ValueError`
+        If `fraction` is impossible or leaves one of the parts empty.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"the fraction is {fraction!r}; expected more than 0 and less than 1")
+    # As people write it: 0.29 of 100 is 29, although 0.29 * 100 is 28.999999999999996.
+    size = int(Fraction(repr(float(fraction))) * len(items))
+    if not 0 < size < len(items):
+        raise ValueError(
+            f"{fraction} of {len(items)} items is {size}; expected both parts non-empty"
+        )
+    return list(items[size:]), list(items[:size])

@@ -1,0 +1,207 @@
+"""The text files of Bekoulis' multihead system.
+
+    #doc 17
+    0	Ada	B-Peop	['N']	[0]
+    1	Marek	I-Peop	['Live_In', 'Work_For']	[3, 5]
+
+Each token has its index, its tag and two parallel lists: the relations in which it is the last
+token of the head, and the last token of each tail. `['N']` and the token's own index mean none.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import warnings
+from collections import Counter
+from functools import lru_cache
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.files import columns, parse_int, read_rows
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = "index, token, tag, relations, tails"
+_NONE = "N"
+# Room for hundreds of relations of one token; Python's parser never sees more than this.
+_MAX_LITERAL = 10_000
+
+
+class _Row(NamedTuple):
+    line: int
+    token: str
+    tag: str
+    relations: List[str]
+    tails: List[int]
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the first line begins with `#doc`."""
+    return first_lines[0].split()[:1] == ["#doc"]
+
+
+def read(path: PathLike) -> Iterator[Sentence]:
+    """Read a file of the multihead system.
+
+    An `I-` tag that continues nothing begins an entity, as in conlleval: the published training
+    file has two, where the first word of an annotated entity is tagged `O`. They are counted.
+
+    # Parameters
+
+    path : `str`
+        The file.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is malformed, or a relation's argument is not the last token of an entity.
+    """
+    changes: Counter = Counter()
+    seen: Dict[str, int] = {}
+    name, first_line = "", 0
+    rows: List[_Row] = []
+    for number, line in read_rows(path):
+        if line.startswith("#"):
+            if first_line:
+                yield _sentence(path, first_line, name, rows, changes)
+            name, first_line, rows = _name(path, number, line), number, []
+            if name in seen:
+                raise CorpusFormatError(
+                    path, number, f"#doc {name} stands in line {seen[name]} already"
+                )
+            seen[name] = number
+        elif not first_line:
+            raise CorpusFormatError(
+                path, number, f"expected '#doc' and an id before the first token: {shorten(line)}"
+            )
+        else:
+            rows.append(_row(path, number, line, len(rows)))
+    yield _sentence(path, first_line, name, rows, changes)
+    for what, count in sorted(changes.items()):
+        logger.warning("%s: %s: %d", path, what, count)
+
+
+def _name(path: PathLike, number: int, line: str) -> str:
+    found = line.split()
+    if len(found) != 2 or found[0] != "#doc":
+        raise CorpusFormatError(path, number, f"expected '#doc' and an id; found {shorten(line)}")
+    return found[1]
+
+
+def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
+    found = columns(path, number, line, "\t", _COLUMNS)
+    if parse_int(path, number, found[0], "the token's index") != index:
+        raise CorpusFormatError(path, number, f"the token's index is {found[0]}; expected {index}")
+    if not found[1].strip():
+        raise CorpusFormatError(path, number, "the token is empty")
+    tag = found[2]
+    if tag != "O" and not (tag[:2] in ("B-", "I-") and tag[2:].strip()):
+        raise CorpusFormatError(
+            path, number, f"the tag is {shorten(tag, 40)}; expected O, B-TYPE or I-TYPE"
+        )
+    relations = _literal(path, number, found[3], str, "strings")
+    tails = _literal(path, number, found[4], int, "numbers")
+    if len(relations) != len(tails) or not relations:
+        raise CorpusFormatError(
+            path,
+            number,
+            f"{len(relations)} relations and {len(tails)} tails; expected as many of both, and at "
+            f"least ['{_NONE}'] and the token's own index",
+        )
+    if _NONE in relations:
+        if relations != [_NONE] or tails != [index]:
+            raise CorpusFormatError(
+                path,
+                number,
+                f"'{_NONE}' means no relation and stands alone, with the token's own index "
+                f"[{index}]; found {shorten(found[3])} and {shorten(found[4])}",
+            )
+        relations, tails = [], []
+    return _Row(number, found[1], tag, relations, tails)
+
+
+def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> List[Any]:
+    value = _evaluate(text.strip()) if len(text) <= _MAX_LITERAL else None
+    # `type(...) is`: True is an int to isinstance, but no position.
+    if not isinstance(value, list) or not all(type(item) is kind for item in value):
+        raise CorpusFormatError(
+            path,
+            number,
+            f"expected a list of {name} such as "
+            f"{['Kill'] if kind is str else [4]}; found {shorten(text)}",
+        )
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _evaluate(text: str) -> Any:
+    # Nearly all lists are the same few, hence the cache. Python warns of oddities in literals,
+    # such as an unknown escape, on standard error; what matters here is the value.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return None
+
+
+def _sentence(
+    path: PathLike, first_line: int, name: str, rows: List[_Row], changes: Counter
+) -> Sentence:
+    if not rows:
+        raise CorpusFormatError(path, first_line, f"#doc {name} has no tokens")
+    entities = _entities(rows, changes)
+    ending_at = {entity.end - 1: index for index, entity in enumerate(entities)}
+    relations: Dict[Relation, None] = {}
+    for index, row in enumerate(rows):
+        for kind, tail in zip(row.relations, row.tails):
+            head_entity, tail_entity = (
+                _argument(path, row.line, kind, position, ending_at, len(rows))
+                for position in (index, tail)
+            )
+            if head_entity == tail_entity:
+                raise CorpusFormatError(
+                    path, row.line, f"the relation {kind} links token {index} to itself"
+                )
+            relation = Relation(kind, head_entity, tail_entity)
+            if relation in relations:
+                changes["relations given more than once, kept once"] += 1
+            relations[relation] = None
+    with located(path, first_line):
+        return Sentence(
+            [row.token for row in rows],
+            entities,
+            tuple(relations),
+            name,
+            source=f"{path}:{first_line}",
+        )
+
+
+def _entities(rows: List[_Row], changes: Counter) -> List[Entity]:
+    spans: List[Tuple[str, int, int]] = []
+    for index, row in enumerate(rows):
+        prefix, kind = row.tag[:2], row.tag[2:]
+        if prefix == "I-" and spans and spans[-1][0] == kind and spans[-1][2] == index:
+            spans[-1] = (kind, spans[-1][1], index + 1)
+        elif row.tag != "O":
+            if prefix == "I-":
+                changes["I- tags that continue no entity, read as B-"] += 1
+            spans.append((kind, index, index + 1))
+    return [Entity(*span) for span in spans]
+
+
+def _argument(
+    path: PathLike, line: int, kind: str, position: int, ending_at: Dict[int, int], length: int
+) -> int:
+    if position not in ending_at:
+        what = (
+            "which is not the last token of an entity"
+            if 0 <= position < length
+            else f"but the sentence has {length} tokens"
+        )
+        raise CorpusFormatError(
+            path, line, f"the relation {shorten(kind, 40)} has token {position} as argument, {what}"
+        )
+    return ending_at[position]

@@ -1,0 +1,169 @@
+"""SpERT's JSON: a list of objects with `tokens`, `entities`, `relations` and `orig_id`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, TextIO, Tuple
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.files import read_text
+from joint_ner_re.corpora.json_values import decode
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+logger = logging.getLogger(__name__)
+
+_KEYS = ("tokens", "entities", "relations", "orig_id", "text", "offsets")
+# Keys that descendants of SpERT add and that say nothing about entities or relations: the words
+# around the sentence, parts of speech, syntax.
+_IGNORED_KEYS = (
+    "ltokens",
+    "rtokens",
+    "pos",
+    "pos_indices",
+    "dep",
+    "dep_label",
+    "dep_label_indices",
+)
+
+_SPACE = re.compile(r"[ \t\n]*")
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the text begins a JSON list of objects."""
+    return re.match(r"\s*\[\s*(\{|\]|$)", "\n".join(first_lines)) is not None
+
+
+def read(path: PathLike) -> Iterator[Sentence]:
+    """Read a file of SpERT's, or one that `write` wrote.
+
+    The `id` is `orig_id`, or the index in the list where there is none. `entities` and
+    `relations` may be missing, as in SpERT's files for prediction.
+
+    # Parameters
+
+    path : `str`
+        The file.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is no JSON list of sentences. The line is the one where the wrong element
+        begins.
+    """
+    ignored: Counter = Counter()
+    for index, (line, value) in enumerate(_elements(path, read_text(path))):
+        with located(path, line):
+            yield Sentence.from_json(_record(path, line, index, value, ignored), f"{path}:{line}")
+    for key, count in sorted(ignored.items()):
+        logger.warning("%s: the key %r of %d sentences was not read", path, key, count)
+
+
+def _elements(path: PathLike, text: str) -> Iterator[Tuple[int, Any]]:
+    """Each element of the list with the line where it begins, decoded one after the other."""
+    place = _skip_space(text, 0)
+    if text[place] != "[":
+        line = 1 + text.count("\n", 0, place)
+        raise CorpusFormatError(path, line, f"expected a JSON list; found {shorten(text[place:])}")
+    line = 1
+    counted = 0
+    place = _skip_space(text, place + 1)
+    closed = text.startswith("]", place)
+    while not closed:
+        line += text.count("\n", counted, place)
+        counted = place
+        value, end = decode(path, line, text, place)
+        yield line, value
+        end = _skip_space(text, end)
+        closed = text.startswith("]", end)
+        if not closed and not text.startswith(",", end):
+            line += text.count("\n", counted, end)
+            found = shorten(text[end : end + 20]) if end < len(text) else "the end of the file"
+            raise CorpusFormatError(path, line, f"expected ',' or ']' in the list; found {found}")
+        place = end if closed else _skip_space(text, end + 1)
+    rest = _skip_space(text, place + 1)
+    if rest < len(text):
+        line += text.count("\n", counted, rest)
+        raise CorpusFormatError(path, line, f"after the list stands {shorten(text[rest:])}")
+
+
+def _skip_space(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    assert match is not None
+    return match.end()
+
+
+def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter) -> Dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CorpusFormatError(
+            path, line, f"element {index} is {shorten(json.dumps(value))}; expected an object"
+        )
+    record: Dict[str, Any] = {"id": index}
+    for key, content in value.items():
+        if key in _IGNORED_KEYS:
+            ignored[key] += 1
+        elif key not in _KEYS:
+            known = ", ".join(_KEYS)
+            raise CorpusFormatError(
+                path, line, f"element {index} has the key {shorten(key)}; known keys are {known}"
+            )
+        elif key != "orig_id":
+            record[key] = content
+        elif isinstance(content, bool) or not isinstance(content, (int, str)):
+            raise CorpusFormatError(
+                path, line, f"'orig_id' is {json.dumps(content)}; expected a number or a string"
+            )
+        else:
+            record["id"] = content
+    return record
+
+
+def write(sentences: Iterable[Sentence], file: TextIO) -> int:
+    """Write a JSON list, one sentence in each line; returns their number.
+
+    What SpERT's own files do not have is written only where the sentence has it: `text` and
+    `offsets`, and the `score` of entities and relations.
+    """
+    count = 0
+    for sentence in sentences:
+        file.write(",\n" if count else "[\n")
+        file.write(json.dumps(_to_json(sentence), ensure_ascii=False, allow_nan=False))
+        count += 1
+    file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def _to_json(sentence: Sentence) -> Dict[str, Any]:
+    record: Dict[str, Any] = {
+        "tokens": list(sentence.tokens),
+        "entities": [_entity(entity) for entity in sentence.entities],
+        "relations": [_relation(relation) for relation in sentence.relations],
+        "orig_id": _orig_id(sentence.id),
+    }
+    if sentence.text is not None and sentence.offsets is not None:
+        record["text"] = sentence.text
+        record["offsets"] = [list(span) for span in sentence.offsets]
+    return record
+
+
+def _entity(entity: Entity) -> Dict[str, Any]:
+    record = {"type": entity.type, "start": entity.start, "end": entity.end}
+    return _with_score(record, entity.score)
+
+
+def _relation(relation: Relation) -> Dict[str, Any]:
+    record = {"type": relation.type, "head": relation.head, "tail": relation.tail}
+    return _with_score(record, relation.score)
+
+
+def _with_score(record: Dict[str, Any], score: Optional[float]) -> Dict[str, Any]:
+    if score is not None:
+        record["score"] = score
+    return record
+
+
+def _orig_id(name: str) -> Any:
+    """SpERT's ids are numbers. Only what reads back as the same string is written as one."""
+    return int(name) if re.fullmatch(r"0|[1-9][0-9]{0,14}", name) else name

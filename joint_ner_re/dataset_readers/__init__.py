@@ -1,0 +1,9 @@
+"""Sentences to AllenNLP instances."""
+
+from joint_ner_re.dataset_readers.ade import AdeReader
+from joint_ner_re.dataset_readers.annotation_field import AnnotationField
+from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
+from joint_ner_re.dataset_readers.conll04 import Conll04Reader
+from joint_ner_re.dataset_readers.joint_reader import JointReader
+
+__all__ = ["AdeReader", "AnnotationField", "CasingIndexer", "Conll04Reader", "JointReader"]

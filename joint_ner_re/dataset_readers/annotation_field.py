@@ -1,0 +1,120 @@
+"""The one place where annotations become tensors."""
+
+from typing import Any, Dict, List
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.util import JsonDict
+from allennlp.data import Vocabulary
+from allennlp.data.fields import Field
+from overrides import overrides
+from torch import Tensor
+
+from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_numbers
+from joint_ner_re.sentence import Sentence
+from joint_ner_re.tag_codec import flatten
+
+AnnotationTensors = Dict[str, Tensor]
+
+
+class AnnotationField(Field[AnnotationTensors]):
+    """A sentence's entities and relations, as far as flat tags can hold them.
+
+    Of overlapping entities `tag_codec.flatten` keeps one; a relation stays when both of its
+    arguments do. What is left out is still gold for the metrics, which compare sentences.
+
+    The tensors are `starts`, `ends` and `types`, of shape (entities,); `mask`, of shape
+    (entities,); and `relations`, of shape (entities, entities, relation types), 1 where
+    [head, tail, type] holds.
+
+    # Parameters
+
+    sentence : `Sentence`
+    """
+
+    __slots__ = ["sentence", "entities", "relations", "_types", "_triples", "_num_relations"]
+
+    def __init__(self, sentence: Sentence) -> None:
+        self.sentence = sentence
+        kept = flatten(sentence.entities)
+        places = {index: place for place, index in enumerate(kept)}
+        self.entities = [sentence.entities[index] for index in kept]
+        self.relations = [
+            (relation.type, places[relation.head], places[relation.tail])
+            for relation in sentence.relations
+            if relation.head in places and relation.tail in places
+        ]
+        self._types: List[int] = []
+        self._triples: List[List[int]] = []
+        self._num_relations = 0
+
+    @overrides
+    def count_vocab_items(self, counter: Dict[str, Dict[str, int]]) -> None:
+        # All types count, also those of entities that the tags cannot hold.
+        for entity in self.sentence.entities:
+            counter[ENTITY_NAMESPACE][entity.type] += 1
+        for relation in self.sentence.relations:
+            counter[RELATION_NAMESPACE][relation.type] += 1
+
+    @overrides
+    def index(self, vocab: Vocabulary) -> None:
+        entity_numbers = label_numbers(vocab, ENTITY_NAMESPACE)
+        relation_numbers = label_numbers(vocab, RELATION_NAMESPACE)
+        for entity in self.sentence.entities:
+            self._check_known("entity", entity.type, entity_numbers)
+        for relation in self.sentence.relations:
+            self._check_known("relation", relation.type, relation_numbers)
+        self._types = [entity_numbers[entity.type] for entity in self.entities]
+        self._triples = [[head, tail, relation_numbers[n]] for n, head, tail in self.relations]
+        self._num_relations = len(relation_numbers)
+
+    def _check_known(self, what: str, name: str, known: Dict[str, int]) -> None:
+        if name not in known:
+            raise ConfigurationError(
+                f"{self.sentence.source or 'sentence ' + repr(self.sentence.id)}: the {what} type "
+                f"{name!r} is not in the model's vocabulary; expected one of: "
+                f"{', '.join(sorted(known)) or '(none)'}. A model scores and learns only the "
+                "types of the data that its vocabulary was built from."
+            )
+
+    @overrides
+    def get_padding_lengths(self) -> Dict[str, int]:
+        return {"entities": len(self.entities)}
+
+    @overrides
+    def as_tensor(self, padding_lengths: Dict[str, int]) -> AnnotationTensors:
+        padding = padding_lengths["entities"] - len(self.entities)
+        relations = torch.zeros(
+            padding_lengths["entities"], padding_lengths["entities"], self._num_relations
+        )
+        for head, tail, number in self._triples:
+            relations[head, tail, number] = 1
+        return {
+            "starts": torch.tensor([e.start for e in self.entities] + [0] * padding),
+            "ends": torch.tensor([e.end for e in self.entities] + [1] * padding),
+            "types": torch.tensor(self._types + [0] * padding),
+            "mask": torch.tensor([True] * len(self.entities) + [False] * padding, dtype=torch.bool),
+            "relations": relations,
+        }
+
+    @overrides
+    def batch_tensors(self, tensor_list: List[AnnotationTensors]) -> AnnotationTensors:
+        return {
+            # An empty list makes a tensor of floats: give the positions their type again.
+            name: torch.stack([t[name] for t in tensor_list]).to(
+                torch.long if name in ("starts", "ends", "types") else tensor_list[0][name].dtype
+            )
+            for name in tensor_list[0]
+        }
+
+    @overrides
+    def empty_field(self) -> "AnnotationField":
+        return AnnotationField(Sentence(tokens=()))
+
+    @overrides
+    def human_readable_repr(self) -> JsonDict:
+        record: Dict[str, Any] = self.sentence.to_json()
+        return {"entities": record["entities"], "relations": record["relations"]}
+
+    def __len__(self) -> int:
+        return len(self.entities)

@@ -1,0 +1,46 @@
+"""The CoNLL04 corpus (Roth and Yih 2004) and its splits."""
+
+from typing import Dict, Iterable, Optional
+
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import DatasetReader
+from overrides import overrides
+
+from joint_ner_re.dataset_readers.joint_reader import JointReader
+from joint_ner_re.sentence import Sentence
+
+
+@DatasetReader.register("conll04")
+class Conll04Reader(JointReader):
+    """Reads CoNLL04 in any format: SpERT's JSON, multi-head's text, or the original corpus.
+
+    The original corpus is one file for all splits. With `id_lists`, `conll04.corp#train` is the
+    part that the list of that name chooses.
+
+    # Parameters
+
+    id_lists : `Dict[str, str]`, optional (default = `None`)
+        Names of parts, each with a file of sentence ids, one a line.
+    **kwargs
+        As for `JointReader`.
+    """
+
+    def __init__(self, id_lists: Optional[Dict[str, str]] = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._id_lists = id_lists or {}
+
+    @overrides
+    def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
+        if part is None:
+            return self._read_corpus(path)
+        if part not in self._id_lists:
+            raise ConfigurationError(
+                f"{path}#{part}: unknown part {part!r}; the reader's option 'id_lists' names "
+                f"{', '.join(sorted(self._id_lists)) or 'none'}"
+            )
+        try:
+            return self._read_corpus(path, ids=self._id_lists[part])
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{path}#{part}: only a file in the format 'conll04_corp' has parts: {error}"
+            ) from error

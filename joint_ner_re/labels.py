@@ -1,0 +1,23 @@
+"""Where the vocabulary keeps the names of entity and relation types."""
+
+from typing import Dict, List
+
+from allennlp.data import Vocabulary
+
+# AllenNLP gives namespaces that end in "labels" no padding and no out-of-vocabulary entry.
+ENTITY_NAMESPACE = "entity_labels"
+RELATION_NAMESPACE = "relation_labels"
+
+
+def label_numbers(vocab: Vocabulary, namespace: str) -> Dict[str, int]:
+    """The labels of a namespace with their numbers; none where no label was ever counted."""
+    # Asking a vocabulary for a namespace makes it; a missing one must stay missing.
+    if namespace not in vocab.get_namespaces():
+        return {}
+    return vocab.get_token_to_index_vocabulary(namespace)
+
+
+def label_names(vocab: Vocabulary, namespace: str) -> List[str]:
+    """The labels of a namespace in the order of their numbers."""
+    numbers = label_numbers(vocab, namespace)
+    return sorted(numbers, key=lambda name: numbers[name])

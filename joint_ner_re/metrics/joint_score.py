@@ -1,0 +1,101 @@
+"""The scoring rules as an AllenNLP metric, correct when several processes share the work."""
+
+from collections import Counter
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+import torch
+from allennlp.nn.util import dist_reduce_sum
+from allennlp.training.metrics import Metric
+from overrides import overrides
+
+from joint_ner_re.metrics.score import ANY_TYPE, CRITERIA, TASKS, Counts, Scorer, report
+from joint_ner_re.sentence import Sentence
+
+
+@Metric.register("joint_score")
+class JointScore(Metric):
+    """Entity and relation scores under every criterion, from gold and predicted sentences.
+
+    # Parameters
+
+    entity_types : `Sequence[str]`
+        All entity types that can occur.
+    relation_types : `Sequence[str]`
+        All relation types that can occur. With the entity types they fix the layout of the
+        counts that processes add up, so every process must be given the same.
+    """
+
+    supports_distributed = True
+
+    def __init__(self, entity_types: Sequence[str], relation_types: Sequence[str]) -> None:
+        self._types: Dict[str, List[str]] = {
+            "entity": [*entity_types, ANY_TYPE],
+            "relation": list(relation_types),
+        }
+        self.reset()
+
+    @overrides(check_signature=False)
+    def __call__(self, gold: Iterable[Sentence], predicted: Iterable[Sentence]) -> None:
+        """Count the sentences of a batch.
+
+        # Parameters
+
+        gold : `Iterable[Sentence]`
+        predicted : `Iterable[Sentence]`
+            In the same order.
+        """
+        for right, guess in zip(gold, predicted):
+            for scorer in self._scorers.values():
+                scorer.add(right, guess)
+
+    @overrides
+    def reset(self) -> None:
+        self._scorers = {criterion: Scorer(criterion) for criterion in CRITERIA}
+
+    @overrides
+    def get_metric(self, reset: bool = False) -> Dict[str, float]:
+        """The figures over all processes.
+
+        # Returns
+
+        `Dict[str, float]`
+            Under the strict criterion the names of `joint_ner_re.metrics.score`, such as
+            `relation_f1`, and per type `relation_f1/Work_For`, `relation_support/Work_For`;
+            under the boundaries criterion the averages with `boundaries_` before the name.
+        """
+        metrics: Dict[str, float] = {}
+        for criterion in CRITERIA:
+            figures = report(self._over_all_processes(criterion))
+            per_type = figures.pop("per_type")
+            prefix = "" if criterion == "strict" else f"{criterion}_"
+            metrics.update({prefix + name: value for name, value in figures.items()})
+            if criterion == "strict":
+                for task, types in per_type.items():
+                    for name, values in types.items():
+                        for figure, value in values.items():
+                            metrics[f"{task}_{figure}/{name}"] = value
+        if reset:
+            self.reset()
+        return metrics
+
+    def _over_all_processes(self, criterion: str) -> Dict[str, Counts]:
+        counts = self._scorers[criterion].counts
+        local = [
+            table[name]
+            for task in TASKS
+            for table in _tables(counts[task])
+            for name in self._types[task]
+        ]
+        # Shape: (one count for each task, table and type,)
+        total = iter(dist_reduce_sum(torch.tensor(local, dtype=torch.long)).tolist())
+        reduced: Dict[str, Counts] = {}
+        for task in TASKS:
+            correct, predicted, gold = (
+                Counter({name: next(total) for name in self._types[task]}) for _ in range(3)
+            )
+            reduced[task] = Counts(correct, predicted, gold)
+        return reduced
+
+
+def _tables(counts: Counts) -> "Tuple[Counter[str], Counter[str], Counter[str]]":
+    return counts.correct, counts.predicted, counts.gold

@@ -1,0 +1,292 @@
+"""The joint model: wiring, losses and readable output."""
+
+from dataclasses import replace
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+
+import torch
+from allennlp.common import Lazy
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import Batch, Instance, TextFieldTensors, Vocabulary
+from allennlp.models import Model
+from allennlp.modules import TextFieldEmbedder
+from allennlp.nn import InitializerApplicator
+from allennlp.nn.util import get_text_field_mask, move_to_device
+from allennlp.training.metrics import Average
+from overrides import overrides
+from torch import Tensor
+from torch.nn import functional as F
+
+from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
+from joint_ner_re.metrics import JointScore
+from joint_ner_re.modules import (
+    ConstrainedCrf,
+    EntitySpans,
+    RelationScorer,
+    SharedAndSpecificEncoder,
+    SpanTagger,
+    TagScorer,
+)
+from joint_ner_re.sentence import Entity, Relation, Sentence
+from joint_ner_re.tag_codec import TagCodec
+
+RELATION_LOSSES = ("pair_mean", "sentence_mean")
+HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
+
+
+@Model.register("joint_ner_re")
+class JointModel(Model):
+    """Recognises entities and the relations between them (Crone 2020, arXiv 2002.06424).
+
+    Shared BiRNN layers, then layers of each task's own; a CRF over tags for entities; a score
+    for every relation type of every ordered pair of entities. In training the pairs are those
+    of the gold entities, otherwise those of the decoded ones.
+
+    # Parameters
+
+    vocab : `Vocabulary`
+    text_field_embedder : `TextFieldEmbedder`
+        Makes the tokens' vectors.
+    encoder : `Lazy[SharedAndSpecificEncoder]`
+        With the keys `shared`, `ner` and `relation`, each a `Seq2SeqEncoder`.
+    tag_scorer : `Lazy[TagScorer]`, optional
+    relation_scorer : `Lazy[RelationScorer]`, optional
+    tag_scheme : `str`, optional (default = `"BIOUL"`)
+        `"BIO"` or `"BIOUL"`.
+    relation_loss_weight : `float`, optional (default = `1.0`)
+        lambda in `loss = ner_loss + lambda * relation_loss`.
+    relation_loss_average : `str`, optional (default = `"sentence_mean"`)
+        `"sentence_mean"`: the binary cross-entropies of a sentence's pairs and types are summed,
+        as the CRF's loss sums over tokens, and averaged over sentences. `"pair_mean"`: their
+        mean over all pairs and types of the batch.
+    relation_threshold : `float`, optional (default = `0.5`)
+        theta: a relation is predicted when its probability is at least this.
+    initializer : `InitializerApplicator`, optional
+
+    # Raises
+
+    `ConfigurationError`
+        If an option has an impossible value or the data has no entity types.
+    """
+
+    default_predictor = "joint_ner_re"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        encoder: Lazy[SharedAndSpecificEncoder],
+        tag_scorer: Lazy[TagScorer] = Lazy(TagScorer),
+        relation_scorer: Lazy[RelationScorer] = Lazy(RelationScorer),
+        tag_scheme: str = "BIOUL",
+        relation_loss_weight: float = 1.0,
+        relation_loss_average: str = "sentence_mean",
+        relation_threshold: float = 0.5,
+        initializer: InitializerApplicator = InitializerApplicator(),
+        **kwargs,
+    ) -> None:
+        super().__init__(vocab, **kwargs)
+        _check_options(relation_loss_weight, relation_loss_average, relation_threshold)
+        entity_types = label_names(vocab, ENTITY_NAMESPACE)
+        self._relation_types = label_names(vocab, RELATION_NAMESPACE)
+        if not entity_types:
+            raise ConfigurationError(
+                f"the vocabulary has no entity types (its namespace {ENTITY_NAMESPACE!r} is "
+                "empty); expected training data with at least one entity"
+            )
+        try:
+            self.codec = TagCodec(entity_types, tag_scheme)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+
+        self.text_field_embedder = text_field_embedder
+        self.encoder = encoder.construct(input_size=text_field_embedder.get_output_dim())
+        self.tag_scorer = tag_scorer.construct(
+            input_size=self.encoder.ner.get_output_dim(), num_tags=len(self.codec)
+        )
+        self.crf = ConstrainedCrf(self.codec)
+        self.span_tagger = SpanTagger(self.codec)
+        self.relation_scorer = relation_scorer.construct(
+            input_size=self.encoder.relation.get_output_dim(),
+            num_tags=len(self.codec),
+            num_relations=len(self._relation_types),
+        )
+        self.relation_threshold = relation_threshold
+        self._relation_loss_weight = relation_loss_weight
+        self._relation_loss_average = relation_loss_average
+        self._score = JointScore(entity_types, self._relation_types)
+        self._losses = {"ner_loss": Average(), "relation_loss": Average()}
+        initializer(self)
+
+    @overrides(check_signature=False)
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        metadata: List[Dict[str, Any]],
+        annotation: Optional[Dict[str, Tensor]] = None,
+    ) -> Dict[str, Any]:
+        """
+        # Parameters
+
+        tokens : `TextFieldTensors`
+            Of shape (batch, length, ...).
+        metadata : `List[Dict[str, Any]]`
+            Per sentence, the `Sentence` under `"sentence"`; see `JointReader`.
+        annotation : `Dict[str, Tensor]`, optional
+            The tensors of an `AnnotationField`; needed for a loss and for metrics.
+
+        # Returns
+
+        `Dict[str, Any]`
+            `loss`, a scalar, with an annotation; `sentences`, a list of predicted `Sentence`s,
+            except in training, where nothing is decoded.
+        """
+        mask = get_text_field_mask(tokens)
+        if mask.size(1) == 0:
+            return self._forward_without_tokens(metadata, annotation)
+        encoded = self.encoder(self.text_field_embedder(tokens), mask)
+        # Shape: (batch, length, tags)
+        tag_scores = self.tag_scorer(encoded["ner"])
+        output: Dict[str, Any] = {}
+        if annotation is not None:
+            output["loss"] = self._loss(tag_scores, encoded["relation"], mask, annotation)
+        if not self.training:
+            sentences = [fields["sentence"] for fields in metadata]
+            predicted = self._predict(tag_scores, encoded["relation"], mask, sentences)
+            output["sentences"] = predicted
+            if annotation is not None:
+                self._count(metadata, predicted)
+        return output
+
+    def _forward_without_tokens(
+        self, metadata: List[Dict[str, Any]], annotation: Optional[Dict[str, Tensor]]
+    ) -> Dict[str, Any]:
+        """A batch of empty sentences: nothing to predict and nothing to learn."""
+        output: Dict[str, Any] = {}
+        if annotation is not None:
+            output["loss"] = self.crf.start.sum() * 0
+        if not self.training:
+            output["sentences"] = [
+                replace(f["sentence"], entities=(), relations=()) for f in metadata
+            ]
+        return output
+
+    def _loss(
+        self, tag_scores: Tensor, states: Tensor, mask: Tensor, annotation: Dict[str, Tensor]
+    ) -> Tensor:
+        gold = EntitySpans(*(annotation[name] for name in ("starts", "ends", "types", "mask")))
+        tags = self.span_tagger.encode(gold, mask.size(1))
+        ner_loss = -self.crf.log_likelihood(tag_scores, mask, tags).mean()
+        # Shape: (batch, entities, entities, relation types)
+        logits = self.relation_scorer(states, tags, gold.lasts)
+        # Shape: (batch, entities, entities, 1)
+        pairs = gold.pairs.unsqueeze(3).to(logits.dtype)
+        entropies = F.binary_cross_entropy_with_logits(
+            logits, annotation["relations"].to(logits.dtype), weight=pairs, reduction="sum"
+        )
+        if self._relation_loss_average == "pair_mean":
+            relation_loss = entropies / (pairs.sum() * logits.size(3)).clamp(min=1)
+        else:
+            relation_loss = entropies / mask.size(0)
+        self._losses["ner_loss"](ner_loss.detach())
+        self._losses["relation_loss"](relation_loss.detach())
+        return ner_loss + self._relation_loss_weight * relation_loss
+
+    def _predict(
+        self, tag_scores: Tensor, states: Tensor, mask: Tensor, sentences: List[Sentence]
+    ) -> List[Sentence]:
+        tags = self.crf.viterbi(tag_scores, mask)
+        spans = self.span_tagger.decode(tags, mask)
+        # Shape: (batch, entities)
+        entity_scores = self.crf.span_probabilities(
+            tag_scores, mask, tags, spans.starts, spans.ends
+        )
+        # Shape: (batch, entities, entities, relation types)
+        relation_scores = self.relation_scorer(states, tags, spans.lasts).sigmoid()
+        chosen = (relation_scores >= self.relation_threshold) & spans.pairs.unsqueeze(3)
+        return self._to_sentences(sentences, spans, entity_scores, chosen, relation_scores)
+
+    def _to_sentences(
+        self,
+        sentences: List[Sentence],
+        spans: EntitySpans,
+        entity_scores: Tensor,
+        chosen: Tensor,
+        relation_scores: Tensor,
+    ) -> List[Sentence]:
+        """Predictions as sentences: the one place where tensors become annotations again."""
+        entities: List[List[Entity]] = [[] for _ in sentences]
+        real = spans.mask.nonzero(as_tuple=True)
+        columns = [real[0], spans.types[real], spans.starts[real], spans.ends[real]]
+        rows = torch.stack(columns, dim=1).tolist()
+        for (row, number, start, end), score in zip(rows, entity_scores[real].tolist()):
+            entities[row].append(Entity(self.codec.types[number], start, end, _round(score)))
+        relations: List[List[Relation]] = [[] for _ in sentences]
+        indices = chosen.nonzero()
+        scores = relation_scores[indices.unbind(dim=1)].tolist()
+        for (row, head, tail, number), score in zip(indices.tolist(), scores):
+            name = self._relation_types[number]
+            relations[row].append(Relation(name, head, tail, _round(score)))
+        return [
+            replace(sentence, entities=entities[row], relations=relations[row])
+            for row, sentence in enumerate(sentences)
+        ]
+
+    def predict(self, instances: List[Instance]) -> List[Sentence]:
+        """Each instance's sentence with the model's annotations. Leaves the model in evaluation."""
+        self.eval()
+        batch = Batch(instances)
+        batch.index_instances(self.vocab)
+        with torch.inference_mode():
+            tensors = move_to_device(batch.as_tensor_dict(), self._get_prediction_device())
+            return self(**tensors)["sentences"]
+
+    def _count(self, metadata: List[Dict[str, Any]], predicted: List[Sentence]) -> None:
+        gold = [fields["sentence"] for fields in metadata]
+        counted = [_without(s, f["dropped"]) for s, f in zip(predicted, metadata)]
+        self._score(gold, counted)
+
+    @overrides(check_signature=False)
+    def make_output_human_readable(self, output_dict: Dict[str, Any]) -> Dict[str, Any]:
+        """One list per key of `Sentence.to_json`, with an element for each sentence."""
+        records = [sentence.to_json() for sentence in output_dict["sentences"]]
+        names = list(dict.fromkeys(name for record in records for name in record))
+        return {name: [record.get(name) for record in records] for name in names}
+
+    @overrides
+    def get_metrics(self, reset: bool = False) -> Dict[str, float]:
+        """In training the two losses; in evaluation also the figures of `JointScore`.
+
+        While an epoch is running (`reset` is false) only the headline figures, which the
+        progress bar has room for.
+        """
+        metrics = {name: loss.get_metric(reset) for name, loss in self._losses.items()}
+        if not self.training:
+            metrics.update(self._score.get_metric(reset))
+        if reset:
+            return metrics
+        return {name: metrics[name] for name in HEADLINES if name in metrics}
+
+
+def _check_options(weight: float, average: str, threshold: float) -> None:
+    if weight < 0:
+        raise ConfigurationError(f"relation_loss_weight is {weight}; expected 0 or more")
+    if average not in RELATION_LOSSES:
+        raise ConfigurationError(
+            f"relation_loss_average is {average!r}; expected {' or '.join(RELATION_LOSSES)}"
+        )
+    if not 0 <= threshold <= 1:
+        raise ConfigurationError(f"relation_threshold is {threshold}; expected 0 to 1")
+
+
+def _without(sentence: Sentence, spans: FrozenSet[Tuple[int, int]]) -> Sentence:
+    """The sentence without the entities on these spans."""
+    if not spans:
+        return sentence
+    return sentence.without(
+        index for index, e in enumerate(sentence.entities) if (e.start, e.end) in spans
+    )
+
+
+def _round(score: float) -> float:
+    # Six digits are what single precision holds of a probability; more would be noise to read.
+    return round(score, 6)

@@ -1,0 +1,21 @@
+"""Encoders, heads, the CRF and embedders: tensors only, no corpus and no file format."""
+
+from joint_ner_re.modules.crf import ConstrainedCrf
+from joint_ner_re.modules.embedders import CasingEmbedder, CharacterEmbedder, WordVectors
+from joint_ner_re.modules.encoders import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder
+from joint_ner_re.modules.entity_spans import EntitySpans, SpanTagger
+from joint_ner_re.modules.heads import RelationScorer, TagScorer
+
+__all__ = [
+    "BiRnnLayer",
+    "BiRnnStack",
+    "CasingEmbedder",
+    "CharacterEmbedder",
+    "ConstrainedCrf",
+    "EntitySpans",
+    "RelationScorer",
+    "SharedAndSpecificEncoder",
+    "SpanTagger",
+    "TagScorer",
+    "WordVectors",
+]

@@ -1,0 +1,193 @@
+"""Token embedders: characters by a BiRNN, casing, and word vectors that check their file."""
+
+import logging
+from typing import Dict, List, Optional
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import Vocabulary
+from allennlp.modules.token_embedders import Embedding, TokenEmbedder
+from allennlp.modules.token_embedders.embedding import EmbeddingsTextFile
+from overrides import overrides
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from joint_ner_re.casing import CASINGS
+from joint_ner_re.modules.encoders import BiRnnLayer, check_probability
+
+logger = logging.getLogger(__name__)
+
+
+@TokenEmbedder.register("bi_rnn_characters")
+class CharacterEmbedder(TokenEmbedder):
+    """The last states of one BiRNN over a word's characters (Lample et al. 2016).
+
+    Each distinct word of a batch is encoded once, however often it occurs.
+
+    # Parameters
+
+    vocab : `Vocabulary`
+        Given by AllenNLP.
+    embedding_size : `int`, optional (default = `32`)
+        Size of a character's vector.
+    hidden_size : `int`, optional (default = `32`)
+        Per direction; a word's vector has twice this size.
+    cell : `str`, optional (default = `"lstm"`)
+        `"lstm"` or `"gru"`.
+    dropout : `float`, optional (default = `0.0`)
+        On the characters' vectors, in training.
+    namespace : `str`, optional (default = `"token_characters"`)
+        The characters' namespace in the vocabulary.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        embedding_size: int = 32,
+        hidden_size: int = 32,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        namespace: str = "token_characters",
+    ) -> None:
+        super().__init__()
+        check_probability("dropout", dropout)
+        self.embedding = nn.Embedding(vocab.get_vocab_size(namespace), embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.rnn = BiRnnLayer(embedding_size, hidden_size, cell)
+
+    @overrides
+    def get_output_dim(self) -> int:
+        return 2 * self.rnn.hidden_size
+
+    @overrides(check_signature=False)
+    def forward(self, token_characters: Tensor) -> Tensor:
+        """From characters of shape (batch, length, characters) to (batch, length, output size)."""
+        batch, length, _ = token_characters.shape
+        # Shape: (distinct words, characters), (batch * length,)
+        words, places = token_characters.flatten(0, 1).unique(dim=0, return_inverse=True)
+        mask = words > 0
+        # Shape: (distinct words, output size). A padding "word" has no character: 0.
+        vectors = self.rnn.last_states(self.dropout(self.embedding(words)), mask)
+        return vectors[places].unflatten(0, (batch, length))
+
+
+@TokenEmbedder.register("casing")
+class CasingEmbedder(TokenEmbedder):
+    """A one-hot vector of a word's casing class; see `joint_ner_re.casing`."""
+
+    @overrides
+    def get_output_dim(self) -> int:
+        return len(CASINGS)
+
+    @overrides(check_signature=False)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """From class numbers, 0 at padding, of shape (batch, length) to (batch, length, 7)."""
+        classes = torch.arange(1, len(CASINGS) + 1, device=tokens.device)
+        return (tokens.unsqueeze(2) == classes).float()
+
+
+@TokenEmbedder.register("word_vectors")
+class WordVectors(Embedding):
+    """Word vectors from a text file, which is checked line by line.
+
+    AllenNLP's `embedding` skips lines of another dimension; here they are an error that names
+    the file and the line. How many words of the vocabulary have a vector is logged; the other
+    words get random vectors of the same mean and deviation.
+
+    # Parameters
+
+    vocab : `Vocabulary`
+        Given by AllenNLP.
+    embedding_dim : `int`
+        Size of the vectors.
+    pretrained_file : `str`, optional (default = `None`)
+        A file of one word and its numbers a line, plain, gzipped or in a zip archive, with or
+        without a first line of two counts. Without a file all vectors are random.
+    namespace : `str`, optional (default = `"tokens"`)
+        The words' namespace in the vocabulary.
+    trainable : `bool`, optional (default = `False`)
+        Whether training changes the vectors.
+
+    # Raises
+
+    `ConfigurationError`
+        If a line has not `embedding_dim` numbers, or no word of the vocabulary has a vector.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        embedding_dim: int,
+        pretrained_file: Optional[str] = None,
+        namespace: str = "tokens",
+        trainable: bool = False,
+    ) -> None:
+        if embedding_dim < 1:
+            raise ConfigurationError(f"embedding_dim is {embedding_dim}; expected 1 or more")
+        # AllenNLP takes `pretrained_file` out of the configuration when it loads a trained model,
+        # whose weights hold the vectors: the file need not be there then.
+        weight = None
+        if pretrained_file is not None:
+            weight = _read_vectors(pretrained_file, embedding_dim, vocab, namespace)
+        super().__init__(
+            embedding_dim=embedding_dim,
+            num_embeddings=vocab.get_vocab_size(namespace),
+            weight=weight,  # type: ignore[arg-type]
+            padding_index=0,
+            trainable=trainable,
+            vocab_namespace=namespace,
+        )
+
+
+def _read_vectors(path: str, size: int, vocab: Vocabulary, namespace: str) -> torch.Tensor:
+    """The vectors of the vocabulary's words. Shape: (words, size)."""
+    numbers = vocab.get_token_to_index_vocabulary(namespace)
+    found: Dict[int, Tensor] = {}
+    try:
+        file = EmbeddingsTextFile(path)
+    except StopIteration:
+        raise ConfigurationError(
+            f"{path}: the file is empty; expected a word and {size} numbers on each line"
+        ) from None
+    with file as lines:
+        first = 2 if lines.num_tokens else 1
+        progress = tqdm(lines, total=lines.num_tokens, unit=" vectors", desc="word vectors")
+        for line_number, line in enumerate(progress, start=first):
+            fields = line.rstrip().split(" ")
+            # A word may itself hold spaces, as some of GloVe's do.
+            word, values = " ".join(fields[:-size]), fields[-size:]
+            if not word or (len(fields) > size + 1 and _is_number(fields[-size - 1])):
+                raise ConfigurationError(
+                    f"{path}:{line_number}: the line has {len(fields) - 1} numbers after its word; "
+                    f"expected {size}, the embedding_dim of the configuration"
+                )
+            if word in numbers:
+                found[numbers[word]] = torch.tensor(_parse(values, path, line_number))
+    if not found:
+        raise ConfigurationError(
+            f"{path}: none of the {len(numbers)} words of the vocabulary's namespace "
+            f"{namespace!r} has a vector in this file; is it the right language and casing?"
+        )
+    logger.info("%s: vectors for %d of %d words", path, len(found), len(numbers))
+    # Shape: (words found, size)
+    vectors = torch.stack(list(found.values()))
+    weight = torch.randn(len(numbers), size) * vectors.std(unbiased=False) + vectors.mean()
+    weight[list(found)] = vectors
+    return weight
+
+
+def _parse(values: List[str], path: str, line_number: int) -> List[float]:
+    try:
+        return [float(value) for value in values]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path}:{line_number}: {error}; expected a word and {len(values)} numbers"
+        ) from error
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

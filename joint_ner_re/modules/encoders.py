@@ -1,0 +1,216 @@
+"""The layers that the tasks share, and the layers of each task's own."""
+
+from typing import Dict
+
+import torch
+from allennlp.common import Lazy
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.from_params import FromParams
+from allennlp.modules import Seq2SeqEncoder
+from overrides import overrides
+from torch import Tensor, nn
+
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class BiRnnLayer(nn.Module):
+    """One bidirectional recurrent layer over padded batches.
+
+    Both directions are one-direction networks over dense batches: the backward one reads each
+    sentence from its last real token. The result is that of a packed bidirectional network, but
+    dense batches take PyTorch's fused kernel for LSTMs on CPUs, which packed ones do not
+    (benchmarks/ measures it).
+
+    # Parameters
+
+    input_size : `int`
+    hidden_size : `int`
+        Per direction.
+    cell : `str`, optional (default = `"lstm"`)
+        `"lstm"` or `"gru"`.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, cell: str = "lstm") -> None:
+        super().__init__()
+        if cell not in CELLS:
+            raise ConfigurationError(f"unknown cell {cell!r}; expected {' or '.join(CELLS)}")
+        if input_size < 1 or hidden_size < 1:
+            raise ConfigurationError(
+                f"input_size is {input_size} and hidden_size {hidden_size}; expected 1 or more"
+            )
+        self.hidden_size = hidden_size
+        self.forwards = CELLS[cell](input_size, hidden_size, batch_first=True)
+        self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """
+        # Parameters
+
+        inputs : `Tensor`
+            Shape: (batch, length, input_size).
+        mask : `Tensor`
+            Shape: (batch, length), true at real tokens, which come first.
+
+        # Returns
+
+        `Tensor`
+            Shape: (batch, length, 2 * hidden_size), 0 at padding.
+        """
+        order = reversal(mask)
+        ahead = self.forwards(inputs)[0]
+        back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
+        return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)
+
+    def last_states(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """The state of each direction after the last token that it reads.
+
+        Shape: (batch, 2 * hidden_size)
+        """
+        states = self(inputs, mask)
+        last = (mask.sum(dim=1) - 1).clamp(min=0)
+        rows = torch.arange(len(states), device=states.device)
+        return torch.cat(
+            [states[rows, last, : self.hidden_size], states[:, 0, self.hidden_size :]], dim=1
+        )
+
+
+def reversal(mask: Tensor) -> Tensor:
+    """Positions in reverse order for the real tokens, in place for padding.
+
+    Its own inverse. Shape: (batch, length), as `mask`.
+    """
+    positions = torch.arange(mask.size(1), device=mask.device).expand(mask.shape)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
+
+
+def _reorder(states: Tensor, order: Tensor) -> Tensor:
+    return states.gather(1, order.unsqueeze(2).expand_as(states))
+
+
+@Seq2SeqEncoder.register("bi_rnn")
+class BiRnnStack(Seq2SeqEncoder):
+    """Any number of bidirectional recurrent layers, with dropout before each.
+
+    Without a layer it is the identity.
+
+    # Parameters
+
+    input_size : `int`
+        Inside a `joint_ner_re` model it is inferred and must not be given.
+    num_layers : `int`
+        0 or more.
+    hidden_size : `int`, optional (default = `256`)
+        Per direction.
+    cell : `str`, optional (default = `"lstm"`)
+        `"lstm"` or `"gru"`.
+    dropout : `float`, optional (default = `0.0`)
+        The probability that an input of a layer is dropped in training.
+
+    # Raises
+
+    `ConfigurationError`
+        If a depth, size or probability is impossible.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        num_layers: int,
+        hidden_size: int = 256,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if num_layers < 0:
+            raise ConfigurationError(f"num_layers is {num_layers}; expected 0 or more")
+        check_probability("dropout", dropout)
+        sizes = [input_size] + [2 * hidden_size] * num_layers
+        self.layers = nn.ModuleList(
+            BiRnnLayer(sizes[number], hidden_size, cell) for number in range(num_layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self._input_dim = input_size
+        self._output_dim = sizes[-1]
+
+    @overrides
+    def get_input_dim(self) -> int:
+        return self._input_dim
+
+    @overrides
+    def get_output_dim(self) -> int:
+        return self._output_dim
+
+    @overrides
+    def is_bidirectional(self) -> bool:
+        return True
+
+    @overrides(check_signature=False)
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """
+        # Parameters
+
+        inputs : `Tensor`
+            Shape: (batch, length, input_size).
+        mask : `Tensor`
+            Shape: (batch, length), true at real tokens, which come first.
+
+        # Returns
+
+        `Tensor`
+            Shape: (batch, length, 2 * hidden_size), or that of `inputs` without a layer.
+        """
+        for layer in self.layers:
+            inputs = layer(self.dropout(inputs), mask)
+        return inputs
+
+
+class SharedAndSpecificEncoder(nn.Module, FromParams):
+    """Layers for both tasks, then layers of each task's own (Crone 2020).
+
+    The shared layers run once. Input sizes are inferred: each encoder is made with the size of
+    what it reads. Any `Seq2SeqEncoder` with an `input_size` can stand in each place.
+
+    # Parameters
+
+    input_size : `int`
+        Size of a token's vector; inferred in a model.
+    shared : `Lazy[Seq2SeqEncoder]`
+    ner : `Lazy[Seq2SeqEncoder]`
+    relation : `Lazy[Seq2SeqEncoder]`
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        shared: Lazy[Seq2SeqEncoder],
+        ner: Lazy[Seq2SeqEncoder],
+        relation: Lazy[Seq2SeqEncoder],
+    ) -> None:
+        super().__init__()
+        self.shared = shared.construct(input_size=input_size)
+        size = self.shared.get_output_dim()
+        self.ner = ner.construct(input_size=size)
+        self.relation = relation.construct(input_size=size)
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Dict[str, Tensor]:
+        """
+        # Parameters
+
+        inputs : `Tensor`
+            Shape: (batch, length, input_size).
+        mask : `Tensor`
+            Shape: (batch, length), true at real tokens, which come first.
+
+        # Returns
+
+        `Dict[str, Tensor]`
+            Under `"ner"` and `"relation"`. Shape: (batch, length, the encoder's output size).
+        """
+        shared = self.shared(inputs, mask)
+        return {"ner": self.ner(shared, mask), "relation": self.relation(shared, mask)}
+
+
+def check_probability(name: str, value: float) -> None:
+    """Raise a `ConfigurationError` unless `value` is in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ConfigurationError(f"{name} is {value}; expected at least 0 and less than 1")

@@ -1,0 +1,114 @@
+"""Entities as tensors: from spans to tags and back, with no loop over sentences."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from joint_ner_re.tag_codec import TagCodec
+
+
+@dataclass
+class EntitySpans:
+    """The entities of a batch, padded to the largest number in a sentence.
+
+    # Parameters
+
+    starts : `Tensor`
+        Shape: (batch, entities), first token of each; 0 at padding.
+    ends : `Tensor`
+        Shape: (batch, entities), the token after the last; 1 at padding.
+    types : `Tensor`
+        Shape: (batch, entities), index of the type; 0 at padding.
+    mask : `Tensor`
+        Shape: (batch, entities), true at real entities.
+    """
+
+    starts: Tensor
+    ends: Tensor
+    types: Tensor
+    mask: Tensor
+
+    @property
+    def lasts(self) -> Tensor:
+        """The last token of each entity. Shape: (batch, entities)."""
+        return self.ends - 1
+
+    @property
+    def pairs(self) -> Tensor:
+        """True at ordered pairs of two different real entities.
+
+        Shape: (batch, entities, entities)
+        """
+        both = self.mask.unsqueeze(2) & self.mask.unsqueeze(1)
+        return both & ~torch.eye(both.size(1), dtype=torch.bool, device=both.device)
+
+
+class SpanTagger(nn.Module):
+    """Turns spans into tags and tags into spans by the rules of a `TagCodec`.
+
+    It has no parameters; it is a module so that its tables follow the model to its device.
+
+    # Parameters
+
+    codec : `TagCodec`
+        The scheme.
+    """
+
+    _prefix_numbers: Tensor
+    _joins: Tensor
+
+    def __init__(self, codec: TagCodec) -> None:
+        super().__init__()
+        self._prefixes = len(codec.prefixes)
+        prefix_numbers = [
+            [codec.prefixes.index(codec.prefix(first, last)) for last in (False, True)]
+            for first in (False, True)
+        ]
+        joins = [[codec.joins(before, tag) for tag in codec.tags] for before in codec.tags]
+        self.register_buffer("_prefix_numbers", torch.tensor(prefix_numbers), persistent=False)
+        self.register_buffer("_joins", torch.tensor(joins, dtype=torch.bool), persistent=False)
+
+    def encode(self, spans: EntitySpans, length: int) -> Tensor:
+        """The tags that hold `spans`, which must not overlap. Shape: (batch, length)."""
+        positions = torch.arange(length, device=spans.starts.device)
+        starts, ends = spans.starts.unsqueeze(2), spans.ends.unsqueeze(2)
+        # Shape of each: (batch, entities, length)
+        inside = (positions >= starts) & (positions < ends) & spans.mask.unsqueeze(2)
+        prefixes = self._prefix_numbers[
+            (positions == starts).long(), (positions == ends - 1).long()
+        ]
+        tags = 1 + spans.types.unsqueeze(2) * self._prefixes + prefixes
+        # Flat entities: at most one covers a token.
+        return (tags * inside).sum(dim=1)
+
+    def decode(self, tags: Tensor, mask: Tensor) -> EntitySpans:
+        """The entities that `tags`, of shape (batch, length), hold at real tokens.
+
+        Equal to `TagCodec.decode` of each sentence, for ill-formed sequences too.
+        """
+        tags = tags * mask
+        carried = torch.zeros_like(mask)
+        carried[:, 1:] = self._joins[tags[:, :-1], tags[:, 1:]]
+        carries_on = torch.zeros_like(mask)
+        carries_on[:, :-1] = carried[:, 1:]
+        # Shape of each: (batch, length)
+        first = (tags > 0) & ~carried
+        last = (tags > 0) & ~carries_on
+        counts = first.sum(dim=1)
+        # Row by row both run through the same entities in the same order.
+        rows, starts = first.nonzero(as_tuple=True)
+        ends = last.nonzero(as_tuple=True)[1] + 1
+        slots = (first.long().cumsum(dim=1) - 1)[rows, starts]
+        shape = (tags.size(0), int(counts.max()) if counts.numel() else 0)
+
+        def padded(values: Tensor, padding: int) -> Tensor:
+            return tags.new_full(shape, padding).index_put((rows, slots), values)
+
+        types = torch.div(tags[rows, starts] - 1, self._prefixes, rounding_mode="floor")
+        return EntitySpans(
+            padded(starts, 0),
+            padded(ends, 1),
+            padded(types, 0),
+            torch.arange(shape[1], device=tags.device) < counts.unsqueeze(1),
+        )

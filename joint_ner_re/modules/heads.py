@@ -1,0 +1,169 @@
+"""What stands above the encoders: a scorer of tags, and a scorer of entity pairs."""
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.from_params import FromParams
+from allennlp.nn import Activation
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from joint_ner_re.modules.encoders import check_probability
+
+
+class TagScorer(nn.Module, FromParams):
+    """`W2 · activation(W1 · h + b1) + b2` for every token (Crone 2020).
+
+    # Parameters
+
+    input_size : `int`
+        Size of a token's state; inferred in a model.
+    num_tags : `int`
+        Inferred in a model.
+    hidden_size : `int`, optional (default = `32`)
+        Width of the hidden layer; 0 leaves it out.
+    activation : `Activation`, optional (default = `tanh`)
+    dropout : `float`, optional (default = `0.0`)
+        Before the first matrix, in training.
+
+    # Raises
+
+    `ConfigurationError`
+        If a size or probability is impossible.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        num_tags: int,
+        hidden_size: int = 32,
+        activation: Activation = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check_size("hidden_size", hidden_size, 0)
+        check_probability("dropout", dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.hidden = nn.Linear(input_size, hidden_size) if hidden_size else None
+        self.activation = activation or Activation.by_name("tanh")()
+        self.output = nn.Linear(hidden_size or input_size, num_tags)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """From shape (batch, length, input_size) to shape (batch, length, num_tags)."""
+        states = self.dropout(states)
+        if self.hidden is not None:
+            states = self.activation(self.hidden(states))
+        return self.output(states)
+
+
+class RelationScorer(nn.Module, FromParams):
+    """Scores every relation type for every ordered pair of entities (Crone 2020).
+
+    An entity is its last token's state beside the embedding of that token's tag, `g`. With
+    `f = activation(W1 g)`, the scores of the pair (i, j) are
+
+        W2 [ f_i ; f_j ; cos(f_i, f_j) ; distmult_1 .. distmult_R ] + b,
+        distmult_k = g_i · diag(m_k) · g_j    (Yang et al. 2014, with m_k learned)
+
+    W2 is applied part by part, so that no tensor of pairs times features is ever made: its
+    first two parts act on entities, and its last part is merged into the m_k.
+
+    # Parameters
+
+    input_size : `int`
+        Size of a token's state; inferred in a model.
+    num_tags : `int`
+        Inferred in a model.
+    num_relations : `int`
+        Number of relation types; inferred in a model.
+    hidden_size : `int`, optional (default = `128`)
+        Size of `f`.
+    activation : `Activation`, optional (default = `relu`)
+    tag_embedding_size : `int`, optional (default = `25`)
+        0 leaves the tag's embedding out.
+    dropout : `float`, optional (default = `0.5`)
+        On `g`, in training.
+
+    # Raises
+
+    `ConfigurationError`
+        If a size or probability is impossible.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        num_tags: int,
+        num_relations: int,
+        hidden_size: int = 128,
+        activation: Activation = None,
+        tag_embedding_size: int = 25,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        _check_size("hidden_size", hidden_size, 1)
+        _check_size("tag_embedding_size", tag_embedding_size, 0)
+        check_probability("dropout", dropout)
+        size = input_size + tag_embedding_size
+        self.tag_embedding = (
+            nn.Embedding(num_tags, tag_embedding_size) if tag_embedding_size else None
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.hidden = nn.Linear(size, hidden_size)
+        self.activation = activation or Activation.by_name("relu")()
+        # Row k is the diagonal m_k.
+        self.distmult = nn.Parameter(torch.empty(num_relations, size))
+        nn.init.normal_(self.distmult, std=size**-0.5)
+        self.output = nn.Linear(2 * hidden_size + 1 + num_relations, num_relations)
+
+    def forward(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Tensor:
+        """
+        # Parameters
+
+        states : `Tensor`
+            Shape: (batch, length, input_size).
+        tags : `Tensor`
+            Shape: (batch, length).
+        lasts : `Tensor`
+            Shape: (batch, entities), each entity's last token; any valid position at padding.
+
+        # Returns
+
+        `Tensor`
+            Logits of (head, tail, type). Shape: (batch, entities, entities, num_relations).
+        """
+        # Shape: (batch, entities, size)
+        entities = states.gather(1, lasts.unsqueeze(2).expand(-1, -1, states.size(2)))
+        if self.tag_embedding is not None:
+            entities = torch.cat([entities, self.tag_embedding(tags.gather(1, lasts))], dim=2)
+        entities = self.dropout(entities)
+        # Shape: (batch, entities, hidden_size)
+        hidden = self.activation(self.hidden(entities))
+
+        width = hidden.size(2)
+        relations = self.distmult.size(0)
+        as_head, as_tail, cosine_weight, mixture = self.output.weight.split(
+            [width, width, 1, relations], dim=1
+        )
+        # Shape: (batch, entities, entities)
+        direction = F.normalize(hidden, dim=2)
+        cosine = direction @ direction.transpose(1, 2)
+        # W2's part for distmult mixes products that are linear in m: mix the m_k instead.
+        # Shape: (num_relations, size)
+        diagonals = mixture @ self.distmult
+        # Shape: (batch, entities as head, num_relations, size)
+        scaled = entities.unsqueeze(2) * diagonals
+        # Shape: (batch, entities as head, num_relations, entities as tail)
+        products = (scaled.flatten(1, 2) @ entities.transpose(1, 2)).unflatten(
+            1, (entities.size(1), relations)
+        )
+        return (
+            products.transpose(2, 3)
+            + cosine.unsqueeze(3) * cosine_weight.squeeze(1)
+            + F.linear(hidden, as_head, self.output.bias).unsqueeze(2)
+            + F.linear(hidden, as_tail).unsqueeze(1)
+        )
+
+
+def _check_size(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigurationError(f"{name} is {value}; expected {least} or more")

@@ -1,0 +1,200 @@
+"""Raw text or tokens in, entities and relations with offsets and scores out."""
+
+import json
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+from allennlp.common.util import JsonDict
+from allennlp.data import Instance
+from allennlp.predictors import Predictor
+from overrides import overrides
+
+from joint_ner_re.dataset_readers import JointReader
+from joint_ner_re.models import JointModel
+from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
+
+INPUTS = ("text", "sentence", "tokens")
+
+# Sentences of similar length run together, as many as fit: padding costs little then, and
+# memory is bounded whatever the documents are.
+TOKENS_PER_BATCH = 4096
+
+
+@Predictor.register("joint_ner_re")
+class JointPredictor(Predictor):
+    """Serves `allennlp predict`.
+
+    A line of the input is a JSON object with one of these keys, or plain text:
+
+    - `text`: a document. It is split into sentences.
+    - `sentence`: one sentence. It is split into tokens only.
+    - `tokens`: one sentence's tokens, with `text` and `offsets` if there are any.
+
+    An `id` is carried over, and so is everything else, under `meta`. A line of plain text is
+    a document. The output is what `Sentence.to_json` gives, for the whole document: token
+    positions count from its beginning and character offsets are those of the input. For a
+    document `sentences` holds each sentence's first token and the token after its last.
+    """
+
+    _model: JointModel
+    _dataset_reader: JointReader
+
+    @overrides
+    def load_line(self, line: str) -> JsonDict:
+        """A line of the input file as a JSON object.
+
+        # Raises
+
+        `ValueError`
+            If a line begins like a JSON object but is none.
+        """
+        line = line.rstrip("\r\n")
+        if not line.lstrip().startswith("{"):
+            return {"text": line}
+        try:
+            return json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"the line begins with {{ but is not a JSON object ({error}): {line[:80]!r}; "
+                'write a text that begins so as {"text": ...}'
+            ) from error
+
+    @overrides
+    def dump_line(self, outputs: JsonDict) -> str:
+        return json.dumps(outputs, ensure_ascii=False) + "\n"
+
+    @overrides
+    def predict_json(self, inputs: JsonDict) -> JsonDict:
+        return self.predict_batch_json([inputs])[0]
+
+    @overrides
+    def predict_batch_json(self, inputs: List[JsonDict]) -> List[JsonDict]:
+        """Predict for each input, in order; see the class for what they hold."""
+        documents = [self._split(record) for record in inputs]
+        predicted = iter(self.predict_sentences([s for document in documents for s in document]))
+        return [
+            self._output(record, [next(predicted) for _ in document])
+            for record, document in zip(inputs, documents)
+        ]
+
+    @overrides
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._instance(self._whole(json_dict))
+
+    def predict_sentences(self, sentences: Sequence[Sentence]) -> List[Sentence]:
+        """Copies of the sentences whose annotations are the model's predictions."""
+        predicted: List[Sentence] = list(sentences)
+        by_length = sorted(range(len(sentences)), key=lambda index: len(sentences[index].tokens))
+        for batch in _batches(by_length, [len(sentence.tokens) for sentence in sentences]):
+            instances = [self._instance(sentences[index]) for index in batch]
+            for index, sentence in zip(batch, self._model.predict(instances)):
+                predicted[index] = sentence
+        return predicted
+
+    def _instance(self, sentence: Sentence) -> Instance:
+        instance = self._dataset_reader.text_to_instance(sentence, labelled=False)
+        self._dataset_reader.apply_token_indexers(instance)
+        return instance
+
+    def _split(self, record: JsonDict) -> List[Sentence]:
+        """The input's sentences, whose offsets are those of the whole input."""
+        if _kind(record) != "text":
+            return [self._whole(record)]
+        text = record["text"]
+        (sentences,) = self._dataset_reader.tokenizer.split([text])
+        return [_sentence(text, offsets) for offsets in sentences]
+
+    def _whole(self, record: JsonDict) -> Sentence:
+        """The input as one sentence."""
+        kind = _kind(record)
+        if kind == "tokens":
+            sentence = Sentence.from_json(
+                {key: record[key] for key in ("tokens", "text", "offsets") if key in record}
+            )
+            return sentence if sentence.text is not None else _joined(sentence.tokens)
+        (offsets,) = self._dataset_reader.tokenizer.tokenize([record[kind]])
+        return _sentence(record[kind], offsets)
+
+    @staticmethod
+    def _output(record: JsonDict, sentences: List[Sentence]) -> JsonDict:
+        kind = _kind(record)
+        text = record[kind] if kind != "tokens" else None
+        merged = _merge(sentences, text)
+        output: Dict[str, Any] = {**merged.to_json(), "id": str(record.get("id", ""))}
+        if kind == "text":
+            output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
+        meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
+        if meta:
+            # What has been through here before comes as it went.
+            output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
+        return output
+
+
+_OWN_KEYS = frozenset([*INPUTS, "offsets", "id", "entities", "relations", "sentences"])
+
+
+def _kind(record: JsonDict) -> str:
+    """Which of `INPUTS` the input holds. A text with its tokens is an input of tokens."""
+    if not isinstance(record, dict):
+        raise SentenceError(f"the input is {record!r}; expected a JSON object")
+    kinds = [name for name in INPUTS if name in record]
+    if kinds not in (["text"], ["sentence"], ["tokens"], ["text", "tokens"]):
+        raise SentenceError(
+            f"the input has the keys {', '.join(sorted(record)) or '(none)'}; expected exactly "
+            f"one of {', '.join(INPUTS)}"
+        )
+    if kinds[-1] != "tokens" and not isinstance(record[kinds[-1]], str):
+        raise SentenceError(f"the key {kinds[-1]!r} holds {record[kinds[-1]]!r}; expected a string")
+    return kinds[-1]
+
+
+def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:
+    return Sentence([text[begin:end] for begin, end in offsets], text=text, offsets=offsets)
+
+
+def _joined(tokens: Sequence[str]) -> Sentence:
+    """Tokens without a text get one: themselves, joined by spaces."""
+    offsets, begin = [], 0
+    for token in tokens:
+        offsets.append((begin, begin + len(token)))
+        begin += len(token) + 1
+    return Sentence(tokens, text=" ".join(tokens), offsets=offsets)
+
+
+def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
+    """Each sentence's first token in the document, and the token after its last."""
+    start = 0
+    for sentence in sentences:
+        yield (start, start + len(sentence.tokens))
+        start += len(sentence.tokens)
+
+
+def _merge(sentences: Sequence[Sentence], text: Optional[str]) -> Sentence:
+    """The sentences of one text as one, with positions that count from its beginning."""
+    tokens: List[str] = []
+    offsets: List[Any] = []
+    entities: List[Entity] = []
+    relations: List[Relation] = []
+    for sentence in sentences:
+        base, first = len(tokens), len(entities)
+        tokens += sentence.tokens
+        offsets += sentence.offsets or ()
+        text = sentence.text if text is None else text
+        entities += [
+            Entity(e.type, base + e.start, base + e.end, e.score) for e in sentence.entities
+        ]
+        relations += [
+            Relation(r.type, first + r.head, first + r.tail, r.score) for r in sentence.relations
+        ]
+    return Sentence(tokens, entities, relations, text=text, offsets=offsets)
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[List[int]]:
+    """`order`, which is by length, cut where a padded batch would exceed TOKENS_PER_BATCH."""
+    batch: List[int] = []
+    for index in order:
+        if batch and lengths[index] * (len(batch) + 1) > TOKENS_PER_BATCH:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,362 @@
+"""The one representation that every room of the package speaks: a sentence, its entities and
+the relations between them.
+
+Nothing here knows of files, tensors or spaCy. Positions follow Python's slicing: an entity covers
+`tokens[start:end]`, a token's characters are `text[begin:end]`, and characters are counted in
+Unicode code points, as `len` does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+
+class SentenceError(ValueError):
+    """A `Sentence` that contradicts itself: the message says what was found and expected."""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A typed span of tokens.
+
+    # Parameters
+
+    type : `str`
+        The entity's type, such as `"Drug"`.
+    start : `int`
+        Position of the first token.
+    end : `int`
+        Position after the last token, so that `start < end`.
+    score : `float`, optional (default = `None`)
+        A prediction's probability; `None` for annotations.
+    """
+
+    type: str
+    start: int
+    end: int
+    score: Optional[float] = None
+
+    @property
+    def key(self) -> Tuple[str, int, int]:
+        """What makes two entities the same one, whatever their scores: type, start, end."""
+        return (self.type, self.start, self.end)
+
+    def overlaps(self, other: "Entity") -> bool:
+        """Whether the two spans share a token."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A typed, directed link between two entities of one sentence.
+
+    # Parameters
+
+    type : `str`
+        The relation's type, such as `"Work_For"`.
+    head : `int`
+        Index of the first argument in the sentence's `entities`.
+    tail : `int`
+        Index of the second argument in the sentence's `entities`.
+    score : `float`, optional (default = `None`)
+        A prediction's probability; `None` for annotations.
+    """
+
+    type: str
+    head: int
+    tail: int
+    score: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Tokens with entities and relations. It is checked when it is made and never changes.
+
+    # Parameters
+
+    tokens : `Sequence[str]`
+        The words.
+    entities : `Sequence[Entity]`, optional (default = `()`)
+        Spans of `tokens`; they may overlap.
+    relations : `Sequence[Relation]`, optional (default = `()`)
+        Links between two different members of `entities`.
+    id : `str`, optional (default = `""`)
+        The sentence's name in its corpus.
+    text : `str`, optional (default = `None`)
+        The original text, where the corpus has one.
+    offsets : `Sequence[Tuple[int, int]]`, optional (default = `None`)
+        One `(begin, end)` per token, in code points of `text`, in order and not overlapping.
+        Given exactly when `text` is given.
+    source : `str`, optional (default = `None`)
+        Where the sentence was read, as `file:line`, for messages. Not part of equality.
+
+    # Raises
+
+    `SentenceError`
+        If a span, an index or an offset contradicts the tokens, the entities or the text.
+    """
+
+    tokens: Sequence[str]
+    entities: Sequence[Entity] = ()
+    relations: Sequence[Relation] = ()
+    id: str = ""
+    text: Optional[str] = None
+    offsets: Optional[Sequence[Tuple[int, int]]] = None
+    source: Optional[str] = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "entities", "relations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.offsets is not None:
+            object.__setattr__(self, "offsets", tuple((b, e) for b, e in self.offsets))
+        self._check_entities()
+        self._check_relations()
+        self._check_offsets()
+
+    def _check_entities(self) -> None:
+        length = len(self.tokens)
+        for number, entity in enumerate(self.entities):
+            if not 0 <= entity.start < entity.end <= length:
+                raise SentenceError(
+                    f"entity {number} ({entity.type}) covers tokens {entity.start} to "
+                    f"{entity.end}; expected 0 <= start < end <= {length}, the number of tokens"
+                )
+
+    def _check_relations(self) -> None:
+        count = len(self.entities)
+        for number, relation in enumerate(self.relations):
+            for role, index in (("head", relation.head), ("tail", relation.tail)):
+                if not 0 <= index < count:
+                    raise SentenceError(
+                        f"relation {number} ({relation.type}) has {role} {index}; expected an "
+                        f"index into the sentence's {count} entities"
+                    )
+            if relation.head == relation.tail:
+                raise SentenceError(
+                    f"relation {number} ({relation.type}) links entity {relation.head} to itself; "
+                    "expected two different entities"
+                )
+
+    def _check_offsets(self) -> None:
+        if (self.text is None) != (self.offsets is None):
+            missing = "offsets" if self.offsets is None else "text"
+            raise SentenceError(f"text and offsets belong together, but {missing} is missing")
+        if self.text is None or self.offsets is None:
+            return
+        if len(self.offsets) != len(self.tokens):
+            raise SentenceError(
+                f"{len(self.offsets)} offsets for {len(self.tokens)} tokens; expected one per token"
+            )
+        previous = 0
+        for number, (begin, end) in enumerate(self.offsets):
+            if not previous <= begin <= end <= len(self.text):
+                raise SentenceError(
+                    f"token {number} has offsets {begin} to {end}; expected {previous} <= begin "
+                    f"<= end <= {len(self.text)}, the end of the token before and of the text"
+                )
+            previous = end
+
+    def character_span(self, entity: Entity) -> Optional[Tuple[int, int]]:
+        """The entity's `(begin, end)` in `text`, in code points; `None` without a text."""
+        if self.offsets is None:
+            return None
+        return (self.offsets[entity.start][0], self.offsets[entity.end - 1][1])
+
+    def surface(self, entity: Entity) -> str:
+        """The entity as it stands in `text`, or its tokens joined by spaces without one."""
+        if self.text is None or self.offsets is None:
+            return " ".join(self.tokens[entity.start : entity.end])
+        return self.text[self.offsets[entity.start][0] : self.offsets[entity.end - 1][1]]
+
+    def without(self, dropped: Iterable[int]) -> "Sentence":
+        """A copy that lacks the entities at these indices, and every relation of theirs."""
+        gone = set(dropped)
+        kept = [index for index in range(len(self.entities)) if index not in gone]
+        moved = {old: new for new, old in enumerate(kept)}
+        return replace(
+            self,
+            entities=[self.entities[index] for index in kept],
+            relations=[
+                replace(r, head=moved[r.head], tail=moved[r.tail])
+                for r in self.relations
+                if r.head in moved and r.tail in moved
+            ],
+        )
+
+    def overlapping(self) -> Set[int]:
+        """Indices of the entities that share a token with another entity."""
+        return {
+            index
+            for i, j in combinations(range(len(self.entities)), 2)
+            if self.entities[i].overlaps(self.entities[j])
+            for index in (i, j)
+        }
+
+    def to_json(self) -> Dict[str, Any]:
+        """The sentence as a JSON object, complete: `from_json` gives an equal sentence back.
+
+        An entity also carries its `text` and, where the sentence has a text, its `char_start` and
+        `char_end` there. They follow from the rest and are checked, not trusted, by `from_json`.
+        """
+        record: Dict[str, Any] = {"id": self.id}
+        if self.text is not None and self.offsets is not None:
+            record["text"] = self.text
+            record["tokens"] = list(self.tokens)
+            record["offsets"] = [list(span) for span in self.offsets]
+        else:
+            record["tokens"] = list(self.tokens)
+        record["entities"] = [self._entity_json(entity) for entity in self.entities]
+        record["relations"] = [
+            _with_score({"type": r.type, "head": r.head, "tail": r.tail}, r.score)
+            for r in self.relations
+        ]
+        return record
+
+    def _entity_json(self, entity: Entity) -> Dict[str, Any]:
+        record: Dict[str, Any] = {"type": entity.type, "start": entity.start, "end": entity.end}
+        span = self.character_span(entity)
+        if span is not None:
+            record["char_start"], record["char_end"] = span
+        record["text"] = self.surface(entity)
+        return _with_score(record, entity.score)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], source: Optional[str] = None) -> "Sentence":
+        """Read what `to_json` wrote, or a hand-written object with fewer keys.
+
+        # Parameters
+
+        record : `Mapping[str, Any]`
+            `tokens` is required; `entities`, `relations`, `id`, `text` and `offsets` are not.
+        source : `str`, optional (default = `None`)
+            Where the record was read, as `file:line`.
+
+        # Raises
+
+        `SentenceError`
+            If a value is missing, has the wrong type, or contradicts the others.
+        """
+        _check_keys("a sentence", record, _SENTENCE_KEYS)
+        tokens = _list_of(record, "tokens", str, "a sentence")
+        entities = [
+            Entity(
+                _get(item, "type", str, "an entity"),
+                _get(item, "start", int, "an entity"),
+                _get(item, "end", int, "an entity"),
+                _score(item),
+            )
+            for item in _objects(record, "entities", _ENTITY_KEYS)
+        ]
+        relations = [
+            Relation(
+                _get(item, "type", str, "a relation"),
+                _get(item, "head", int, "a relation"),
+                _get(item, "tail", int, "a relation"),
+                _score(item),
+            )
+            for item in _objects(record, "relations", _RELATION_KEYS)
+        ]
+        name = record.get("id", "")
+        if isinstance(name, bool) or not isinstance(name, (str, int)):
+            raise SentenceError(f"the key 'id' holds {name!r}; expected a string or a number")
+        text = _get(record, "text", str, "a sentence") if record.get("text") is not None else None
+        offsets: Optional[List[Tuple[int, int]]] = None
+        if record.get("offsets") is not None:
+            offsets = []
+            for item in _list_of(record, "offsets", list, "a sentence"):
+                if len(item) != 2 or not all(_is(value, int) for value in item):
+                    raise SentenceError(f"an offset is {item!r}; expected [begin, end]")
+                offsets.append((item[0], item[1]))
+        sentence = cls(tokens, entities, relations, str(name), text, offsets, source)
+        sentence._check_derived(record.get("entities") or ())
+        return sentence
+
+    def _check_derived(self, records: Sequence[Mapping[str, Any]]) -> None:
+        for entity, record in zip(self.entities, records):
+            span = self.character_span(entity)
+            derived: Dict[str, Any] = {"text": self.surface(entity)}
+            if span is not None:
+                derived.update(char_start=span[0], char_end=span[1])
+            for key, expected in derived.items():
+                found = record.get(key, expected)
+                # To Python, true and 1.0 equal 1.
+                if type(found) is not type(expected) or found != expected:
+                    raise SentenceError(
+                        f"the entity at tokens {entity.start} to {entity.end} has {key} "
+                        f"{found!r}; its tokens give {expected!r}"
+                    )
+
+
+_SENTENCE_KEYS = frozenset(
+    ["id", "text", "tokens", "offsets", "entities", "relations", "sentences", "meta"]
+)
+_ENTITY_KEYS = frozenset(["type", "start", "end", "char_start", "char_end", "text", "score"])
+_RELATION_KEYS = frozenset(["type", "head", "tail", "score"])
+
+
+def _with_score(record: Dict[str, Any], score: Optional[float]) -> Dict[str, Any]:
+    if score is not None:
+        record["score"] = score
+    return record
+
+
+def _is(value: Any, kind: type) -> bool:
+    # JSON's true is an int to Python; nobody means it as a position.
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _check_keys(what: str, record: Mapping[str, Any], known: frozenset) -> None:
+    if not isinstance(record, Mapping):
+        raise SentenceError(f"{what} is {_short(record)}; expected a JSON object")
+    unknown = sorted(set(record) - known)
+    if unknown:
+        raise SentenceError(
+            f"{what} has the key {unknown[0]!r}; known keys are {', '.join(sorted(known))}"
+        )
+
+
+def _get(record: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
+    if key not in record:
+        raise SentenceError(f"{what} lacks the key {key!r}: {_short(record)}")
+    if not _is(record[key], kind):
+        raise SentenceError(
+            f"the key {key!r} of {what} holds {_short(record[key])}; expected {_NAMES[kind]}"
+        )
+    return record[key]
+
+
+def _list_of(record: Mapping[str, Any], key: str, kind: type, what: str) -> List[Any]:
+    values = _get(record, key, list, what)
+    for value in values:
+        if not _is(value, kind):
+            raise SentenceError(
+                f"the list {key!r} of {what} holds {_short(value)}; expected {_NAMES[kind]}"
+            )
+    return values
+
+
+def _objects(record: Mapping[str, Any], key: str, known: frozenset) -> List[Mapping[str, Any]]:
+    items = _list_of(record, key, dict, "a sentence") if record.get(key) is not None else []
+    for item in items:
+        _check_keys("an entity" if key == "entities" else "a relation", item, known)
+    return items
+
+
+def _score(record: Mapping[str, Any]) -> Optional[float]:
+    score = record.get("score")
+    if score is None:
+        return None
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
+        raise SentenceError(f"the key 'score' holds {_short(score)}; expected a number in [0, 1]")
+    return float(score)
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+_NAMES: Dict[type, str] = {str: "a string", int: "an integer", list: "a list", dict: "an object"}

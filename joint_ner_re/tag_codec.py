@@ -1,0 +1,134 @@
+"""Entities to tags and back.
+
+The rules of the two tag schemes live here and nowhere else. `TagCodec.joins` decides whether a
+tag carries on the entity of the tag before it; encoding, decoding, the CRF's transition
+constraints and its span probabilities all follow from it.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Sequence, Tuple
+
+from joint_ner_re.sentence import Entity
+
+OUTSIDE = "O"
+SCHEMES = {"BIO": "BI", "BIOUL": "BIUL"}
+
+
+class TagCodec:
+    """All tags over a set of entity types, and what they mean.
+
+    Tag 0 is `"O"`. The tags of one type stand together, in the order of `prefixes`, so that the
+    tag of `types[t]` with `prefixes[p]` is number `1 + t * len(prefixes) + p`.
+
+    # Parameters
+
+    types : `Sequence[str]`
+        The entity types, in the order in which their tags are numbered.
+    scheme : `str`, optional (default = `"BIOUL"`)
+        `"BIO"` (begin, inside, outside) or `"BIOUL"` (and a unit's only and last token).
+
+    # Raises
+
+    `ValueError`
+        If the scheme is unknown or a type occurs twice.
+    """
+
+    def __init__(self, types: Sequence[str], scheme: str = "BIOUL") -> None:
+        if scheme not in SCHEMES:
+            raise ValueError(f"unknown tag scheme {scheme!r}; expected one of {', '.join(SCHEMES)}")
+        if len(set(types)) != len(types):
+            raise ValueError(f"an entity type occurs twice: {', '.join(types)}")
+        self.types = tuple(types)
+        self.scheme = scheme
+        self.prefixes = SCHEMES[scheme]
+        self.tags: List[str] = [OUTSIDE]
+        self.tags += [f"{prefix}-{name}" for name in self.types for prefix in self.prefixes]
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def encode(self, entities: Iterable[Entity], length: int) -> List[str]:
+        """The tags of `length` tokens that hold `entities`.
+
+        # Raises
+
+        `ValueError`
+            If two entities overlap, or a type is not among `types`: see `flatten`.
+        """
+        tags = [OUTSIDE] * length
+        for entity in entities:
+            if entity.type not in self.types:
+                raise ValueError(f"unknown type {entity.type!r}; known: {', '.join(self.types)}")
+            span = range(entity.start, entity.end)
+            if any(tags[position] != OUTSIDE for position in span):
+                raise ValueError(f"{entity} overlaps another entity; tags hold only flat entities")
+            for position in span:
+                prefix = self.prefix(position == entity.start, position == entity.end - 1)
+                tags[position] = f"{prefix}-{entity.type}"
+        return tags
+
+    def prefix(self, first: bool, last: bool) -> str:
+        """The prefix of an entity's token that is or is not its first and its last."""
+        if self.scheme == "BIOUL" and last:
+            return "U" if first else "L"
+        return "B" if first else "I"
+
+    def decode(self, tags: Sequence[str]) -> List[Entity]:
+        """The entities that `tags` hold, in order.
+
+        Defined for every sequence of tags. In an ill-formed one, a tag that does not carry on
+        the entity before it begins a new one, as in the CoNLL evaluation script.
+        """
+        entities: List[Entity] = []
+        start = 0
+        for position, tag in enumerate(tags):
+            if position == 0 or not self.joins(tags[position - 1], tag):
+                start = position
+            ends = position + 1 == len(tags) or not self.joins(tag, tags[position + 1])
+            if tag != OUTSIDE and ends:
+                entities.append(Entity(split_tag(tag)[1], start, position + 1))
+        return entities
+
+    def joins(self, before: str, tag: str) -> bool:
+        """Whether `tag` carries on the entity of the tag `before` it."""
+        (first, before_type), (second, tag_type) = split_tag(before), split_tag(tag)
+        return first in "BI" and second in "IL" and before_type == tag_type
+
+    def may_follow(self, before: str, tag: str) -> bool:
+        """Whether the pair stands in a well-formed sequence."""
+        return self.joins(before, tag) if self._needs_before(tag) else self.may_end(before)
+
+    def may_start(self, tag: str) -> bool:
+        """Whether a well-formed sequence may start with `tag`."""
+        return not self._needs_before(tag)
+
+    def may_end(self, tag: str) -> bool:
+        """Whether a well-formed sequence may end with `tag`."""
+        return self.scheme == "BIO" or split_tag(tag)[0] not in "BI"
+
+    def _needs_before(self, tag: str) -> bool:
+        return split_tag(tag)[0] in "IL"
+
+
+def split_tag(tag: str) -> Tuple[str, str]:
+    """`("B", "Drug")` for `"B-Drug"`, `("O", "")` for `"O"`."""
+    prefix, _, name = tag.partition("-")
+    return prefix, name
+
+
+def flatten(entities: Sequence[Entity]) -> List[int]:
+    """Indices of the entities that one flat tag sequence can hold, in order of their position.
+
+    Of two overlapping entities the longer is kept, then the one that starts earlier, then the
+    one listed first (SpERT and others differ here; see docs/evaluation.md).
+    """
+    by_length = sorted(
+        range(len(entities)),
+        key=lambda i: (entities[i].start - entities[i].end, entities[i].start, i),
+    )
+    kept: List[int] = []
+    for index in by_length:
+        if not any(entities[index].overlaps(entities[other]) for other in kept):
+            kept.append(index)
+    return sorted(kept, key=lambda i: entities[i].start)

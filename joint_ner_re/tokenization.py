@@ -1,0 +1,134 @@
+"""Raw text to sentences and tokens that know their character offsets; spaCy does the work."""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, List, Tuple
+
+import regex
+import spacy
+from spacy.lang.tokenizer_exceptions import emoticons
+from spacy.language import Language
+from spacy.tokenizer import Tokenizer
+from spacy.tokens import Token
+from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
+
+Span = Tuple[int, int]
+
+GRANULARITIES = ("standard", "fine")
+
+# Everything that is neither a letter, a mark, a digit nor white space splits a word, except
+# points and commas between two digits and the points of an abbreviation of single letters:
+# "azithromycin-induced" is three tokens; "0.5", "U.S." and "i.v." stay one.
+_ABBREVIATION = r"(?:\p{L}\.){2,}"
+_MARK = r"[^\p{L}\p{M}\p{N}\s.,]"
+_FINE_WHOLE = regex.compile(_ABBREVIATION)
+_FINE_PREFIX = regex.compile(_MARK)
+_FINE_INFIX = regex.compile(
+    rf"{_ABBREVIATION}(*SKIP)(*FAIL)|(?<=\p{{N}})[.,](?!\p{{N}})|(?<!\p{{N}})[.,]|{_MARK}"
+)
+
+
+class TextTokenizer:
+    """Splits texts into tokens, and documents into sentences.
+
+    # Parameters
+
+    pipeline : `str`, optional (default = `"en"`)
+        A language code, which takes spaCy's rules for that language and splits sentences at
+        their final punctuation, or the name or directory of an installed spaCy pipeline, whose
+        own sentence boundaries are then used.
+    granularity : `str`, optional (default = `"standard"`)
+        `"standard"` keeps the pipeline's tokens. `"fine"` also splits at every punctuation mark
+        inside a word, for corpora that annotate parts of hyphenated words, as ADE does.
+
+    # Raises
+
+    `ValueError`
+        If `granularity` is unknown or there is no such pipeline.
+    """
+
+    def __init__(self, pipeline: str = "en", granularity: str = "standard") -> None:
+        if granularity not in GRANULARITIES:
+            raise ValueError(
+                f"unknown granularity {granularity!r}; expected one of {', '.join(GRANULARITIES)}"
+            )
+        self.pipeline = pipeline
+        self.granularity = granularity
+        self._nlp = _load(pipeline)
+        # One text may be a whole book; the parts used here need no memory beyond the tokens.
+        self._nlp.max_length = 2**31
+        if granularity == "fine":
+            self._nlp.tokenizer = _fine_tokenizer(self._nlp)
+
+    def tokenize(self, texts: Iterable[str]) -> Iterator[List[Span]]:
+        """The `(begin, end)` offsets of each text's tokens, in code points, without white space."""
+        for doc in self._nlp.tokenizer.pipe(texts):  # type: ignore[union-attr]
+            yield _spans(doc)
+
+    def split(self, texts: Iterable[str]) -> Iterator[List[List[Span]]]:
+        """Each text's sentences, each the `(begin, end)` offsets of its tokens, in code points.
+
+        Offsets count from the beginning of the text, not of the sentence. A text without a
+        token has no sentence.
+        """
+        for doc in self._nlp.pipe(texts):
+            sentences = (_spans(sentence) for sentence in doc.sents)
+            yield [sentence for sentence in sentences if sentence]
+
+
+def _load(pipeline: str) -> Language:
+    if pipeline.isalpha() and len(pipeline) <= 3:
+        try:
+            nlp = spacy.blank(pipeline)
+        except ImportError as error:
+            raise ValueError(f"spaCy has no language {pipeline!r}: {error}") from error
+        nlp.add_pipe("sentencizer")
+        return nlp
+    try:
+        nlp = spacy.load(pipeline, exclude=["ner", "lemmatizer", "textcat"])
+    except OSError as error:
+        raise ValueError(
+            f"no spaCy pipeline {pipeline!r}; install it with `python -m spacy download "
+            f"{pipeline}` or give a language code such as 'en'"
+        ) from error
+    if not any(nlp.has_pipe(name) for name in ("parser", "senter", "sentencizer")):
+        nlp.add_pipe("sentencizer")
+    return nlp
+
+
+def _fine_tokenizer(nlp: Language) -> Tokenizer:
+    defaults = nlp.Defaults
+    prefixes = compile_prefix_regex(defaults.prefixes or [])
+    suffixes = compile_suffix_regex(defaults.suffixes or [])
+    infixes = compile_infix_regex(defaults.infixes or [])
+    # "(IL-8)" holds no smiling face.
+    exceptions = {
+        word: tokens
+        for word, tokens in defaults.tokenizer_exceptions.items()
+        if word not in emoticons
+    }
+
+    def infix_finditer(string: str) -> List[regex.Match]:
+        fine = list(_FINE_INFIX.finditer(string))
+        taken = {match.start() for match in fine}
+        # The language's own rules may split where no punctuation stands; keep those, too.
+        extra = [
+            match
+            for match in infixes.finditer(string)
+            if not any(position in taken for position in range(match.start(), match.end()))
+        ]
+        return sorted(fine + extra, key=lambda match: match.start())
+
+    return Tokenizer(
+        nlp.vocab,
+        rules=exceptions,
+        # spaCy looks for infixes only behind the first character.
+        prefix_search=lambda string: prefixes.search(string) or _FINE_PREFIX.match(string),
+        suffix_search=suffixes.search,
+        infix_finditer=infix_finditer,
+        token_match=_FINE_WHOLE.fullmatch,
+    )
+
+
+def _spans(tokens: Iterable[Token]) -> List[Span]:
+    return [(token.idx, token.idx + len(token)) for token in tokens if not token.is_space]

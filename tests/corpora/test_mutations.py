@@ -1,0 +1,112 @@
+"""Damaged files: whatever happened to a corpus, reading gives sentences or one kind of error."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from joint_ner_re.corpora import FORMATS, CorpusFormatError, detect_format, read_corpus
+from joint_ner_re.corpora.folds import read_folds
+from joint_ner_re.sentence import Sentence
+
+FILES = {
+    "ade_rel": "ade.rel",
+    "ade_neg": "ade_neg.txt",
+    "conll04_corp": "conll04.corp",
+    "jsonl": "sentences.jsonl",
+    "multihead": "conll04_multihead.txt",
+    "spert": "conll04_spert.json",
+}
+
+# Bytes that mean something in one format or another, next to arbitrary ones.
+PIECES = st.sampled_from(
+    [
+        *[bytes([byte]) for byte in b"\n\r\t |/[]{}\",:'-0123456789\\#\x00\xc3\xff"],
+        b"\n\n",
+        b"\xed\xa0\x80",
+        b"99999999999999999999",
+        b"NaN",
+        b"1e999",
+        b"null",
+        b"true",
+        b"I-Loc",
+        b"['N']",
+        b"COMMA",
+        b"\\ud800",
+        b"[" * 2000,
+    ]
+) | st.binary(min_size=1, max_size=4)
+
+
+@st.composite
+def mutations(draw):
+    """Positions, as fractions of the file, and what to do there."""
+    edits = []
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.floats(0, 1, exclude_max=True))
+        removed = draw(st.integers(0, 12))
+        edits.append((place, removed, draw(st.just(b"") | PIECES)))
+    cut = draw(st.none() | st.floats(0, 1))
+    return edits, cut
+
+
+def mutate(content, mutation):
+    edits, cut = mutation
+    for place, removed, added in edits:
+        at = int(place * len(content))
+        content = content[:at] + added + content[at + removed :]
+    return content if cut is None else content[: int(cut * len(content))]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from joint_ner_re.tokenization import TextTokenizer
+
+    return TextTokenizer(granularity="fine")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@settings(
+    max_examples=200,
+    deadline=timedelta(seconds=2),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(mutation=mutations())
+def test_a_damaged_corpus_gives_sentences_or_a_format_error(
+    corpora, tmp_path, tokenizer, format, mutation
+):
+    path = tmp_path / "corpus"
+    path.write_bytes(mutate((corpora / FILES[format]).read_bytes(), mutation))
+    for detected in (False, True):
+        try:
+            # What the damage has made of the file may look like another format.
+            name = detect_format(path) if detected else format
+            options = {"tokenizer": tokenizer} if name.startswith("ade") else {}
+            for sentence in read_corpus(path, name, **options):
+                assert isinstance(sentence, Sentence)
+        except CorpusFormatError as error:
+            assert error.path == str(path)
+            assert error.reason
+            assert error.line is None or 1 <= error.line <= path.read_bytes().count(b"\n") + 1
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mutation=mutations())
+def test_damaged_folds_and_ids_give_a_format_error(corpora, tmp_path, mutation):
+    path = tmp_path / "file"
+    path.write_bytes(mutate((corpora / "ade_folds.json").read_bytes(), mutation))
+    try:
+        folds = read_folds(path)
+        names = [name for fold in folds for name in fold]
+        assert len(set(names)) == len(names)
+    except CorpusFormatError as error:
+        assert error.path == str(path)
+    path.write_bytes(mutate((corpora / "conll04_train.ids").read_bytes(), mutation))
+    try:
+        for sentence in read_corpus(corpora / "conll04.corp", "conll04_corp", ids=path):
+            assert isinstance(sentence, Sentence)
+    except CorpusFormatError as error:
+        assert error.path == str(path)

@@ -1,0 +1,229 @@
+from math import sqrt, tanh
+
+import pytest
+import torch
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+
+from joint_ner_re.modules import RelationScorer, TagScorer
+
+# The tag scorer
+
+
+def test_tag_scorer_by_hand():
+    """W2 tanh(W1 h + b1) + b2 with h = (1, 2) and, as padding looks, (0, 0)."""
+    scorer = TagScorer(input_size=2, num_tags=3, hidden_size=2).eval()
+    scorer.hidden.weight.data = torch.tensor([[0.5, 0.25], [-1.0, 0.1]])
+    scorer.hidden.bias.data = torch.tensor([0.0, 0.2])
+    scorer.output.weight.data = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, -1.0]])
+    scorer.output.bias.data = torch.tensor([0.0, 0.0, 0.5])
+    a, b = tanh(0.5 + 0.5), tanh(-1 + 0.2 + 0.2)
+    c = tanh(0.2)
+    scores = scorer(torch.tensor([[[1.0, 2.0], [0.0, 0.0]]]))
+    expected = [[[a, 2 * b, a - b + 0.5], [0, 2 * c, -c + 0.5]]]
+    torch.testing.assert_close(scores, torch.tensor(expected))
+
+
+def test_tag_scorer_without_a_hidden_layer_is_linear():
+    scorer = TagScorer(input_size=4, num_tags=3, hidden_size=0)
+    states = torch.randn(2, 5, 4)
+    expected = states @ scorer.output.weight.T + scorer.output.bias
+    torch.testing.assert_close(scorer(states), expected)
+    assert len(list(scorer.parameters())) == 2
+
+
+def test_tag_scorer_drops_in_training_only():
+    scorer = TagScorer(input_size=8, num_tags=3, dropout=0.5)
+    states = torch.randn(1, 20, 8)
+    assert not torch.equal(scorer.train()(states), scorer(states))
+    assert torch.equal(scorer.eval()(states), scorer(states))
+
+
+def test_tag_scorer_from_a_configuration():
+    params = Params({"hidden_size": 5, "activation": "relu", "dropout": 0.1})
+    scorer = TagScorer.from_params(params, input_size=4, num_tags=3)
+    assert scorer.hidden.weight.shape == (5, 4) and scorer.output.weight.shape == (3, 5)
+    scorer.eval()
+    states = torch.randn(2, 3, 4)
+    expected = scorer.output(scorer.hidden(states).clamp(min=0))
+    torch.testing.assert_close(scorer(states), expected)
+
+
+# The relation scorer
+
+
+def new_scorer(relations=3, tag_size=2, **options):
+    torch.manual_seed(0)
+    scorer = RelationScorer(
+        input_size=5, num_tags=4, num_relations=relations, hidden_size=6,
+        tag_embedding_size=tag_size, **options,
+    ).double().eval()  # fmt: skip
+    for parameter in scorer.parameters():
+        torch.nn.init.normal_(parameter)
+    return scorer
+
+
+def new_batch(entities=3):
+    torch.manual_seed(1)
+    states = torch.randn(2, 7, 5, dtype=torch.double)
+    return states, torch.randint(4, (2, 7)), torch.randint(7, (2, entities))
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b))
+
+
+def relu(x):
+    return max(x, 0.0)
+
+
+def pair_scores(scorer, states, tags, lasts, activation=relu):
+    """The formula of the paper for one sentence, pair by pair, in plain Python."""
+    w1, b1 = scorer.hidden.weight.tolist(), scorer.hidden.bias.tolist()
+    w2, b2 = scorer.output.weight.tolist(), scorer.output.bias.tolist()
+    g = []
+    for last in lasts.tolist():
+        label = []
+        if scorer.tag_embedding is not None:
+            label = scorer.tag_embedding.weight[tags[last]].tolist()
+        g.append(states[last].tolist() + label)
+    f = [[activation(dot(row, vector) + b) for row, b in zip(w1, b1)] for vector in g]
+    scores = []
+    for i in range(len(g)):
+        scores.append([])
+        for j in range(len(g)):
+            norms = sqrt(dot(f[i], f[i])) * sqrt(dot(f[j], f[j]))
+            cosine = dot(f[i], f[j]) / norms if norms else 0.0
+            distmult = [
+                sum(a * m * b for a, m, b in zip(g[i], diagonal, g[j]))
+                for diagonal in scorer.distmult.tolist()
+            ]
+            features = f[i] + f[j] + [cosine] + distmult
+            scores[i].append([dot(row, features) + b for row, b in zip(w2, b2)])
+    return scores
+
+
+@pytest.mark.parametrize("tag_size", [0, 2])
+@pytest.mark.parametrize("relations", [1, 3])
+@pytest.mark.parametrize("entities", [1, 2, 4])
+def test_scores_are_those_of_the_formula(entities, relations, tag_size):
+    scorer, (states, tags, lasts) = new_scorer(relations, tag_size), new_batch(entities)
+    scores = scorer(states, tags, lasts)
+    assert scores.shape == (2, entities, entities, relations)
+    for row in range(2):
+        expected = pair_scores(scorer, states[row], tags[row], lasts[row])
+        torch.testing.assert_close(scores[row], torch.tensor(expected, dtype=torch.double))
+
+
+def test_another_activation():
+    params = Params({"hidden_size": 6, "tag_embedding_size": 2, "activation": "tanh"})
+    scorer = RelationScorer.from_params(params, input_size=5, num_tags=4, num_relations=3)
+    scorer, (states, tags, lasts) = scorer.double().eval(), new_batch()
+    expected = pair_scores(scorer, states[0], tags[0], lasts[0], tanh)
+    torch.testing.assert_close(
+        scorer(states, tags, lasts)[0], torch.tensor(expected, dtype=torch.double)
+    )
+
+
+@pytest.mark.parametrize("relations, entities", [(0, 3), (0, 0), (3, 0), (3, 1), (0, 1)])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_no_relation_type_and_few_entities(relations, entities):
+    scorer = RelationScorer(input_size=5, num_tags=4, num_relations=relations, hidden_size=6)
+    states, tags, lasts = new_batch(entities)
+    scores = scorer(states.float(), tags, lasts)
+    assert scores.shape == (2, entities, entities, relations)
+    scores.sum().backward()
+    for parameter in scorer.parameters():
+        assert bool(torch.isfinite(parameter.grad).all())
+
+
+def test_every_parameter_learns_and_the_optimiser_sees_the_diagonals():
+    scorer, batch = new_scorer(), new_batch()
+    assert "distmult" in dict(scorer.named_parameters())
+    assert scorer.distmult.shape == (3, 5 + 2)
+    scorer(*batch).square().sum().backward()
+    assert all(bool(p.grad.any()) for p in scorer.parameters())
+    assert bool(scorer.distmult.grad.any(dim=1).all())
+
+
+def test_direction_matters():
+    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
+    forth, back = (scorer(states, tags, order) for order in (lasts, lasts.flip(1)))
+    assert not torch.isclose(forth[:, 0, 1], forth[:, 1, 0]).any()
+    torch.testing.assert_close(forth[:, 0, 1], back[:, 1, 0])
+
+
+def test_an_entity_is_its_last_token_and_that_tokens_tag():
+    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
+    lasts = torch.tensor([[2, 5], [2, 5]])
+    scores = scorer(states, tags, lasts)
+    elsewhere = torch.tensor([0, 1, 3, 4, 6])
+    changed_states, changed_tags = states.clone(), tags.clone()
+    changed_states[:, elsewhere] += 1
+    changed_tags[:, elsewhere] = (tags[:, elsewhere] + 1) % 4
+    assert torch.equal(scorer(changed_states, changed_tags, lasts), scores)
+    changed_tags = tags.clone()
+    changed_tags[:, 5] = (tags[:, 5] + 1) % 4
+    differs = ~torch.isclose(scorer(states, changed_tags, lasts), scores).all(dim=3)
+    assert differs.tolist() == [[[False, True], [True, True]]] * 2
+
+
+def test_entities_without_a_hidden_feature_have_cosine_zero_and_finite_gradients():
+    """All hidden features are cut off by the ReLU, so that their norm is 0."""
+    scorer, (states, tags, lasts) = new_scorer(), new_batch()
+    scorer.hidden.bias.data.fill_(-1e3)
+    states.requires_grad_()
+    scores = scorer(states, tags, lasts)
+    expected = pair_scores(scorer, states[0], tags[0], lasts[0])
+    torch.testing.assert_close(scores[0], torch.tensor(expected, dtype=torch.double))
+    scores.sum().backward()
+    for tensor in (states, *scorer.parameters()):
+        assert bool(torch.isfinite(tensor.grad).all())
+
+
+def test_padding_entities_do_not_change_the_others():
+    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
+    longer = torch.cat([lasts, torch.zeros(2, 3, dtype=torch.long)], dim=1)
+    torch.testing.assert_close(scorer(states, tags, longer)[:, :2, :2], scorer(states, tags, lasts))
+
+
+def test_dropout_is_on_entities_in_training_only():
+    scorer, batch = new_scorer(dropout=0.5), new_batch()
+    assert torch.equal(scorer(*batch), scorer(*batch))
+    read = []
+    scorer.hidden.register_forward_pre_hook(lambda module, values: read.append(values[0]))
+    scorer(*batch)
+    scorer.train()(*batch)
+    kept = read[1] != 0
+    assert kept.any() and not kept.all()
+    torch.testing.assert_close(read[1][kept], 2 * read[0][kept])
+
+
+# Sizes
+
+SIZES = {"input_size": 5, "num_tags": 4}
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: TagScorer(**SIZES, hidden_size=-1), "hidden_size is -1; expected 0 or more"),
+        (lambda: TagScorer(**SIZES, dropout=1), "dropout is 1; expected at least 0 and less than"),
+        (
+            lambda: RelationScorer(**SIZES, num_relations=1, hidden_size=0),
+            "hidden_size is 0; expected 1 or more",
+        ),
+        (
+            lambda: RelationScorer(**SIZES, num_relations=1, tag_embedding_size=-1),
+            "tag_embedding_size is -1; expected 0 or more",
+        ),
+        (
+            lambda: RelationScorer(**SIZES, num_relations=1, dropout=1.5),
+            "dropout is 1.5; expected at least 0 and less than 1",
+        ),
+    ],
+)
+def test_impossible_sizes_are_refused(make, message):
+    with pytest.raises(ConfigurationError) as error:
+        make()
+    assert message in str(error.value)

@@ -1,0 +1,176 @@
+"""Doors open downwards only: which module may import what."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import joint_ner_re
+
+ROOT = Path(joint_ner_re.__file__).parent
+PACKAGE = "joint_ner_re"
+
+# A room is a module or a package right under joint_ner_re, with all that is in it.
+BELOW = {
+    "version": set(),
+    "compat": set(),
+    "sentence": set(),
+    "casing": set(),
+    "labels": set(),
+    "tag_codec": {"sentence"},
+    "tokenization": {"sentence"},
+    "corpora": {"sentence", "tag_codec", "tokenization"},
+    "metrics": {"sentence"},
+    "modules": {"tag_codec", "casing"},
+    "dataset_readers": {"corpora", "tag_codec", "sentence", "casing", "labels", "tokenization"},
+    "models": {"modules", "metrics", "tag_codec", "sentence", "labels"},
+}
+# What comes last may use every room above, and of its own kind only what stands before it.
+LAST = ["predictors", "spacy", "spacy_component", "commands", "__main__"]
+for number, room in enumerate(LAST):
+    BELOW[room] = {*BELOW, *LAST[:number]}
+
+# What else, by the beginning of a module's path.
+STANDARD_LIBRARY_ONLY = ["sentence", "casing", "tag_codec", "metrics/score"]
+NO_TENSORS = [*STANDARD_LIBRARY_ONLY, "tokenization", "corpora"]
+TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
+TOKENIZATION_LIBRARIES = {"spacy", "regex"}
+
+
+def module_name(path, root=ROOT):
+    """`joint_ner_re.corpora.spert` for `corpora/spert.py`, `joint_ner_re.corpora` for its init."""
+    parts = [PACKAGE, *path.relative_to(root).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def exists(name, root=ROOT):
+    path = root.joinpath(*name.split(".")[1:])
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def imports_of(path, root=ROOT):
+    """Everything a file imports, inside functions and for type checking, too, as full names.
+
+    `from package import name` is `package.name` where that is a module of ours.
+    """
+    found = set()
+    name = module_name(path, root)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([base] if base else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                ours = base.split(".")[0] == PACKAGE and exists(inner, root)
+                found.add(inner if ours else base)
+    return found
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+IMPORTS = {path.relative_to(ROOT).as_posix(): imports_of(path) for path in FILES}
+each_file = pytest.mark.parametrize("file", [f for f in IMPORTS if f != "__init__.py"])
+
+
+def room_of(file):
+    return file.split("/")[0].removesuffix(".py")
+
+
+def rooms_in(names):
+    """The rooms of ours among imported names; the package itself is the room `""`."""
+    return {(name.split(".") + [""])[1] for name in names if name.split(".")[0] == PACKAGE}
+
+
+def others_in(names):
+    return {name.split(".")[0] for name in names} - {PACKAGE}
+
+
+def lies_in(file, rooms):
+    return any(file == f"{room}.py" or file.startswith(f"{room}/") for room in rooms)
+
+
+@each_file
+def test_doors_open_downwards_only(file):
+    room = room_of(file)
+    assert room in BELOW, f"{room} is a new room: say here what it may import"
+    assert rooms_in(IMPORTS[file]) <= {room, *BELOW[room]}
+
+
+def test_the_front_door_imports_rooms_and_nothing_else():
+    assert others_in(IMPORTS["__init__.py"]) == set()
+    assert rooms_in(IMPORTS["__init__.py"]) <= set(BELOW)
+
+
+def test_no_room_stands_above_itself():
+    def above(room):
+        return {room}.union(*(above(lower) for lower in BELOW[room]))
+
+    assert all(room not in above(lower) for room in BELOW for lower in BELOW[room])
+
+
+@each_file
+def test_rooms_without_tensors_import_no_tensor_library(file):
+    if lies_in(file, NO_TENSORS):
+        assert not others_in(IMPORTS[file]) & TENSOR_LIBRARIES
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.10 lists its own modules")
+@each_file
+def test_the_lowest_rooms_import_the_standard_library_only(file):
+    foreign = others_in(IMPORTS[file]) - set(getattr(sys, "stdlib_module_names", ()))
+    if lies_in(file, STANDARD_LIBRARY_ONLY):
+        assert not foreign
+    if lies_in(file, ["tokenization"]):
+        assert foreign <= TOKENIZATION_LIBRARIES
+    if not lies_in(file, ["tokenization", *LAST]):
+        assert "spacy" not in foreign
+
+
+def test_only_corpora_knows_its_parsers():
+    """Others enter by `read_corpus`; a parser is a module that the room's own door imports."""
+    parsers = {
+        name for name in IMPORTS["corpora/__init__.py"]
+        if name.startswith(f"{PACKAGE}.corpora.") and name.split(".")[-1] not in ("errors", "files")
+    }  # fmt: skip
+    assert f"{PACKAGE}.corpora.ade_rel" in parsers
+    users = {file for file, names in IMPORTS.items() if names & parsers}
+    assert all(file.startswith("corpora/") for file in users)
+
+
+# The walk itself
+
+
+def test_the_walk_sees_what_is_there():
+    assert "joint_ner_re.sentence" in IMPORTS["tag_codec.py"]
+    assert "torch" in IMPORTS["modules/crf.py"]
+    assert {"models", "modules"} <= rooms_in(IMPORTS["__init__.py"])
+
+
+def test_the_walk_sees_every_kind_of_import(tmp_path):
+    for file in ("a.py", "room/__init__.py", "room/b.py", "room/deep/__init__.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    path = tmp_path / "room" / "deep" / "c.py"
+    path.write_text(
+        "import torch.nn as nn, json\n"
+        "from joint_ner_re import a, missing\n"
+        "from joint_ner_re.room import b\n"
+        "from joint_ner_re.room.b import name\n"
+        "def later():\n"
+        "    from spacy.tokens import Doc\n"
+        "    from . import d\n"
+        "    from .. import b\n"
+        "    from ...a import x\n"
+    )
+    assert imports_of(path, tmp_path) == {
+        "torch.nn", "json", "spacy.tokens", "joint_ner_re.a", "joint_ner_re",
+        "joint_ner_re.room.b", "joint_ner_re.room.deep",
+    }  # fmt: skip
+    inside = tmp_path / "room" / "__init__.py"
+    inside.write_text("from . import b\nfrom .b import x\nfrom ..a import y\n")
+    assert imports_of(inside, tmp_path) == {"joint_ner_re.room.b", "joint_ner_re.a"}

@@ -1,0 +1,46 @@
+// The paper's inputs and the known values of its model. Three environment variables say where
+// the published files are (paths or addresses):
+//   JOINT_NER_RE_ELMO_OPTIONS, JOINT_NER_RE_ELMO_WEIGHTS  ELMo "original 5.5B", JSON and HDF5
+//   JOINT_NER_RE_GLOVE                                    300-d GloVe vectors, text, .gz or .zip
+local glove = std.extVar('JOINT_NER_RE_GLOVE');
+
+(import 'joint_ner_re.libsonnet') + {
+  cell:: 'gru',
+  batch_size:: 2,
+  learning_rate:: 5e-4,
+  glove_size:: 300,
+
+  token_indexers+:: {
+    tokens: { type: 'single_id' },
+    elmo: { type: 'elmo_characters' },
+  },
+  token_embedders+:: {
+    local config = $,
+    tokens: { type: 'word_vectors', embedding_dim: config.glove_size, pretrained_file: glove },
+    elmo: {
+      type: 'elmo_token_embedder',
+      options_file: std.extVar('JOINT_NER_RE_ELMO_OPTIONS'),
+      weight_file: std.extVar('JOINT_NER_RE_ELMO_WEIGHTS'),
+      dropout: 0.0,
+    },
+  },
+  // Words of raw text have a vector too, though no corpus holds them.
+  vocabulary: {
+    min_count: { tokens: 1 },
+    pretrained_files: { tokens: glove },
+    min_pretrained_embeddings: { tokens: 100000 },
+  },
+
+  model+: {
+    tag_scheme: 'BIO',
+    relation_loss_average: 'pair_mean',
+    relation_loss_weight: 5.0,
+    relation_threshold: 0.9,
+  },
+  trainer+: {
+    optimizer: { type: 'adam', lr: $.learning_rate },
+    learning_rate_scheduler: null,
+    num_epochs: 100,
+    patience: 10,
+  },
+}
