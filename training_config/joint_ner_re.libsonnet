@@ -11,7 +11,7 @@
   dropout:: 0.35,
   epochs:: 20,
   batch_size:: 8,
-  learning_rate:: 1e-3,
+  learning_rate:: 2e-3,
 
   token_indexers:: {
     tokens: { type: 'single_id', lowercase_tokens: true },

@@ -5,18 +5,20 @@
 local glove = std.extVar('JOINT_NER_RE_GLOVE');
 
 (import 'joint_ner_re.libsonnet') + {
+  local config = self,
+
   cell:: 'gru',
   batch_size:: 2,
   learning_rate:: 5e-4,
-  glove_size:: 300,
+  epochs:: 100,
+  word_size:: 300,
 
   token_indexers+:: {
     tokens: { type: 'single_id' },
     elmo: { type: 'elmo_characters' },
   },
   token_embedders+:: {
-    local config = $,
-    tokens: { type: 'word_vectors', embedding_dim: config.glove_size, pretrained_file: glove },
+    tokens: { type: 'word_vectors', embedding_dim: config.word_size, pretrained_file: glove },
     elmo: {
       type: 'elmo_token_embedder',
       options_file: std.extVar('JOINT_NER_RE_ELMO_OPTIONS'),
@@ -38,9 +40,8 @@ local glove = std.extVar('JOINT_NER_RE_GLOVE');
     relation_threshold: 0.9,
   },
   trainer+: {
-    optimizer: { type: 'adam', lr: $.learning_rate },
+    optimizer: { type: 'adam', lr: config.learning_rate },
     learning_rate_scheduler: null,
-    num_epochs: 100,
     patience: 10,
   },
 }

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.tag_codec import flatten
 
 _PALETTE = ("#aadcf2", "#f9c6a5", "#c5e8b7", "#e4c7f1", "#fbe59b", "#d3d3d3")
 
@@ -90,17 +91,30 @@ def _drawings(sentences: Iterable[Sentence]) -> Iterator[str]:
 
 
 def _highlighted(sentence: Sentence, colours: Dict[str, str]) -> str:
+    """The text with its entities marked, and again for those that overlap the ones marked."""
     text, spans = _text_and_spans(sentence)
-    # displaCy escapes words but not labels.
-    entities = [
-        {"start": begin, "end": end, "label": escape(entity.type)}
-        for entity, (begin, end) in zip(sentence.entities, spans)
-    ]
-    entities.sort(key=lambda entity: (entity["start"], entity["end"]))
-    document = {"text": text, "ents": entities, "title": None}
-    return displacy.render(
-        document, style="ent", manual=True, page=False, jupyter=False, options={"colors": colours}
-    )
+    rest = list(range(len(sentence.entities)))
+    parts: List[str] = []
+    while rest or not parts:
+        # displaCy shows the text of overlapping entities twice.
+        layer = [rest[place] for place in flatten([sentence.entities[i] for i in rest])]
+        rest = [index for index in rest if index not in layer]
+        # displaCy escapes words but not labels.
+        entities = [
+            {"start": begin, "end": end, "label": escape(sentence.entities[index].type)}
+            for index, (begin, end) in ((index, spans[index]) for index in layer)
+        ]
+        parts.append(
+            displacy.render(
+                {"text": text, "ents": entities, "title": None},
+                style="ent",
+                manual=True,
+                page=False,
+                jupyter=False,
+                options={"colors": colours},
+            )
+        )
+    return "\n".join(parts)
 
 
 def _text_and_spans(sentence: Sentence) -> Tuple[str, List[Tuple[int, int]]]:

@@ -10,7 +10,7 @@ from allennlp.data import Batch, Instance, TextFieldTensors, Vocabulary
 from allennlp.models import Model
 from allennlp.modules import TextFieldEmbedder
 from allennlp.nn import InitializerApplicator
-from allennlp.nn.util import get_text_field_mask, move_to_device
+from allennlp.nn.util import move_to_device
 from allennlp.training.metrics import Average
 from overrides import overrides
 from torch import Tensor
@@ -30,6 +30,8 @@ from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.tag_codec import TagCodec
 
 RELATION_LOSSES = ("pair_mean", "sentence_mean")
+# So many scores of relations are held in memory at once (times four bytes, a few times over).
+SCORES_AT_ONCE = 4_000_000
 HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 
@@ -115,6 +117,9 @@ class JointModel(Model):
         self._relation_loss_average = relation_loss_average
         self._score = JointScore(entity_types, self._relation_types)
         self._losses = {"ner_loss": Average(), "relation_loss": Average()}
+        # ELMo carries its state from batch to batch: a sentence's prediction would depend on what
+        # was predicted before it.
+        self._stateful = [m for m in text_field_embedder.modules() if hasattr(m, "reset_states")]
         initializer(self)
 
     @overrides(check_signature=False)
@@ -140,9 +145,11 @@ class JointModel(Model):
             `loss`, a scalar, with an annotation; `sentences`, a list of predicted `Sentence`s,
             except in training, where nothing is decoded.
         """
-        mask = get_text_field_mask(tokens)
+        mask = self._mask([len(fields["sentence"].tokens) for fields in metadata])
         if mask.size(1) == 0:
             return self._forward_without_tokens(metadata, annotation)
+        for module in self._stateful:
+            module.reset_states()  # type: ignore[operator]
         encoded = self.encoder(self.text_field_embedder(tokens), mask)
         # Shape: (batch, length, tags)
         tag_scores = self.tag_scorer(encoded["ner"])
@@ -156,6 +163,14 @@ class JointModel(Model):
             if annotation is not None:
                 self._count(metadata, predicted)
         return output
+
+    def _mask(self, lengths: List[int]) -> Tensor:
+        """True at real tokens. Shape: (batch, length).
+
+        Made from the lengths, not from the tokens' numbers: a token may be spelt like padding.
+        """
+        positions = torch.arange(max(lengths, default=0), device=self.crf.start.device)
+        return positions < torch.tensor(lengths, device=positions.device).unsqueeze(1)
 
     def _forward_without_tokens(
         self, metadata: List[Dict[str, Any]], annotation: Optional[Dict[str, Tensor]]
@@ -200,17 +215,38 @@ class JointModel(Model):
         entity_scores = self.crf.span_probabilities(
             tag_scores, mask, tags, spans.starts, spans.ends
         )
-        # Shape: (batch, entities, entities, relation types)
-        relation_scores = self.relation_scorer(states, tags, spans.lasts).sigmoid()
-        chosen = (relation_scores >= self.relation_threshold) & spans.pairs.unsqueeze(3)
-        return self._to_sentences(sentences, spans, entity_scores, chosen, relation_scores)
+        relations = self._predict_relations(states, tags, spans)
+        return self._to_sentences(sentences, spans, entity_scores, *relations)
+
+    def _predict_relations(
+        self, states: Tensor, tags: Tensor, spans: EntitySpans
+    ) -> Tuple[Tensor, Tensor]:
+        """The relations from the threshold upwards.
+
+        Their (sentence, head, tail, type), of shape (relations, 4), and their probabilities.
+        """
+        indices, scores = [], []
+        pairs = spans.pairs
+        for heads, logits in self.relation_scorer.by_head(
+            states, tags, spans.lasts, SCORES_AT_ONCE
+        ):
+            # Shape: (batch, heads, entities, relation types)
+            probabilities = logits.sigmoid()
+            chosen = (probabilities >= self.relation_threshold) & pairs[:, heads].unsqueeze(3)
+            found = chosen.nonzero()
+            scores.append(probabilities[found.unbind(dim=1)])
+            found[:, 1] += heads.start
+            indices.append(found)
+        if not indices:
+            return pairs.new_empty(0, 4, dtype=torch.long), states.new_empty(0)
+        return torch.cat(indices), torch.cat(scores)
 
     def _to_sentences(
         self,
         sentences: List[Sentence],
         spans: EntitySpans,
         entity_scores: Tensor,
-        chosen: Tensor,
+        triples: Tensor,
         relation_scores: Tensor,
     ) -> List[Sentence]:
         """Predictions as sentences: the one place where tensors become annotations again."""
@@ -221,9 +257,7 @@ class JointModel(Model):
         for (row, number, start, end), score in zip(rows, entity_scores[real].tolist()):
             entities[row].append(Entity(self.codec.types[number], start, end, _round(score)))
         relations: List[List[Relation]] = [[] for _ in sentences]
-        indices = chosen.nonzero()
-        scores = relation_scores[indices.unbind(dim=1)].tolist()
-        for (row, head, tail, number), score in zip(indices.tolist(), scores):
+        for (row, head, tail, number), score in zip(triples.tolist(), relation_scores.tolist()):
             name = self._relation_types[number]
             relations[row].append(Relation(name, head, tail, _round(score)))
         return [

@@ -17,6 +17,10 @@ from joint_ner_re.modules.encoders import BiRnnLayer, check_probability
 
 logger = logging.getLogger(__name__)
 
+# The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
+# whole vocabulary, is ten times smaller: words then look alike until late in training.
+RANDOM_DEVIATION = 0.3
+
 
 @TokenEmbedder.register("bi_rnn_characters")
 class CharacterEmbedder(TokenEmbedder):
@@ -126,8 +130,9 @@ class WordVectors(Embedding):
             raise ConfigurationError(f"embedding_dim is {embedding_dim}; expected 1 or more")
         # AllenNLP takes `pretrained_file` out of the configuration when it loads a trained model,
         # whose weights hold the vectors: the file need not be there then.
-        weight = None
-        if pretrained_file is not None:
+        if pretrained_file is None:
+            weight = torch.randn(vocab.get_vocab_size(namespace), embedding_dim) * RANDOM_DEVIATION
+        else:
             weight = _read_vectors(pretrained_file, embedding_dim, vocab, namespace)
         super().__init__(
             embedding_dim=embedding_dim,

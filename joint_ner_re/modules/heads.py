@@ -1,5 +1,7 @@
 """What stands above the encoders: a scorer of tags, and a scorer of entity pairs."""
 
+from typing import Iterator, Tuple
+
 import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import FromParams
@@ -112,7 +114,7 @@ class RelationScorer(nn.Module, FromParams):
         self.activation = activation or Activation.by_name("relu")()
         # Row k is the diagonal m_k.
         self.distmult = nn.Parameter(torch.empty(num_relations, size))
-        nn.init.normal_(self.distmult, std=size**-0.5)
+        nn.init.normal_(self.distmult)
         self.output = nn.Linear(2 * hidden_size + 1 + num_relations, num_relations)
 
     def forward(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Tensor:
@@ -131,35 +133,64 @@ class RelationScorer(nn.Module, FromParams):
         `Tensor`
             Logits of (head, tail, type). Shape: (batch, entities, entities, num_relations).
         """
-        # Shape: (batch, entities, size)
+        entities, hidden = self._represent(states, tags, lasts)
+        return self._score(entities, hidden, slice(None))
+
+    def by_head(
+        self, states: Tensor, tags: Tensor, lasts: Tensor, most: int
+    ) -> Iterator[Tuple[slice, Tensor]]:
+        """What `forward` gives, in blocks of heads, so that memory is bounded.
+
+        # Parameters
+
+        states, tags, lasts
+            As in `forward`.
+        most : `int`
+            How many numbers a block may have; it has at least one head.
+
+        # Returns
+
+        `Iterator[Tuple[slice, Tensor]]`
+            The heads of a block and their logits. Shape: (batch, heads, entities, num_relations).
+        """
+        entities, hidden = self._represent(states, tags, lasts)
+        batch, count, _ = entities.shape
+        step = max(1, most // max(1, batch * count * self.distmult.size(0)))
+        for start in range(0, count, step):
+            heads = slice(start, start + step)
+            yield heads, self._score(entities, hidden, heads)
+
+    def _represent(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Tuple[Tensor, Tensor]:
+        """The entities' `g` and `f`. Shapes: (batch, entities, size and hidden_size)."""
         entities = states.gather(1, lasts.unsqueeze(2).expand(-1, -1, states.size(2)))
         if self.tag_embedding is not None:
             entities = torch.cat([entities, self.tag_embedding(tags.gather(1, lasts))], dim=2)
         entities = self.dropout(entities)
-        # Shape: (batch, entities, hidden_size)
-        hidden = self.activation(self.hidden(entities))
+        return entities, self.activation(self.hidden(entities))
 
+    def _score(self, entities: Tensor, hidden: Tensor, heads: slice) -> Tensor:
+        """The logits of these heads with all tails."""
         width = hidden.size(2)
         relations = self.distmult.size(0)
         as_head, as_tail, cosine_weight, mixture = self.output.weight.split(
             [width, width, 1, relations], dim=1
         )
-        # Shape: (batch, entities, entities)
         direction = F.normalize(hidden, dim=2)
-        cosine = direction @ direction.transpose(1, 2)
+        # Shape: (batch, heads, entities)
+        cosine = direction[:, heads] @ direction.transpose(1, 2)
         # W2's part for distmult mixes products that are linear in m: mix the m_k instead.
         # Shape: (num_relations, size)
         diagonals = mixture @ self.distmult
-        # Shape: (batch, entities as head, num_relations, size)
-        scaled = entities.unsqueeze(2) * diagonals
-        # Shape: (batch, entities as head, num_relations, entities as tail)
+        # Shape: (batch, heads, num_relations, size)
+        scaled = entities[:, heads].unsqueeze(2) * diagonals
+        # Shape: (batch, heads, num_relations, entities)
         products = (scaled.flatten(1, 2) @ entities.transpose(1, 2)).unflatten(
-            1, (entities.size(1), relations)
+            1, (cosine.size(1), relations)
         )
         return (
             products.transpose(2, 3)
             + cosine.unsqueeze(3) * cosine_weight.squeeze(1)
-            + F.linear(hidden, as_head, self.output.bias).unsqueeze(2)
+            + F.linear(hidden[:, heads], as_head, self.output.bias).unsqueeze(2)
             + F.linear(hidden, as_tail).unsqueeze(1)
         )
 

@@ -45,18 +45,25 @@ class JointPredictor(Predictor):
         # Raises
 
         `ValueError`
-            If a line begins like a JSON object but is none.
+            If a line begins like a JSON object but is none, or escapes half a character.
         """
-        line = line.rstrip("\r\n")
+        # Files of some editors begin with a byte order mark.
+        line = line.rstrip("\r\n").lstrip("\ufeff")
         if not line.lstrip().startswith("{"):
             return {"text": line}
         try:
-            return json.loads(line)
+            record = json.loads(line)
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"the line begins with {{ but is not a JSON object ({error}): {line[:80]!r}; "
                 'write a text that begins so as {"text": ...}'
             ) from error
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"the line escapes half of a surrogate pair, which is no character: {line[:80]!r}"
+            ) from error
+        return record
 
     @overrides
     def dump_line(self, outputs: JsonDict) -> str:
@@ -119,7 +126,7 @@ class JointPredictor(Predictor):
         kind = _kind(record)
         text = record[kind] if kind != "tokens" else None
         merged = _merge(sentences, text)
-        output: Dict[str, Any] = {**merged.to_json(), "id": str(record.get("id", ""))}
+        output: Dict[str, Any] = {**merged.to_json(), "id": _id(record)}
         if kind == "text":
             output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
@@ -145,6 +152,11 @@ def _kind(record: JsonDict) -> str:
     if kinds[-1] != "tokens" and not isinstance(record[kinds[-1]], str):
         raise SentenceError(f"the key {kinds[-1]!r} holds {record[kinds[-1]]!r}; expected a string")
     return kinds[-1]
+
+
+def _id(record: JsonDict) -> str:
+    name = record.get("id")
+    return "" if name is None else str(name)
 
 
 def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:

@@ -115,6 +115,17 @@ def test_scores_are_those_of_the_formula(entities, relations, tag_size):
         torch.testing.assert_close(scores[row], torch.tensor(expected, dtype=torch.double))
 
 
+@pytest.mark.parametrize("most", [1, 2 * 4 * 3, 2 * 4 * 3 * 3, 10**6])
+def test_blocks_of_heads_are_the_whole_and_no_larger_than_asked(most):
+    scorer = new_scorer(relations=3).eval()
+    batch = new_batch(entities=4)
+    blocks = list(scorer.by_head(*batch, most))
+    one_head = 2 * 4 * 3
+    assert all(logits.numel() <= max(most, one_head) for _, logits in blocks)
+    assert [head for heads, _ in blocks for head in range(4)[heads]] == [0, 1, 2, 3]
+    torch.testing.assert_close(torch.cat([logits for _, logits in blocks], 1), scorer(*batch))
+
+
 def test_another_activation():
     params = Params({"hidden_size": 6, "tag_embedding_size": 2, "activation": "tanh"})
     scorer = RelationScorer.from_params(params, input_size=5, num_tags=4, num_relations=3)

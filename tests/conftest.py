@@ -1,0 +1,227 @@
+"""What the tests of several rooms share. Heavy imports wait until a fixture needs them."""
+
+import json
+import shutil
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FIXTURES = ROOT / "fixtures"
+WORDS = [
+    "the",
+    "The",
+    "of",
+    "in",
+    "and",
+    "for",
+    "was",
+    "by",
+    "Lisgard",
+    "Kesh",
+    "lithium",
+    "naproxen",
+    "neverseen",
+]
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def fixtures():
+    return FIXTURES
+
+
+@pytest.fixture
+def in_root(monkeypatch):
+    """Configurations with relative paths are meant for the repository's root."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="session")
+def few_threads():
+    """The tensors here are tiny: more threads only cost time, most of all on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def one_tokenizer():
+    """Making spaCy's tokenizer takes longer than most tests, which make many readers."""
+    from joint_ner_re.dataset_readers import joint_reader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joint_reader, "TextTokenizer", lru_cache(None)(joint_reader.TextTokenizer))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, few_threads):
+    """The directory of one training with fixtures/tiny.jsonnet."""
+    from allennlp.commands.train import train_model_from_file
+
+    import joint_ner_re  # noqa: F401
+
+    directory = tmp_path_factory.mktemp("tiny") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        train_model_from_file(FIXTURES / "tiny.jsonnet", directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_archive(tiny_run):
+    return tiny_run / "model.tar.gz"
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Presses Ctrl-C, once, when training begins an epoch; returns the list of epochs begun."""
+    from allennlp.training.gradient_descent_trainer import GradientDescentTrainer
+
+    train_epoch = GradientDescentTrainer._train_epoch
+
+    def interrupt_at(epoch):
+        begun = []
+
+        def interrupted(self, number):
+            # A recovered training walks through the epochs that are done, and skips their batches.
+            if number >= self._start_after_epochs_completed:
+                begun.append(number)
+            if begun.count(epoch) == 1 and number == epoch:
+                raise KeyboardInterrupt
+            return train_epoch(self, number)
+
+        monkeypatch.setattr(GradientDescentTrainer, "_train_epoch", interrupted)
+        return begun
+
+    return interrupt_at
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory, few_threads, one_tokenizer):
+    """Makes reader, instances, vocabulary and model of fixtures/tiny.jsonnet for a corpus.
+
+    The corpus is a path or a list of `Sentence`s; `overrides` changes the configuration.
+    """
+    import torch
+    from allennlp.common import Params
+    from allennlp.common.params import with_overrides
+    from allennlp.data import DatasetReader, Vocabulary
+    from allennlp.models import Model
+
+    import joint_ner_re  # noqa: F401
+    from joint_ner_re.corpora import write_corpus
+
+    config = Params.from_file(FIXTURES / "tiny.jsonnet").as_dict()
+
+    def made(corpus, overrides=None, seed=0):
+        if not isinstance(corpus, (str, Path)):
+            path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+            write_corpus(corpus, path, "jsonl")
+            corpus = path
+        params = Params(with_overrides(deepcopy(config), overrides or {}))
+        reader = DatasetReader.from_params(params["dataset_reader"])
+        instances = list(reader.read(str(corpus)))
+        vocab = Vocabulary.from_params(params["vocabulary"], instances=instances)
+        torch.manual_seed(seed)
+        model = Model.from_params(params["model"], vocab=vocab)
+        return SimpleNamespace(reader=reader, instances=instances, vocab=vocab, model=model)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory):
+    """A directory laid out like the one that JOINT_NER_RE_DATA names, made of the fixtures."""
+    directory = tmp_path_factory.mktemp("data")
+    for path, source in {
+        "conll04/raw/conll04.corp": "conll04.corp",
+        "conll04/raw/train.ids": "conll04_train.ids",
+        "conll04/raw/dev.ids": "conll04_dev.ids",
+        "conll04/spert/conll04_train.json": "conll04_spert.json",
+        "conll04/spert/conll04_dev.json": "conll04_spert.json",
+        "conll04/multihead/train.txt": "conll04_multihead.txt",
+        "conll04/multihead/dev.txt": "conll04_multihead.txt",
+        "ade/DRUG-AE.rel": "ade.rel",
+        "ade/ADE-NEG.txt": "ade_neg.txt",
+        "ade/spert/ade_full.json": "ade_spert.json",
+        "ade/spert/ade_folds.json": "ade_folds.json",
+    }.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FIXTURES / source, target)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def glove_file(tmp_path_factory):
+    """300-d vectors of a few words, among them one that no fixture holds."""
+    path = tmp_path_factory.mktemp("glove") / "glove.txt"
+    rows = (
+        " ".join([word, *(f"{(number + place) % 7 - 3}.5" for place in range(300))])
+        for number, word in enumerate(WORDS)
+    )
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def elmo_files(tmp_path_factory):
+    """Options and weights of a tiny ELMo, whose vectors have 2 * 4 numbers."""
+    import h5py
+    import numpy
+
+    size, cell, char_size, filters, layers = 4, 6, 3, [[1, 4], [2, 5]], 2
+    directory = tmp_path_factory.mktemp("elmo")
+    options = {
+        "lstm": {
+            "use_skip_connections": True, "projection_dim": size, "cell_clip": 3, "proj_clip": 3,
+            "dim": cell, "n_layers": layers,
+        },
+        "char_cnn": {
+            "activation": "relu", "filters": filters, "n_highway": 1,
+            "embedding": {"dim": char_size}, "n_characters": 262, "max_characters_per_token": 50,
+        },
+    }  # fmt: skip
+    (directory / "options.json").write_text(json.dumps(options))
+    numbers = numpy.random.RandomState(5)
+    width = sum(count for _, count in filters)
+    shapes = {
+        "char_embed": (261, char_size),
+        "CNN_high_0/W_transform": (width, width), "CNN_high_0/b_transform": (width,),
+        "CNN_high_0/W_carry": (width, width), "CNN_high_0/b_carry": (width,),
+        "CNN_proj/W_proj": (width, size), "CNN_proj/b_proj": (size,),
+    }  # fmt: skip
+    for number, (length, count) in enumerate(filters):
+        shapes[f"CNN/W_cnn_{number}"] = (1, length, char_size, count)
+        shapes[f"CNN/b_cnn_{number}"] = (count,)
+    for direction in range(2):
+        for layer in range(layers):
+            name = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+            shapes[f"{name}/W_0"] = (2 * size, 4 * cell)
+            shapes[f"{name}/B"] = (4 * cell,)
+            shapes[f"{name}/W_P_0"] = (cell, size)
+    with h5py.File(directory / "weights.hdf5", "w") as file:
+        for name, shape in shapes.items():
+            file[name] = numbers.normal(0, 0.5, shape).astype("float32")
+    return directory / "options.json", directory / "weights.hdf5"
+
+
+@pytest.fixture
+def published_files(monkeypatch, data_root, glove_file, elmo_files):
+    """The environment variables that the shipped configurations read."""
+    monkeypatch.setenv("JOINT_NER_RE_DATA", str(data_root))
+    monkeypatch.setenv("JOINT_NER_RE_GLOVE", str(glove_file))
+    monkeypatch.setenv("JOINT_NER_RE_ELMO_OPTIONS", str(elmo_files[0]))
+    monkeypatch.setenv("JOINT_NER_RE_ELMO_WEIGHTS", str(elmo_files[1]))

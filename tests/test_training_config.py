@@ -1,0 +1,224 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from allennlp.commands.train import TrainModel
+from allennlp.common import Params
+from allennlp.common.util import prepare_environment
+
+from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
+
+CONFIGS = Path(__file__).parents[1] / "training_config"
+SHIPPED = sorted(path.name for path in CONFIGS.glob("*.jsonnet"))
+PAPER = ["ade.jsonnet", "conll04.jsonnet"]
+VARIABLES = {
+    "JOINT_NER_RE_DATA": [name for name in SHIPPED if name != "sample.jsonnet"],
+    "JOINT_NER_RE_GLOVE": PAPER,
+    "JOINT_NER_RE_ELMO_OPTIONS": PAPER,
+    "JOINT_NER_RE_ELMO_WEIGHTS": PAPER,
+}
+TYPES = {
+    "ade": (["Adverse-Effect", "Drug"], ["Adverse-Effect"]),
+    "conll04": (
+        ["Loc", "Org", "Other", "Peop"],
+        ["Kill", "Live_In", "Located_In", "OrgBased_In", "Work_For"],
+    ),
+    "sample": (["Adverse-Effect", "Dose", "Drug"], ["Causes", "Has_Dose"]),
+}
+
+
+def everything(path, directory):
+    """What `allennlp train` makes of a configuration before the first step."""
+    params = Params.from_file(path)
+    prepare_environment(params)
+    return TrainModel.from_params(
+        params=params, serialization_dir=str(directory), local_rank=0, batch_weight_key=""
+    )
+
+
+def derived(tmp_path, name, text):
+    """The settings of a configuration that refines a shipped one."""
+    path = tmp_path / "mine.jsonnet"
+    path.write_text(f"(import '{CONFIGS / name}') + {text}")
+    return Params.from_file(path).as_dict()
+
+
+def test_the_shipped_configurations_are_these():
+    assert SHIPPED == [
+        "ade.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet", "conll04_scratch.jsonnet",
+        "sample.jsonnet",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_configuration_can_learn_and_predict(
+    name, published_files, in_root, few_threads, tmp_path
+):
+    made = everything(CONFIGS / name, tmp_path)
+    model, trainer = made.model, made.trainer
+    entities, relations = TYPES[name.split(".")[0].split("_")[0]]
+    assert sorted(label_names(model.vocab, ENTITY_NAMESPACE)) == entities
+    # The fixture's training part of ADE's first fold has a relation, too.
+    assert sorted(label_names(model.vocab, RELATION_NAMESPACE)) == relations
+    batch = next(iter(trainer.data_loader))
+    model.train()
+    loss = model(**batch)["loss"]
+    loss.backward()
+    trainer.optimizer.step()
+    assert torch.isfinite(loss)
+    batch = next(iter(trainer._validation_data_loader))
+    predicted = model.eval()(**batch)["sentences"]
+    assert [s.tokens for s in predicted] == [f["sentence"].tokens for f in batch["metadata"]]
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_paper_inputs_are_elmo_glove_characters_and_casing(
+    name, published_files, few_threads, tmp_path
+):
+    model = everything(CONFIGS / name, tmp_path).model
+    # The tests' ELMo has 8 numbers a word, GloVe 300, two directions of 32 for characters.
+    assert model.text_field_embedder.get_output_dim() == 8 + 300 + 64 + 7
+    embedders = model.text_field_embedder._token_embedders
+    assert not embedders["tokens"].weight.requires_grad
+    # Of ELMo only the mix of its layers is learned.
+    learned = [n for n, p in embedders["elmo"].named_parameters() if p.requires_grad]
+    assert learned and all("scalar_mix" in name for name in learned)
+
+
+def test_a_prediction_does_not_depend_on_the_one_before(published_files, few_threads, tmp_path):
+    """ELMo as AllenNLP has it remembers what it read."""
+    made = everything(CONFIGS / "conll04.jsonnet", tmp_path)
+    batch = next(iter(made.trainer._validation_data_loader))
+    model = made.model.eval()
+    first, again = (model(**batch) for _ in range(2))
+    assert torch.equal(first["loss"], again["loss"])
+    assert first["sentences"] == again["sentences"]
+
+
+def test_words_of_glove_are_known_though_the_corpus_has_them_not(
+    published_files, few_threads, tmp_path
+):
+    model = everything(CONFIGS / "conll04.jsonnet", tmp_path).model
+    numbers = model.vocab.get_token_to_index_vocabulary("tokens")
+    # Row 12 of the tests' vectors: (12 + place) % 7 - 3, with .5 behind it.
+    vector = model.text_field_embedder._token_embedders["tokens"].weight[numbers["neverseen"]]
+    assert vector[:4].tolist() == [2.5, 3.5, -3.5, -2.5]
+
+
+@pytest.mark.parametrize(
+    "variable, name", [(variable, name) for variable in VARIABLES for name in VARIABLES[variable]]
+)
+def test_a_missing_environment_variable_is_an_error_that_names_it(
+    variable, name, published_files, monkeypatch
+):
+    monkeypatch.delenv(variable)
+    with pytest.raises(RuntimeError, match=f"undefined external variable: {variable}"):
+        Params.from_file(CONFIGS / name)
+
+
+def test_the_demo_needs_no_environment_variable(monkeypatch):
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    assert Params.from_file(CONFIGS / "sample.jsonnet")["model"]["type"] == "joint_ner_re"
+
+
+@pytest.mark.parametrize("missing", ["dataset_reader", "train_data_path", "validation_data_path"])
+def test_what_every_configuration_must_say_is_asked_for(tmp_path, missing):
+    given = {
+        "dataset_reader": "dataset_reader+: { type: 'joint_ner_re' }",
+        "train_data_path": "train_data_path: 'x'",
+        "validation_data_path": "validation_data_path: 'x'",
+    }
+    body = ", ".join(text for name, text in given.items() if name != missing)
+    with pytest.raises(RuntimeError, match=f"Must override {missing}"):
+        derived(tmp_path, "joint_ner_re.libsonnet", f"{{ {body} }}")
+
+
+# Hidden fields
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_depths_cell_and_sizes_are_set_in_one_place(name, published_files, tmp_path):
+    config = derived(
+        tmp_path, name,
+        "{ layers:: { shared: 0, ner: 3, relation: 1 }, cell:: 'gru', hidden_size:: 5, "
+        "dropout:: 0.125, batch_size:: 6, learning_rate:: 0.25 }",
+    )  # fmt: skip
+    encoder = config["model"]["encoder"]
+    assert [encoder[task]["num_layers"] for task in ("shared", "ner", "relation")] == [0, 3, 1]
+    for task in encoder.values():
+        assert (task["cell"], task["hidden_size"], task["dropout"]) == ("gru", 5, 0.125)
+    embedders = config["model"]["text_field_embedder"]["token_embedders"]
+    assert embedders["token_characters"]["cell"] == "gru"
+    assert config["trainer"]["optimizer"]["lr"] == 0.25
+    assert config["data_loader"]["batch_sampler"]["batch_size"] == 6
+    # Hidden fields stay out of what AllenNLP reads.
+    assert not {"layers", "cell", "epochs", "fold", "word_size"} & set(config)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_epochs_are_set_in_one_place(name, published_files, tmp_path):
+    assert derived(tmp_path, name, "{ epochs:: 2 }")["trainer"]["num_epochs"] == 2
+
+
+def test_one_depth_can_be_changed_alone(published_files, tmp_path):
+    encoder = derived(tmp_path, "conll04_scratch.jsonnet", "{ layers+:: { ner: 0 } }")["model"][
+        "encoder"
+    ]
+    assert [encoder[task]["num_layers"] for task in ("shared", "ner", "relation")] == [1, 0, 2]
+
+
+@pytest.mark.parametrize("name", ["ade.jsonnet", "ade_scratch.jsonnet"])
+def test_the_fold_is_set_in_one_place(name, published_files, tmp_path):
+    assert derived(tmp_path, name, "{ fold:: 3 }")["dataset_reader"]["fold"] == 3
+
+
+def test_the_vectors_of_words_have_their_sizes(published_files, tmp_path):
+    scratch = derived(tmp_path, "conll04_scratch.jsonnet", "{ word_size:: 17 }")
+    paper = derived(tmp_path, "conll04.jsonnet", "{ word_size:: 50 }")
+    sizes = [
+        config["model"]["text_field_embedder"]["token_embedders"]["tokens"]["embedding_dim"]
+        for config in (scratch, paper)
+    ]
+    assert sizes == [17, 50]
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_known_values_of_the_paper_are_set(name, published_files):
+    config = Params.from_file(CONFIGS / name).as_dict()
+    model = config["model"]
+    # design/model.md, "Known values": 1 shared, 1 NER and 2 relation layers of 256 GRU units ...
+    for task, depth in (("shared", 1), ("ner", 1), ("relation", 2)):
+        layers = model["encoder"][task]
+        assert layers == {
+            "type": "bi_rnn", "num_layers": depth, "hidden_size": 256, "cell": "gru",
+            "dropout": 0.35,
+        }  # fmt: skip
+    assert model["relation_scorer"] == {
+        "hidden_size": 128, "activation": "relu", "tag_embedding_size": 25, "dropout": 0.5,
+    }  # fmt: skip
+    assert model["tag_scorer"] == {"hidden_size": 32, "activation": "tanh"}
+    assert (model["relation_loss_weight"], model["relation_threshold"]) == (5, 0.9)
+    assert config["data_loader"]["batch_sampler"]["batch_size"] == 2
+    assert config["trainer"]["optimizer"] == {"type": "adam", "lr": 0.0005}
+    assert config["trainer"]["grad_norm"] == 1
+
+
+def test_the_tests_configuration_is_the_shipped_one_but_for_sizes_and_paths(fixtures):
+    tiny = Params.from_file(fixtures / "tiny.jsonnet").as_dict()
+    sample = Params.from_file(CONFIGS / "sample.jsonnet").as_dict()
+    assert tiny.keys() == sample.keys()
+
+    def different(one, other, path=""):
+        if isinstance(one, dict) and isinstance(other, dict):
+            names = one.keys() | other.keys()
+            return set().union(
+                *(different(one.get(n), other.get(n), f"{path}.{n}") for n in names), set()
+            )
+        return set() if json.dumps(one) == json.dumps(other) else {path.split(".")[-1]}
+
+    assert different(tiny, sample) <= {
+        "type", "granularity", "hidden_size", "embedding_dim", "num_epochs", "train_data_path",
+        "validation_data_path",
+    }  # fmt: skip
