@@ -1,0 +1,476 @@
+"""A component for spaCy pipelines: `nlp.add_pipe("joint_ner_re", config={"archive": ...})`.
+
+spaCy finds the factory by its entry point, and imports this module whenever it makes a pipeline,
+with this component or without. So nothing here imports AllenNLP before a model is needed.
+"""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+
+from spacy.language import Language
+from spacy.pipeline import Sentencizer
+from spacy.tokens import Doc, Span, Token
+from spacy.training import Example
+from spacy.util import filter_spans, minibatch, raise_error
+
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+if TYPE_CHECKING:
+    from joint_ner_re.predictors import JointPredictor
+
+ARCHIVE_NAME = "model.tar.gz"
+
+
+class ResolvedRelation(NamedTuple):
+    """A relation of a Doc, with its arguments as spans."""
+
+    head: Span
+    type: str
+    tail: Span
+    score: Optional[float]
+
+
+@Language.factory(
+    "joint_ner_re",
+    assigns=["doc.ents", "doc._.joint_entities", "doc._.relations", "span._.joint_score"],
+    default_config={
+        "archive": None,
+        "cuda_device": -1,
+        "batch_size": 256,
+        "keep_entities": True,
+        "split_sentences": False,
+    },
+)
+def make_joint_component(
+    nlp: Language,
+    name: str,
+    archive: Optional[str],
+    cuda_device: int,
+    batch_size: int,
+    keep_entities: bool,
+    split_sentences: bool,
+) -> "JointComponent":
+    """The factory behind `nlp.add_pipe("joint_ner_re")`; see `JointComponent` for the settings."""
+    return JointComponent(name, archive, cuda_device, batch_size, keep_entities, split_sentences)
+
+
+class JointComponent:
+    """Sets the entities and relations that a model trained by `allennlp train` finds.
+
+    The model sees the Doc's sentences and its own tokens, except those of white space. It sets
+
+    - `doc._.joint_entities`: a list of `{"type", "char_start", "char_end", "score"}`;
+    - `doc._.relations`: a list of `{"type", "head", "tail", "score"}`, whose `head` and `tail` are
+      positions in `doc._.joint_entities`; `resolve_relations` gives them as spans;
+    - `doc.ents`; `span._.joint_score` is the score of an entity of the model's, else `None`.
+
+    The two lists are plain data that stay with the Doc in `doc.copy`, `doc.to_bytes` and
+    `DocBin(store_user_data=True)`, and stay right when `doc.ents` or the tokens are changed.
+
+    # Parameters
+
+    name : `str`, optional (default = `"joint_ner_re"`)
+        The component's name in its pipeline.
+    archive : `str`, optional (default = `None`)
+        The model: a path or an address of a `model.tar.gz`, which is read when the first Doc
+        comes. `None` if `from_disk` or `from_bytes` will give it.
+    cuda_device : `int`, optional (default = `-1`)
+        The GPU that the model runs on; -1 is the CPU.
+    batch_size : `int`, optional (default = `256`)
+        The most Docs of `nlp.pipe` whose sentences go through the model together.
+    keep_entities : `bool`, optional (default = `True`)
+        Whether what was in `doc.ents` before stays there, where it shares no token with an entity
+        of the model's. Otherwise all of it is replaced.
+    split_sentences : `bool`, optional (default = `False`)
+        Whether a Doc without sentence boundaries is split at its final punctuation, for this
+        component's own use. Otherwise such a Doc is an error.
+
+    # Raises
+
+    `ValueError`
+        If `batch_size` is not positive, or another package took the names that are set.
+    """
+
+    def __init__(
+        self,
+        name: str = "joint_ner_re",
+        archive: Optional[str] = None,
+        cuda_device: int = -1,
+        batch_size: int = 256,
+        keep_entities: bool = True,
+        split_sentences: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
+        register_extensions()
+        self.name = name
+        # It is read later, perhaps from another working directory.
+        self.archive = os.path.abspath(archive) if archive and os.path.exists(archive) else archive
+        self.cuda_device = cuda_device
+        self.batch_size = batch_size
+        self.keep_entities = keep_entities
+        self.split_sentences = split_sentences
+        self._error_handler: Callable = raise_error
+        self._content: Optional[bytes] = None
+        self._predictor: Optional["JointPredictor"] = None
+        self._process = os.getpid()
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # Whoever unpickles this, such as a worker of nlp.pipe, loads the model when needed.
+        return {**self.__dict__, "_predictor": None}
+
+    @property
+    def predictor(self) -> "JointPredictor":
+        """The model, loaded when it is first asked for."""
+        if self._process != os.getpid() and parent_process() is not None:
+            # A worker of nlp.pipe(n_process=...). Workers share the cores; and OpenMP's threads
+            # are not there any more after a fork, so that waiting for them would never end.
+            import torch
+
+            torch.set_num_threads(1)
+            self._process = os.getpid()
+        if self._predictor is None:
+            with self._archive_file() as path:
+                self._predictor = load_predictor(path, self.cuda_device)
+        return self._predictor
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Annotate one Doc. What goes wrong is handled by the pipeline."""
+        self._annotate(self.predictor, [(doc, self._sentences(doc))])
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 256) -> Iterator[Doc]:
+        """Annotate many Docs, in order; their sentences go through the model together.
+
+        A Doc that cannot be annotated goes to the error handler and is left out of the result.
+        """
+        for docs in minibatch(stream, min(batch_size, self.batch_size)):
+            # Outside of the handler's reach: a missing model is no fault of these Docs.
+            predictor = self.predictor
+            batch = []
+            for doc in docs:
+                try:
+                    batch.append((doc, self._sentences(doc)))
+                except Exception as error:
+                    self._error_handler(self.name, self, [doc], error)
+            done = [doc for doc, _ in batch]
+            try:
+                self._annotate(predictor, batch)
+            except Exception as error:
+                self._error_handler(self.name, self, done, error)
+            else:
+                yield from done
+
+    def _sentences(self, doc: Doc) -> List[List[Token]]:
+        """The tokens of each sentence, without white space."""
+        if doc.has_annotation("SENT_START"):
+            spans = list(doc.sents)
+        elif self.split_sentences:
+            (is_start,) = Sentencizer().predict([doc])
+            starts = [index for index, starts in enumerate(is_start) if starts]
+            spans = [doc[start:end] for start, end in zip(starts, [*starts[1:], len(doc)])]
+        else:
+            raise ValueError(
+                f"a Doc that came to the component {self.name!r} has no sentence boundaries: "
+                "put nlp.add_pipe('sentencizer') or a parser before it, or set its option "
+                "split_sentences to true"
+            )
+        return [tokens for tokens in map(_words, spans) if tokens]
+
+    def _annotate(
+        self, predictor: "JointPredictor", batch: List[Tuple[Doc, List[List[Token]]]]
+    ) -> None:
+        sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
+        predicted = iter(predictor.predict_sentences(sentences))
+        for doc, parts in batch:
+            set_annotations(doc, [next(predicted) for _ in parts], self.keep_entities)
+
+    def set_error_handler(self, error_handler: Callable) -> None:
+        """Have failing Docs go to this function of name, component, Docs and exception."""
+        self._error_handler = error_handler
+
+    def get_error_handler(self) -> Callable:
+        """Where failing Docs go; if nothing else was set, the exception is raised."""
+        return self._error_handler
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """Strict scores of the model's entities and relations, for `nlp.evaluate`.
+
+        Gold are `reference._.relations` and the entities they refer to: `_.joint_entities` or, if
+        these were never set, `reference.ents`. Positions are compared in characters, so the two
+        Docs of an example need not have the same tokens. Docs without gold entities (not even
+        none: `doc.ents = []`) are passed over.
+
+        # Returns
+
+        `Dict[str, Any]`
+            What `joint_ner_re.metrics.score` gives, each name prefixed by `joint_`; all `None`
+            if no example has gold annotations.
+        """
+        from joint_ner_re.metrics import score
+
+        annotated = [
+            example
+            for example in examples
+            if example.reference._.joint_entities is not None
+            or example.reference.has_annotation("ENT_IOB")
+        ]
+        for example in annotated:
+            if example.reference.text != example.predicted.text:
+                raise ValueError(
+                    f"an example's reference has the text {example.reference.text[:80]!r}, its "
+                    f"prediction {example.predicted.text[:80]!r}; expected the same text"
+                )
+        figures = score(
+            [_in_characters(example.reference) for example in annotated],
+            [_in_characters(example.predicted) for example in annotated],
+        )
+        return {f"joint_{name}": figures[name] if annotated else None for name in figures}
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Copy the model's archive into the directory `path`, which is made."""
+        Path(path).mkdir(parents=True, exist_ok=True)
+        target = Path(path) / ARCHIVE_NAME
+        with self._archive_file() as source:
+            if not (target.exists() and target.samefile(source)):
+                shutil.copyfile(source, target)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "JointComponent":
+        """Take the model from a directory that `to_disk` wrote."""
+        archive = Path(path) / ARCHIVE_NAME
+        if not archive.is_file():
+            raise FileNotFoundError(f"no {ARCHIVE_NAME} in {path}; expected what to_disk wrote")
+        self.archive = str(archive.absolute())
+        self._content = self._predictor = None
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The model's archive."""
+        with self._archive_file() as source:
+            return Path(source).read_bytes()
+
+    def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> "JointComponent":
+        """Take the model from what `to_bytes` gave."""
+        self._content = content
+        self._predictor = None
+        return self
+
+    @contextmanager
+    def _archive_file(self) -> Iterator[str]:
+        """A local file that holds the archive."""
+        if self._content is not None:
+            with tempfile.TemporaryDirectory() as directory:
+                path = Path(directory) / ARCHIVE_NAME
+                path.write_bytes(self._content)
+                yield str(path)
+        elif self.archive is not None:
+            from allennlp.common.file_utils import cached_path
+
+            yield str(cached_path(self.archive))
+        else:
+            raise ValueError(
+                f"the component {self.name!r} has no model; give it one with "
+                "nlp.add_pipe('joint_ner_re', config={'archive': 'model.tar.gz'}) or from_disk"
+            )
+
+
+def load_predictor(archive: str, cuda_device: int = -1) -> "JointPredictor":
+    """The predictor in a `model.tar.gz`. Only archives that you trust should be loaded.
+
+    # Raises
+
+    `ValueError`
+        If the archive holds another kind of model.
+    """
+    from allennlp.models import load_archive
+
+    # Also registers whatever the archive's configuration can name.
+    from joint_ner_re.models import JointModel
+    from joint_ner_re.predictors import JointPredictor
+
+    loaded = load_archive(archive, cuda_device=cuda_device)
+    if not isinstance(loaded.model, JointModel):
+        raise ValueError(
+            f"{archive} holds a {type(loaded.model).__name__}; expected a {JointModel.__name__}"
+        )
+    predictor = JointPredictor.from_archive(loaded, "joint_ner_re")
+    assert isinstance(predictor, JointPredictor)
+    return predictor
+
+
+def register_extensions() -> None:
+    """Make `doc._.joint_entities`, `doc._.relations` and `span._.joint_score` known to spaCy.
+
+    Making a component and the functions of this module do this; call it to read a stored Doc's
+    annotations without them. An attribute that exists already is left as it is.
+
+    # Raises
+
+    `ValueError`
+        If one of the two of the Doc exists as a getter or a method, which cannot be set.
+    """
+    for name, default in (("joint_entities", None), ("relations", [])):
+        if not Doc.has_extension(name):
+            Doc.set_extension(name, default=default)
+        elif any(Doc.get_extension(name)[1:3]):
+            raise ValueError(
+                f"doc._.{name} is already a getter or method of another package; joint_ner_re has "
+                f"to set it: call Doc.remove_extension({name!r}) if that one is not needed"
+            )
+    if not Span.has_extension("joint_score"):
+        Span.set_extension("joint_score", getter=_score_of)
+
+
+def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool = False) -> None:
+    """Give a Doc the entities and relations of sentences, predicted or gold.
+
+    # Parameters
+
+    doc : `Doc`
+    sentences : `Iterable[Sentence]`
+        One or more, whose tokens are together those of the Doc, except its white space.
+    keep_entities : `bool`, optional (default = `False`)
+        As for `JointComponent`. Of overlapping entities `doc.ents` can hold only one; the longest
+        it will be. `doc._.joint_entities` has them all.
+
+    # Raises
+
+    `ValueError`
+        If the tokens differ.
+    """
+    register_extensions()
+    sentences, words = list(sentences), _words(doc)
+    expected = [text for sentence in sentences for text in sentence.tokens]
+    if expected != _texts(words):
+        raise ValueError(
+            f"the sentences have {len(expected)} tokens, first {expected[:5]}, the Doc has "
+            f"{len(words)}, first {_texts(words[:5])}; expected the same tokens"
+        )
+    spans: List[Span] = []
+    entities: List[Dict[str, Any]] = []
+    relations: List[Dict[str, Any]] = []
+    base = 0
+    for sentence in sentences:
+        known = len(entities)
+        relations += [
+            {"type": r.type, "head": known + r.head, "tail": known + r.tail, "score": r.score}
+            for r in sentence.relations
+        ]
+        for entity in sentence.entities:
+            first, last = words[base + entity.start], words[base + entity.end - 1]
+            spans.append(Span(doc, first.i, last.i + 1, label=entity.type))
+            entities.append(_record(spans[-1], entity.score))
+        base += len(sentence.tokens)
+    doc._.joint_entities, doc._.relations = entities, relations
+    spans = filter_spans(spans)
+    taken = {position for span in spans for position in range(span.start, span.end)}
+    others = doc.ents if keep_entities else ()
+    doc.ents = [*spans, *(s for s in others if taken.isdisjoint(range(s.start, s.end)))]
+
+
+def resolve_relations(doc: Doc) -> List[ResolvedRelation]:
+    """The Doc's relations as `(head, type, tail, score)`, with spans of the Doc as it is now.
+
+    Where `doc._.joint_entities` was never set, relations refer to `doc.ents`.
+
+    # Raises
+
+    `ValueError`
+        If a relation refers to an entity that does not exist, or an entity is not in the text.
+    """
+    annotated = _in_characters(doc)
+    spans = [_span(doc, entity) for entity in annotated.entities]
+    return [
+        ResolvedRelation(spans[relation.head], relation.type, spans[relation.tail], relation.score)
+        for relation in annotated.relations
+    ]
+
+
+def doc_to_sentence(doc: Union[Doc, Span]) -> Sentence:
+    """A Doc, or one of `doc.sents`, with its entities and relations: training data, for example.
+
+    Left out are tokens of white space and, for a span, what does not lie within it.
+
+    # Raises
+
+    `ValueError`
+        As `resolve_relations`.
+    """
+    words = _words(doc)
+    positions = {word.i: position for position, word in enumerate(words)}
+    annotated = _in_characters(doc.doc)
+    entities: List[Entity] = []
+    outside: List[int] = []
+    for index, entity in enumerate(annotated.entities):
+        covered = [word.i for word in _words(_span(doc.doc, entity))]
+        if covered and all(token in positions for token in covered):
+            start, end = positions[covered[0]], positions[covered[-1]] + 1
+            entities.append(Entity(entity.type, start, end, entity.score))
+        else:
+            outside.append(index)
+    begin = doc.start_char if isinstance(doc, Span) else 0
+    return Sentence(
+        _texts(words),
+        entities,
+        annotated.without(outside).relations,
+        text=doc.text,
+        offsets=[(word.idx - begin, word.idx - begin + len(word)) for word in words],
+    )
+
+
+def _in_characters(doc: Doc) -> Sentence:
+    """The Doc's annotations as those of a sentence whose tokens are single characters."""
+    register_extensions()
+    records = doc._.joint_entities
+    if records is None:
+        records = [_record(span) for span in doc.ents]
+    return Sentence(
+        doc.text,
+        [Entity(r["type"], r["char_start"], r["char_end"], r.get("score")) for r in records],
+        [Relation(r["type"], r["head"], r["tail"], r.get("score")) for r in doc._.relations or ()],
+    )
+
+
+def _span(doc: Doc, entity: Entity) -> Span:
+    """The tokens that an entity, in characters of the text, covers now."""
+    span = doc.char_span(entity.start, entity.end, label=entity.type, alignment_mode="expand")
+    assert span is not None
+    return span
+
+
+def _record(span: Span, score: Optional[float] = None) -> Dict[str, Any]:
+    begin, end = span.start_char, span.end_char
+    return {"type": span.label_, "char_start": begin, "char_end": end, "score": score}
+
+
+def _score_of(span: Span) -> Optional[float]:
+    wanted = _record(span)
+    for record in span.doc._.joint_entities or ():
+        if {**record, "score": None} == wanted:
+            return record["score"]
+    return None
+
+
+def _words(tokens: Union[Doc, Span]) -> List[Token]:
+    return [token for token in tokens if not token.is_space]
+
+
+def _texts(tokens: Iterable[Token]) -> List[str]:
+    return [token.text for token in tokens]
