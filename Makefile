@@ -8,15 +8,22 @@ DEMO := build/demo
 .PHONY: demo test lint types unit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
+demo: export ALLENNLP_LOG_LEVEL = WARNING
+demo: export PYTHONWARNINGS = ignore
 demo: $(READY)
 	$(BIN)/allennlp train training_config/sample.jsonnet -s $(DEMO) --force
-	$(BIN)/allennlp evaluate $(DEMO)/model.tar.gz fixtures/sample/dev.jsonl
+	$(BIN)/allennlp evaluate $(DEMO)/model.tar.gz fixtures/sample/dev.jsonl \
+		--output-file $(DEMO)/evaluation.json
 	$(BIN)/allennlp predict $(DEMO)/model.tar.gz fixtures/sample/raw.txt --silent \
 		--output-file $(DEMO)/predictions.jsonl
 	$(BIN)/allennlp draw $(DEMO)/predictions.jsonl $(DEMO)/predictions.html
 	@echo
-	@echo "The predictions:             $(DEMO)/predictions.jsonl"
-	@echo "The picture of the predictions (open it in a browser): $(DEMO)/predictions.html"
+	@$(BIN)/allennlp print-results $(DEMO) --metrics-filename evaluation.json \
+		--keys entity_precision entity_recall entity_f1 relation_precision relation_recall relation_f1
+	@echo
+	@echo "All scores:                     $(DEMO)/evaluation.json"
+	@echo "The predictions:                $(DEMO)/predictions.jsonl"
+	@echo "The picture of the predictions: $(DEMO)/predictions.html (open it in a browser)"
 
 # Lint, type checks and all tests; pytest's summary comes last.
 test: lint types unit

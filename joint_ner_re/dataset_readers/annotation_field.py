@@ -116,5 +116,6 @@ class AnnotationField(Field[AnnotationTensors]):
         record: Dict[str, Any] = self.sentence.to_json()
         return {"entities": record["entities"], "relations": record["relations"]}
 
+    @overrides
     def __len__(self) -> int:
         return len(self.entities)

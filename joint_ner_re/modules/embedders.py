@@ -136,7 +136,7 @@ class WordVectors(Embedding):
             weight = _read_vectors(pretrained_file, embedding_dim, vocab, namespace)
         super().__init__(
             embedding_dim=embedding_dim,
-            num_embeddings=vocab.get_vocab_size(namespace),
+            vocab=vocab,
             weight=weight,  # type: ignore[arg-type]
             padding_index=0,
             trainable=trainable,
