@@ -86,7 +86,8 @@ def _load(pipeline: str) -> Language:
         return nlp
     try:
         nlp = spacy.load(pipeline, exclude=["ner", "lemmatizer", "textcat"])
-    except OSError as error:
+    # Older versions of spaCy raise ValueError for an empty name.
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"no spaCy pipeline {pipeline!r}; install it with `python -m spacy download "
             f"{pipeline}` or give a language code such as 'en'"
