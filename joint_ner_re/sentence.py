@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 
@@ -170,6 +170,14 @@ class Sentence:
         if self.text is None or self.offsets is None:
             return " ".join(self.tokens[entity.start : entity.end])
         return self.text[self.offsets[entity.start][0] : self.offsets[entity.end - 1][1]]
+
+    def with_text(self) -> "Sentence":
+        """The sentence itself, or a copy whose text is its tokens joined by spaces."""
+        if self.text is not None:
+            return self
+        ends = accumulate(len(token) + 1 for token in self.tokens)
+        offsets = [(end - 1 - len(token), end - 1) for token, end in zip(self.tokens, ends)]
+        return replace(self, text=" ".join(self.tokens), offsets=offsets)
 
     def without(self, dropped: Iterable[int]) -> "Sentence":
         """A copy that lacks the entities at these indices, and every relation of theirs."""

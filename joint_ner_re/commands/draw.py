@@ -2,9 +2,8 @@
 
 import argparse
 from html import escape
-from itertools import accumulate
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional
 
 from allennlp.commands.subcommand import Subcommand
 from overrides import overrides
@@ -92,7 +91,8 @@ def _drawings(sentences: Iterable[Sentence]) -> Iterator[str]:
 
 def _highlighted(sentence: Sentence, colours: Dict[str, str]) -> str:
     """The text with its entities marked, and again for those that overlap the ones marked."""
-    text, spans = _text_and_spans(sentence)
+    sentence = sentence.with_text()
+    spans = [sentence.character_span(entity) for entity in sentence.entities]
     rest = list(range(len(sentence.entities)))
     parts: List[str] = []
     while rest or not parts:
@@ -101,12 +101,16 @@ def _highlighted(sentence: Sentence, colours: Dict[str, str]) -> str:
         rest = [index for index in rest if index not in layer]
         # displaCy escapes words but not labels.
         entities = [
-            {"start": begin, "end": end, "label": escape(sentence.entities[index].type)}
-            for index, (begin, end) in ((index, spans[index]) for index in layer)
+            {
+                "start": spans[index][0],  # type: ignore[index]
+                "end": spans[index][1],  # type: ignore[index]
+                "label": escape(sentence.entities[index].type),
+            }
+            for index in layer
         ]
         parts.append(
             displacy.render(
-                {"text": text, "ents": entities, "title": None},
+                {"text": sentence.text, "ents": entities, "title": None},
                 style="ent",
                 manual=True,
                 page=False,
@@ -115,17 +119,6 @@ def _highlighted(sentence: Sentence, colours: Dict[str, str]) -> str:
             )
         )
     return "\n".join(parts)
-
-
-def _text_and_spans(sentence: Sentence) -> Tuple[str, List[Tuple[int, int]]]:
-    """The sentence's text, or its tokens joined, with where each entity stands in it."""
-    if sentence.text is not None and sentence.offsets is not None:
-        text, offsets = sentence.text, list(sentence.offsets)
-    else:
-        text = " ".join(sentence.tokens)
-        ends = list(accumulate(len(token) + 1 for token in sentence.tokens))
-        offsets = [(end - 1 - len(token), end - 1) for token, end in zip(sentence.tokens, ends)]
-    return text, [(offsets[e.start][0], offsets[e.end - 1][1]) for e in sentence.entities]
 
 
 def _arcs(sentence: Sentence) -> str:

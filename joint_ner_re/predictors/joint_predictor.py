@@ -117,7 +117,7 @@ class JointPredictor(Predictor):
             sentence = Sentence.from_json(
                 {key: record[key] for key in ("tokens", "text", "offsets") if key in record}
             )
-            return sentence if sentence.text is not None else _joined(sentence.tokens)
+            return sentence.with_text()
         (offsets,) = self._dataset_reader.tokenizer.tokenize([record[kind]])
         return _sentence(record[kind], offsets)
 
@@ -161,15 +161,6 @@ def _id(record: JsonDict) -> str:
 
 def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:
     return Sentence([text[begin:end] for begin, end in offsets], text=text, offsets=offsets)
-
-
-def _joined(tokens: Sequence[str]) -> Sentence:
-    """Tokens without a text get one: themselves, joined by spaces."""
-    offsets, begin = [], 0
-    for token in tokens:
-        offsets.append((begin, begin + len(token)))
-        begin += len(token) + 1
-    return Sentence(tokens, text=" ".join(tokens), offsets=offsets)
 
 
 def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
