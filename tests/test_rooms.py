@@ -15,12 +15,14 @@ PACKAGE = "joint_ner_re"
 BELOW = {
     "version": set(),
     "compat": set(),
+    "writing": set(),
+    "figures": {"writing"},
     "sentence": set(),
     "casing": set(),
     "labels": set(),
     "tag_codec": {"sentence"},
     "tokenization": {"sentence"},
-    "corpora": {"sentence", "tag_codec", "tokenization"},
+    "corpora": {"sentence", "tag_codec", "tokenization", "writing"},
     "metrics": {"sentence"},
     "modules": {"tag_codec", "casing"},
     "dataset_readers": {"corpora", "tag_codec", "sentence", "casing", "labels", "tokenization"},
@@ -32,7 +34,7 @@ for number, room in enumerate(LAST):
     BELOW[room] = {*BELOW, *LAST[:number]}
 
 # What else, by the beginning of a module's path.
-STANDARD_LIBRARY_ONLY = ["sentence", "casing", "tag_codec", "metrics/score"]
+STANDARD_LIBRARY_ONLY = ["sentence", "writing", "casing", "tag_codec", "metrics/score"]
 NO_TENSORS = [*STANDARD_LIBRARY_ONLY, "tokenization", "corpora"]
 TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
 TOKENIZATION_LIBRARIES = {"spacy", "regex"}

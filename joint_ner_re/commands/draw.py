@@ -13,6 +13,7 @@ from tqdm import tqdm
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
+from joint_ner_re.writing import write_text
 
 _PALETTE = ("#aadcf2", "#f9c6a5", "#c5e8b7", "#e4c7f1", "#fbe59b", "#d3d3d3")
 
@@ -71,9 +72,7 @@ def draw(input_file: str, output_file: str, format: str = None) -> None:
     """
     body = "\n".join(_drawings(read_corpus(input_file, format)))
     page = _PAGE.format(title=escape(Path(input_file).name), body=body)
-    temporary = Path(f"{output_file}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(output_file)
+    write_text(output_file, page)
 
 
 def _drawings(sentences: Iterable[Sentence]) -> Iterator[str]:

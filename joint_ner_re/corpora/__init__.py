@@ -8,7 +8,6 @@ them.
 from __future__ import annotations
 
 import inspect
-import os
 from typing import (
     Any,
     Callable,
@@ -26,6 +25,7 @@ from joint_ner_re.corpora import ade_neg, ade_rel, conll04_corp, jsonl, multihea
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import read_head
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.writing import replacing
 
 __all__ = [
     "CorpusFormat",
@@ -118,17 +118,8 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str) -> 
     """
     write = _known(format, sorted(name for name in FORMATS if FORMATS[name].write)).write
     assert write is not None
-    directory, name = os.path.split(os.fspath(path))
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            count = write(sentences, file)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-    return count
+    with replacing(path) as file:
+        return write(sentences, file)
 
 
 def detect_format(path: PathLike) -> str:

@@ -1,0 +1,53 @@
+"""Files that are whole or not there: whoever is interrupted while writing leaves the old one."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from typing import Any, Iterator, Union
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+@contextmanager
+def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
+    """A file object, which takes its name only when the block ends without an exception.
+
+    # Parameters
+
+    path : `str`
+        The file. One that is there is replaced, and stays as it is if the block fails.
+    mode : `str`, optional (default = `"w"`)
+        `"w"` for text (UTF-8, lines end in `\\n`) or `"wb"`.
+
+    # Raises
+
+    `OSError`
+        If the file cannot be written.
+    """
+    directory, name = os.path.split(os.fspath(path))
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with open(temporary, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            # Without this a power cut may leave the new name on an empty file.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Write or replace a text file; see `replacing`."""
+    with replacing(path) as file:
+        file.write(text)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Write or replace a JSON file, indented for reading; see `replacing`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
