@@ -225,3 +225,43 @@ def published_files(monkeypatch, data_root, glove_file, elmo_files):
     monkeypatch.setenv("JOINT_NER_RE_GLOVE", str(glove_file))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_OPTIONS", str(elmo_files[0]))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_WEIGHTS", str(elmo_files[1]))
+
+
+@pytest.fixture(scope="session")
+def bert_directory(tmp_path_factory):
+    """An encoder of BERT's kind: 2 layers, 8 numbers a piece, up to 16 pieces at once."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    directory = tmp_path_factory.mktemp("bert")
+    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] lithium caused tremor ##s . a b ##b the".split()
+    (directory / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(str(directory))
+    torch.manual_seed(5)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=12, max_position_embeddings=16,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def roberta_directory(tmp_path_factory):
+    """An encoder of RoBERTa's kind, whose pieces are bytes and whose positions begin at 2."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    directory = tmp_path_factory.mktemp("roberta")
+    tokenizer = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer.train_from_iterator(["ab ab ab ab"] * 9, 270, 2, False, special)
+    tokenizer.save_model(str(directory))
+    fast = RobertaTokenizerFast(str(directory / "vocab.json"), str(directory / "merges.txt"))
+    fast.save_pretrained(str(directory))
+    config = RobertaConfig(
+        vocab_size=len(fast), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=12, max_position_embeddings=18, pad_token_id=1,
+    )  # fmt: skip
+    RobertaModel(config).save_pretrained(str(directory))
+    return directory

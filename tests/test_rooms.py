@@ -23,19 +23,38 @@ BELOW = {
     "tag_codec": {"sentence"},
     "tokenization": {"sentence"},
     "corpora": {"sentence", "tag_codec", "tokenization", "writing"},
+    "checking": {"corpora", "sentence"},
     "metrics": {"sentence"},
-    "modules": {"tag_codec", "casing"},
-    "dataset_readers": {"corpora", "tag_codec", "sentence", "casing", "labels", "tokenization"},
+    "pretrained": set(),
+    "modules": {"tag_codec", "casing", "pretrained"},
+    "dataset_readers": {
+        "corpora",
+        "tag_codec",
+        "sentence",
+        "casing",
+        "labels",
+        "pretrained",
+        "tokenization",
+    },
     "models": {"modules", "metrics", "tag_codec", "sentence", "labels"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
-LAST = ["predictors", "spacy", "spacy_component", "commands", "__main__"]
+LAST = [
+    "predictors",
+    "extraction",
+    "spacy",
+    "spacy_component",
+    "experiments",
+    "review",
+    "commands",
+    "__main__",
+]
 for number, room in enumerate(LAST):
     BELOW[room] = {*BELOW, *LAST[:number]}
 
 # What else, by the beginning of a module's path.
 STANDARD_LIBRARY_ONLY = ["sentence", "writing", "casing", "tag_codec", "metrics/score"]
-NO_TENSORS = [*STANDARD_LIBRARY_ONLY, "tokenization", "corpora"]
+NO_TENSORS = [*STANDARD_LIBRARY_ONLY, "tokenization", "corpora", "checking"]
 TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
 TOKENIZATION_LIBRARIES = {"spacy", "regex"}
 

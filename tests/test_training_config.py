@@ -8,6 +8,7 @@ from allennlp.common import Params
 from allennlp.common.util import prepare_environment
 
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
+from joint_ner_re.pretrained import fingerprint
 
 CONFIGS = Path(__file__).parents[1] / "training_config"
 SHIPPED = sorted(path.name for path in CONFIGS.glob("*.jsonnet"))
@@ -46,8 +47,9 @@ def derived(tmp_path, name, text):
 
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
-        "ade.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet", "conll04_scratch.jsonnet",
-        "sample.jsonnet",
+        "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet",
+        "conll04.jsonnet", "conll04_minilm.jsonnet", "conll04_minilm_finetuned.jsonnet",
+        "conll04_scratch.jsonnet", "sample.jsonnet",
     ]  # fmt: skip
 
 
@@ -135,6 +137,58 @@ def test_what_every_configuration_must_say_is_asked_for(tmp_path, missing):
         derived(tmp_path, "joint_ner_re.libsonnet", f"{{ {body} }}")
 
 
+# Pretrained encoders
+
+
+@pytest.mark.parametrize("name", ["ade_minilm.jsonnet", "conll04_minilm.jsonnet"])
+def test_a_frozen_encoder_stays_as_it_is(name, published_files, in_root, few_threads, tmp_path):
+    made = everything(CONFIGS / name, tmp_path)
+    embedder = made.model.text_field_embedder._token_embedders["contextual"]
+    assert [n for n, p in embedder.named_parameters() if p.requires_grad] == ["mix"]
+    before = fingerprint(embedder.encoder)
+    made.model.train()(**next(iter(made.trainer.data_loader)))["loss"].backward()
+    made.trainer.optimizer.step()
+    assert fingerprint(embedder.encoder) == before
+
+
+def test_a_trained_encoder_has_rates_and_decay_of_its_own(
+    published_files, in_root, few_threads, tmp_path
+):
+    made = everything(CONFIGS / "conll04_minilm_finetuned.jsonnet", tmp_path)
+    names = {id(p): n for n, p in made.model.named_parameters()}
+    groups = {
+        names[id(p)]: (group["initial_lr"], group["weight_decay"])
+        for group in made.trainer.optimizer.param_groups
+        for p in group["params"]
+    }
+    assert len(groups) == sum(p.requires_grad for p in made.model.parameters())
+    for name, (rate, decay) in groups.items():
+        encoder = "contextual.encoder" in name
+        assert rate == (3e-5 if encoder else 1e-3), name
+        plain = "bias" in name or "LayerNorm" in name
+        assert decay == (0 if plain else 0.01), name
+    # Both kinds in both places, or the loop would show nothing.
+    assert sum("contextual.encoder" in name for name in groups) == 16 * 6 + 5
+    assert sum(decay == 0 for _, decay in groups.values()) > 50
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16])
+def test_a_step_in_mixed_precision_is_finite(
+    dtype, published_files, in_root, few_threads, tmp_path
+):
+    """What `use_amp` does on a GPU, here on the CPU."""
+    made = everything(CONFIGS / "conll04_minilm_finetuned.jsonnet", tmp_path)
+    batch = next(iter(made.trainer.data_loader))
+    torch.manual_seed(1)
+    full = made.model.eval()(**batch)["loss"]
+    with torch.autocast("cpu", dtype=dtype):
+        mixed = made.model(**batch)["loss"]
+    mixed.backward()
+    assert mixed.item() == pytest.approx(full.item(), rel=0.02)
+    gradients = [p.grad for p in made.model.parameters() if p.grad is not None]
+    assert gradients and all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
 # Hidden fields
 
 
@@ -169,7 +223,7 @@ def test_one_depth_can_be_changed_alone(published_files, tmp_path):
     assert [encoder[task]["num_layers"] for task in ("shared", "ner", "relation")] == [1, 0, 2]
 
 
-@pytest.mark.parametrize("name", ["ade.jsonnet", "ade_scratch.jsonnet"])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("ade")])
 def test_the_fold_is_set_in_one_place(name, published_files, tmp_path):
     assert derived(tmp_path, name, "{ fold:: 3 }")["dataset_reader"]["fold"] == 3
 

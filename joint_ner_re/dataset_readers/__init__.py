@@ -5,5 +5,13 @@ from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
 from joint_ner_re.dataset_readers.conll04 import Conll04Reader
 from joint_ner_re.dataset_readers.joint_reader import JointReader
+from joint_ner_re.dataset_readers.word_piece_indexer import WordPieceIndexer
 
-__all__ = ["AdeReader", "AnnotationField", "CasingIndexer", "Conll04Reader", "JointReader"]
+__all__ = [
+    "AdeReader",
+    "AnnotationField",
+    "CasingIndexer",
+    "Conll04Reader",
+    "JointReader",
+    "WordPieceIndexer",
+]

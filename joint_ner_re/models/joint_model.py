@@ -26,6 +26,7 @@ from joint_ner_re.modules import (
     SpanTagger,
     TagScorer,
 )
+from joint_ner_re.modules.encoders import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.tag_codec import TagCodec
 
@@ -62,6 +63,11 @@ class JointModel(Model):
         mean over all pairs and types of the batch.
     relation_threshold : `float`, optional (default = `0.5`)
         theta: a relation is predicted when its probability is at least this.
+    spurious_entities : `float`, optional (default = `0.0`)
+        In this share of the training batches the wrongly decoded entities stand among the gold
+        ones, without relations, as they will at prediction. Not in the paper.
+    token_dropout : `float`, optional (default = `0.0`)
+        The probability that a whole token's vector is 0 in training. Not in the paper.
     initializer : `InitializerApplicator`, optional
 
     # Raises
@@ -83,11 +89,15 @@ class JointModel(Model):
         relation_loss_weight: float = 1.0,
         relation_loss_average: str = "sentence_mean",
         relation_threshold: float = 0.5,
+        spurious_entities: float = 0.0,
+        token_dropout: float = 0.0,
         initializer: InitializerApplicator = InitializerApplicator(),
         **kwargs,
     ) -> None:
         super().__init__(vocab, **kwargs)
         _check_options(relation_loss_weight, relation_loss_average, relation_threshold)
+        _check_share("spurious_entities", spurious_entities)
+        check_probability("token_dropout", token_dropout)
         entity_types = label_names(vocab, ENTITY_NAMESPACE)
         self._relation_types = label_names(vocab, RELATION_NAMESPACE)
         if not entity_types:
@@ -115,11 +125,15 @@ class JointModel(Model):
         self.relation_threshold = relation_threshold
         self._relation_loss_weight = relation_loss_weight
         self._relation_loss_average = relation_loss_average
+        self._spurious_entities = spurious_entities
+        self._token_dropout = token_dropout
         self._score = JointScore(entity_types, self._relation_types)
         self._losses = {"ner_loss": Average(), "relation_loss": Average()}
         # ELMo carries its state from batch to batch: a sentence's prediction would depend on what
         # was predicted before it.
-        self._stateful = [m for m in text_field_embedder.modules() if hasattr(m, "reset_states")]
+        parts = list(text_field_embedder.modules())
+        self._stateful = [module for module in parts if hasattr(module, "reset_states")]
+        self._remembering = [module for module in parts if hasattr(module, "remember")]
         initializer(self)
 
     @overrides(check_signature=False)
@@ -150,7 +164,14 @@ class JointModel(Model):
             return self._forward_without_tokens(metadata, annotation)
         for module in self._stateful:
             module.reset_states()  # type: ignore[operator]
-        encoded = self.encoder(self.text_field_embedder(tokens), mask)
+        for module in self._remembering:
+            # A corpus comes again, raw text does not.
+            module.remember = annotation is not None  # type: ignore[assignment]
+        embedded = self.text_field_embedder(tokens)
+        if self.training and self._token_dropout:
+            kept = torch.rand(mask.shape, device=mask.device) >= self._token_dropout
+            embedded = embedded * kept.unsqueeze(2)
+        encoded = self.encoder(embedded, mask)
         # Shape: (batch, length, tags)
         tag_scores = self.tag_scorer(encoded["ner"])
         output: Dict[str, Any] = {}
@@ -192,11 +213,17 @@ class JointModel(Model):
         tags = self.span_tagger.encode(gold, mask.size(1))
         ner_loss = -self.crf.log_likelihood(tag_scores, mask, tags).mean()
         # Shape: (batch, entities, entities, relation types)
-        logits = self.relation_scorer(states, tags, gold.lasts)
+        spans, entity_tags = gold, tags.gather(1, gold.lasts)
+        relations = annotation["relations"]
+        if self.training and torch.rand(()) < self._spurious_entities:
+            spans, entity_tags = self._with_spurious(gold, entity_tags, tag_scores.detach(), mask)
+            padding = spans.starts.size(1) - gold.starts.size(1)
+            relations = F.pad(relations, (0, 0, 0, padding, 0, padding))
+        logits = self.relation_scorer(states, entity_tags, spans)
         # Shape: (batch, entities, entities, 1)
-        pairs = gold.pairs.unsqueeze(3).to(logits.dtype)
+        pairs = spans.pairs.unsqueeze(3).to(logits.dtype)
         entropies = F.binary_cross_entropy_with_logits(
-            logits, annotation["relations"].to(logits.dtype), weight=pairs, reduction="sum"
+            logits, relations.to(logits.dtype), weight=pairs, reduction="sum"
         )
         if self._relation_loss_average == "pair_mean":
             relation_loss = entropies / (pairs.sum() * logits.size(3)).clamp(min=1)
@@ -205,6 +232,25 @@ class JointModel(Model):
         self._losses["ner_loss"](ner_loss.detach())
         self._losses["relation_loss"](relation_loss.detach())
         return ner_loss + self._relation_loss_weight * relation_loss
+
+    def _with_spurious(
+        self, gold: EntitySpans, gold_tags: Tensor, tag_scores: Tensor, mask: Tensor
+    ) -> Tuple[EntitySpans, Tensor]:
+        """The gold entities and, after them, those that are decoded but wrong."""
+        tags = self.crf.viterbi(tag_scores, mask)
+        found = self.span_tagger.decode(tags, mask)
+        # Shape: (batch, decoded entities, gold entities)
+        right = gold.mask.unsqueeze(1)
+        for name in ("starts", "ends", "types"):
+            right = right & (getattr(found, name).unsqueeze(2) == getattr(gold, name).unsqueeze(1))
+        wrong = found.mask & ~right.any(dim=2)
+        spans = EntitySpans(
+            torch.cat([gold.starts, found.starts], dim=1),
+            torch.cat([gold.ends, found.ends], dim=1),
+            torch.cat([gold.types, found.types], dim=1),
+            torch.cat([gold.mask, wrong], dim=1),
+        )
+        return spans, torch.cat([gold_tags, tags.gather(1, found.lasts)], dim=1)
 
     def _predict(
         self, tag_scores: Tensor, states: Tensor, mask: Tensor, sentences: List[Sentence]
@@ -228,7 +274,7 @@ class JointModel(Model):
         indices, scores = [], []
         pairs = spans.pairs
         for heads, logits in self.relation_scorer.by_head(
-            states, tags, spans.lasts, SCORES_AT_ONCE
+            states, tags.gather(1, spans.lasts), spans, SCORES_AT_ONCE
         ):
             # Shape: (batch, heads, entities, relation types)
             probabilities = logits.sigmoid()
@@ -276,7 +322,7 @@ class JointModel(Model):
 
     def _count(self, metadata: List[Dict[str, Any]], predicted: List[Sentence]) -> None:
         gold = [fields["sentence"] for fields in metadata]
-        counted = [_without(s, f["dropped"]) for s, f in zip(predicted, metadata)]
+        counted = [without_spans(s, f["dropped"]) for s, f in zip(predicted, metadata)]
         self._score(gold, counted)
 
     @overrides(check_signature=False)
@@ -312,7 +358,12 @@ def _check_options(weight: float, average: str, threshold: float) -> None:
         raise ConfigurationError(f"relation_threshold is {threshold}; expected 0 to 1")
 
 
-def _without(sentence: Sentence, spans: FrozenSet[Tuple[int, int]]) -> Sentence:
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ConfigurationError(f"{name} is {value}; expected 0 to 1")
+
+
+def without_spans(sentence: Sentence, spans: FrozenSet[Tuple[int, int]]) -> Sentence:
     """The sentence without the entities on these spans."""
     if not spans:
         return sentence

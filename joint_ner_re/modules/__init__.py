@@ -5,6 +5,8 @@ from joint_ner_re.modules.embedders import CasingEmbedder, CharacterEmbedder, Wo
 from joint_ner_re.modules.encoders import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder
 from joint_ner_re.modules.entity_spans import EntitySpans, SpanTagger
 from joint_ner_re.modules.heads import RelationScorer, TagScorer
+from joint_ner_re.modules.pair_layer import PairLayer
+from joint_ner_re.modules.transformer import TransformerEmbedder
 
 __all__ = [
     "BiRnnLayer",
@@ -13,9 +15,11 @@ __all__ = [
     "CharacterEmbedder",
     "ConstrainedCrf",
     "EntitySpans",
+    "PairLayer",
     "RelationScorer",
     "SharedAndSpecificEncoder",
     "SpanTagger",
     "TagScorer",
+    "TransformerEmbedder",
     "WordVectors",
 ]

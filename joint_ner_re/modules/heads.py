@@ -1,8 +1,9 @@
 """What stands above the encoders: a scorer of tags, and a scorer of entity pairs."""
 
-from typing import Iterator, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
+from allennlp.common import Lazy
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import FromParams
 from allennlp.nn import Activation
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from joint_ner_re.modules.encoders import check_probability
+from joint_ner_re.modules.entity_spans import EntitySpans
+from joint_ner_re.modules.pair_layer import PairLayer
 
 
 class TagScorer(nn.Module, FromParams):
@@ -84,6 +87,8 @@ class RelationScorer(nn.Module, FromParams):
         0 leaves the tag's embedding out.
     dropout : `float`, optional (default = `0.5`)
         On `g`, in training.
+    pair_layer : `Lazy[PairLayer]`, optional (default = `None`)
+        Adds scores of its own, which see what stands between two entities. Not in the paper.
 
     # Raises
 
@@ -100,6 +105,7 @@ class RelationScorer(nn.Module, FromParams):
         activation: Activation = None,
         tag_embedding_size: int = 25,
         dropout: float = 0.5,
+        pair_layer: Optional[Lazy[PairLayer]] = None,
     ) -> None:
         super().__init__()
         _check_size("hidden_size", hidden_size, 1)
@@ -116,60 +122,70 @@ class RelationScorer(nn.Module, FromParams):
         self.distmult = nn.Parameter(torch.empty(num_relations, size))
         nn.init.normal_(self.distmult)
         self.output = nn.Linear(2 * hidden_size + 1 + num_relations, num_relations)
+        self.pair_layer: Optional[PairLayer] = None
+        if pair_layer is not None:
+            self.pair_layer = pair_layer.construct(
+                input_size=input_size, entity_size=size, num_relations=num_relations
+            )
 
-    def forward(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Tensor:
+    def forward(self, states: Tensor, tags: Tensor, spans: EntitySpans) -> Tensor:
         """
         # Parameters
 
         states : `Tensor`
             Shape: (batch, length, input_size).
         tags : `Tensor`
-            Shape: (batch, length).
-        lasts : `Tensor`
-            Shape: (batch, entities), each entity's last token; any valid position at padding.
+            The tag of each entity's last token. Shape: (batch, entities).
+        spans : `EntitySpans`
+            The entities.
 
         # Returns
 
         `Tensor`
             Logits of (head, tail, type). Shape: (batch, entities, entities, num_relations).
         """
-        entities, hidden = self._represent(states, tags, lasts)
-        return self._score(entities, hidden, slice(None))
+        return self._score(self._represent(states, tags, spans), spans, slice(None))
 
     def by_head(
-        self, states: Tensor, tags: Tensor, lasts: Tensor, most: int
+        self, states: Tensor, tags: Tensor, spans: EntitySpans, most: int
     ) -> Iterator[Tuple[slice, Tensor]]:
         """What `forward` gives, in blocks of heads, so that memory is bounded.
 
         # Parameters
 
-        states, tags, lasts
+        states, tags, spans
             As in `forward`.
         most : `int`
-            How many numbers a block may have; it has at least one head.
+            How many numbers may be held for a block; it has at least one head.
 
         # Returns
 
         `Iterator[Tuple[slice, Tensor]]`
             The heads of a block and their logits. Shape: (batch, heads, entities, num_relations).
         """
-        entities, hidden = self._represent(states, tags, lasts)
-        batch, count, _ = entities.shape
-        step = max(1, most // max(1, batch * count * self.distmult.size(0)))
+        represented = self._represent(states, tags, spans)
+        batch, count = tags.shape
+        width = self.distmult.size(0)
+        if self.pair_layer is not None:
+            width = max(width, self.pair_layer.output.in_features)
+        step = max(1, most // max(1, batch * count * width))
         for start in range(0, count, step):
             heads = slice(start, start + step)
-            yield heads, self._score(entities, hidden, heads)
+            yield heads, self._score(represented, spans, heads)
 
-    def _represent(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Tuple[Tensor, Tensor]:
-        """The entities' `g` and `f`. Shapes: (batch, entities, size and hidden_size)."""
-        entities = states.gather(1, lasts.unsqueeze(2).expand(-1, -1, states.size(2)))
+    def _represent(self, states: Tensor, tags: Tensor, spans: EntitySpans) -> "_Represented":
+        places = spans.lasts.unsqueeze(2).expand(-1, -1, states.size(2))
+        entities = states.gather(1, places)
         if self.tag_embedding is not None:
-            entities = torch.cat([entities, self.tag_embedding(tags.gather(1, lasts))], dim=2)
+            entities = torch.cat([entities, self.tag_embedding(tags)], dim=2)
         entities = self.dropout(entities)
-        return entities, self.activation(self.hidden(entities))
+        hidden = self.activation(self.hidden(entities))
+        between = self.pair_layer.prepare(states) if self.pair_layer is not None else []
+        return _Represented(entities, hidden, between)
 
-    def _score(self, entities: Tensor, hidden: Tensor, heads: slice) -> Tensor:
+    def _score(self, represented: "_Represented", spans: EntitySpans, heads: slice) -> Tensor:
         """The logits of these heads with all tails."""
+        entities, hidden, between = represented
         width = hidden.size(2)
         relations = self.distmult.size(0)
         as_head, as_tail, cosine_weight, mixture = self.output.weight.split(
@@ -187,12 +203,27 @@ class RelationScorer(nn.Module, FromParams):
         products = (scaled.flatten(1, 2) @ entities.transpose(1, 2)).unflatten(
             1, (cosine.size(1), relations)
         )
-        return (
+        scores = (
             products.transpose(2, 3)
             + cosine.unsqueeze(3) * cosine_weight.squeeze(1)
             + F.linear(hidden[:, heads], as_head, self.output.bias).unsqueeze(2)
             + F.linear(hidden, as_tail).unsqueeze(1)
         )
+        if self.pair_layer is not None:
+            scores = scores + self.pair_layer(between, entities, spans, heads)
+        return scores
+
+
+class _Represented(NamedTuple):
+    """What is made of a batch's entities once, however many blocks of heads there are.
+
+    `g` and `f`, of shapes (batch, entities, size) and (batch, entities, hidden_size), and what
+    the pair layer needs of the tokens.
+    """
+
+    entities: Tensor
+    hidden: Tensor
+    between: List[Tensor]
 
 
 def _check_size(name: str, value: int, least: int) -> None:

@@ -14,6 +14,7 @@ from allennlp.models import load_archive
 from joint_ner_re.corpora import write_corpus
 from joint_ner_re.metrics import score
 from joint_ner_re.models import joint_model
+from joint_ner_re.modules import EntitySpans
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 # Small enough for brute force over the tags, with a sentence of each awkward kind.
@@ -241,11 +242,9 @@ def test_the_loss_pairs_gold_entities_and_the_prediction_decoded_ones(make, monk
     model = made.model.eval()
     predict_tags(monkeypatch, made, [["U-Drug", "O", "B-Effect", "L-Effect"]])
     calls, output = outputs_of(model.relation_scorer, lambda: model(**batch_of(made)))
-    _, gold_tags, gold_lasts = calls[0][0]
-    assert gold_lasts.tolist() == [[1, 2, 3]]
-    assert [model.codec.tags[tag] for tag in gold_tags[0]] == [
-        "B-Effect", "L-Effect", "U-Drug", "U-Drug",
-    ]  # fmt: skip
+    _, gold_tags, gold = calls[0][0]
+    assert gold.lasts.tolist() == [[1, 2, 3]]
+    assert [model.codec.tags[tag] for tag in gold_tags[0]] == ["L-Effect", "U-Drug", "U-Drug"]
     (sentence,) = output["sentences"]
     assert [e.key for e in sentence.entities] == [(DRUG, 0, 1), (EFFECT, 2, 4)]
     assert triples(sentence) == {
@@ -253,6 +252,67 @@ def test_the_loss_pairs_gold_entities_and_the_prediction_decoded_ones(make, monk
         for name in ("Causes", "Before")
         for pair in permutations([(DRUG, 0, 1), (EFFECT, 2, 4)])
     }
+
+
+@pytest.mark.parametrize("share, decoded", [(0.0, False), (1.0, True)])
+def test_spurious_entities_stand_behind_the_gold_ones(make, monkeypatch, share, decoded):
+    """Decoded: one right, one with the wrong type, one where there is nothing."""
+    made = make([THREE, TWO], {"model.spurious_entities": share})
+    model = made.model.train()
+    batch = batch_of(made)
+    gold = {name: batch["annotation"][name].tolist() for name in ("starts", "ends", "types")}
+    rows = [["U-Effect", "O", "U-Drug", "U-Effect"], ["O", "O", "O"]]
+    predict_tags(monkeypatch, made, rows)
+    calls, output = outputs_of(model.relation_scorer, lambda: model(**batch))
+    _, tags, spans = calls[0][0]
+    assert sorted(output) == ["loss"] and torch.isfinite(output["loss"])
+    found = [
+        [
+            (model.codec.types[number], start, end, model.codec.tags[tag])
+            for number, start, end, tag, real in zip(*columns)
+            if real
+        ]
+        for columns in zip(
+            *(t.tolist() for t in (spans.types, spans.starts, spans.ends, tags, spans.mask))
+        )
+    ]
+    golden = [
+        [(EFFECT, 0, 2, "L-Effect"), (DRUG, 2, 3, "U-Drug"), (DRUG, 3, 4, "U-Drug")],
+        found[1],
+    ]
+    wrong = [(EFFECT, 0, 1, "U-Effect"), (EFFECT, 3, 4, "U-Effect")]
+    assert found == [golden[0] + wrong, golden[1]] if decoded else golden
+    assert len(found[1]) == sum(end > 0 for end in gold["ends"][1][:2])
+
+
+def test_spurious_entities_have_no_relation_and_gold_ones_keep_theirs(make, monkeypatch):
+    """With scores that do not depend on the pair, each wrong pair adds its own -log(1 - p)."""
+    made = make([THREE], {"model.spurious_entities": 1.0})
+    model = made.model.train()
+    for parameter in model.relation_scorer.parameters():
+        parameter.data.zero_()
+    model.relation_scorer.output.bias.data.fill_(0.4)
+    predict_tags(monkeypatch, made, [["O", "O", "O", "U-Effect"]])
+    with torch.no_grad():
+        model(**batch_of(made))
+    loss = model.get_metrics(reset=True)["relation_loss"]
+    # 4 entities make 12 ordered pairs, 2 types of relation each; some are gold.
+    positive = len(THREE.relations)
+    p = 1 / (1 + math.exp(-0.4))
+    assert loss == pytest.approx(-positive * math.log(p) - (24 - positive) * math.log(1 - p))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_token_dropout_drops_whole_tokens_in_training_only(make, training):
+    made = make(CORPUS, {"model.token_dropout": 0.5})
+    model = made.model.train(training)
+    calls, _ = outputs_of(model.encoder, lambda: model(**batch_of(made)))
+    inputs, mask = calls[0][0]
+    torch.manual_seed(0)
+    dropped = (inputs == 0).all(dim=2) & mask
+    partly = (inputs == 0).sum(dim=2)[mask & ~dropped]
+    assert bool(dropped.any()) == training
+    assert bool((~dropped & mask).any()) and bool((partly < inputs.size(2)).all())
 
 
 @pytest.mark.parametrize("scores_at_once", [1, 7, 4_000_000])
@@ -264,11 +324,18 @@ def test_a_prediction_carries_the_scores_of_its_own_pair_and_type(
     made = make([THREE, TWO], {"model.relation_threshold": 0.0})
     model = made.model.eval()
     rows = [["U-Drug", "O", "U-Effect", "U-Drug"], ["B-Drug", "L-Drug", "U-Effect"]]
-    lasts = torch.tensor([[0, 2, 3], [1, 2, 0]])
     predict_tags(monkeypatch, made, rows)
     calls, output = outputs_of(model.encoder, lambda: model(**batch_of(made)))
-    tags = model.crf.viterbi(None, None)
-    logits = model.relation_scorer(calls[0][1]["relation"], tags, lasts).tolist()
+    number = {tag: number for number, tag in enumerate(model.codec.tags)}
+    names = [["U-Drug", "U-Effect", "U-Drug"], ["L-Drug", "U-Effect", "O"]]
+    spans = EntitySpans(
+        torch.tensor([[0, 2, 3], [0, 2, 0]]),
+        torch.tensor([[1, 3, 4], [2, 3, 1]]),
+        torch.zeros(2, 3, dtype=torch.long),
+        torch.tensor([[True, True, True], [True, True, False]]),
+    )
+    tags = torch.tensor([[number[name] for name in row] for row in names])
+    logits = model.relation_scorer(calls[0][1]["relation"], tags, spans).tolist()
     assert [len(s.relations) for s in output["sentences"]] == [6 * 2, 2 * 2]
     for row, sentence in enumerate(output["sentences"]):
         assert all(0 <= entity.score <= 1 for entity in sentence.entities)
@@ -527,6 +594,8 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("relation_scorer.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
         ("relation_scorer.dropout", 1.0, "dropout is 1"),
+        ("spurious_entities", 1.5, "spurious_entities is 1.5; expected 0 to 1"),
+        ("token_dropout", 1.0, "token_dropout is 1.0; expected at least 0 and less than 1"),
         ("relation_scorer.num_layers", 2, "num_layers"),
         (f"{EMBEDDERS}.tokens.embedding_dim", 0, "embedding_dim is 0; expected 1 or more"),
         (f"{EMBEDDERS}.token_characters.hidden_size", 0, "hidden_size 0; expected 1 or more"),

@@ -5,7 +5,7 @@ import torch
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.modules import RelationScorer, TagScorer
+from joint_ner_re.modules import EntitySpans, RelationScorer, TagScorer
 
 # The tag scorer
 
@@ -66,7 +66,14 @@ def new_scorer(relations=3, tag_size=2, **options):
 def new_batch(entities=3):
     torch.manual_seed(1)
     states = torch.randn(2, 7, 5, dtype=torch.double)
-    return states, torch.randint(4, (2, 7)), torch.randint(7, (2, entities))
+    lasts = torch.randint(7, (2, entities))
+    return states, torch.randint(4, (2, entities)), spans_of(lasts)
+
+
+def spans_of(lasts, starts=None):
+    """Entities of one token, where nothing else is said."""
+    starts = lasts if starts is None else starts
+    return EntitySpans(starts, lasts + 1, torch.zeros_like(lasts), torch.ones_like(lasts) > 0)
 
 
 def dot(a, b):
@@ -82,10 +89,10 @@ def pair_scores(scorer, states, tags, lasts, activation=relu):
     w1, b1 = scorer.hidden.weight.tolist(), scorer.hidden.bias.tolist()
     w2, b2 = scorer.output.weight.tolist(), scorer.output.bias.tolist()
     g = []
-    for last in lasts.tolist():
+    for last, tag in zip(lasts.tolist(), tags.tolist()):
         label = []
         if scorer.tag_embedding is not None:
-            label = scorer.tag_embedding.weight[tags[last]].tolist()
+            label = scorer.tag_embedding.weight[tag].tolist()
         g.append(states[last].tolist() + label)
     f = [[activation(dot(row, vector) + b) for row, b in zip(w1, b1)] for vector in g]
     scores = []
@@ -107,11 +114,11 @@ def pair_scores(scorer, states, tags, lasts, activation=relu):
 @pytest.mark.parametrize("relations", [1, 3])
 @pytest.mark.parametrize("entities", [1, 2, 4])
 def test_scores_are_those_of_the_formula(entities, relations, tag_size):
-    scorer, (states, tags, lasts) = new_scorer(relations, tag_size), new_batch(entities)
-    scores = scorer(states, tags, lasts)
+    scorer, (states, tags, spans) = new_scorer(relations, tag_size), new_batch(entities)
+    scores = scorer(states, tags, spans)
     assert scores.shape == (2, entities, entities, relations)
     for row in range(2):
-        expected = pair_scores(scorer, states[row], tags[row], lasts[row])
+        expected = pair_scores(scorer, states[row], tags[row], spans.lasts[row])
         torch.testing.assert_close(scores[row], torch.tensor(expected, dtype=torch.double))
 
 
@@ -129,10 +136,10 @@ def test_blocks_of_heads_are_the_whole_and_no_larger_than_asked(most):
 def test_another_activation():
     params = Params({"hidden_size": 6, "tag_embedding_size": 2, "activation": "tanh"})
     scorer = RelationScorer.from_params(params, input_size=5, num_tags=4, num_relations=3)
-    scorer, (states, tags, lasts) = scorer.double().eval(), new_batch()
-    expected = pair_scores(scorer, states[0], tags[0], lasts[0], tanh)
+    scorer, (states, tags, spans) = scorer.double().eval(), new_batch()
+    expected = pair_scores(scorer, states[0], tags[0], spans.lasts[0], tanh)
     torch.testing.assert_close(
-        scorer(states, tags, lasts)[0], torch.tensor(expected, dtype=torch.double)
+        scorer(states, tags, spans)[0], torch.tensor(expected, dtype=torch.double)
     )
 
 
@@ -140,8 +147,8 @@ def test_another_activation():
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_no_relation_type_and_few_entities(relations, entities):
     scorer = RelationScorer(input_size=5, num_tags=4, num_relations=relations, hidden_size=6)
-    states, tags, lasts = new_batch(entities)
-    scores = scorer(states.float(), tags, lasts)
+    states, tags, spans = new_batch(entities)
+    scores = scorer(states.float(), tags, spans)
     assert scores.shape == (2, entities, entities, relations)
     scores.sum().backward()
     for parameter in scorer.parameters():
@@ -158,34 +165,33 @@ def test_every_parameter_learns_and_the_optimiser_sees_the_diagonals():
 
 
 def test_direction_matters():
-    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
-    forth, back = (scorer(states, tags, order) for order in (lasts, lasts.flip(1)))
+    scorer, (states, tags, spans) = new_scorer(), new_batch(2)
+    forth = scorer(states, tags, spans)
+    back = scorer(states, tags.flip(1), spans_of(spans.lasts.flip(1)))
     assert not torch.isclose(forth[:, 0, 1], forth[:, 1, 0]).any()
     torch.testing.assert_close(forth[:, 0, 1], back[:, 1, 0])
 
 
 def test_an_entity_is_its_last_token_and_that_tokens_tag():
-    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
-    lasts = torch.tensor([[2, 5], [2, 5]])
-    scores = scorer(states, tags, lasts)
-    elsewhere = torch.tensor([0, 1, 3, 4, 6])
-    changed_states, changed_tags = states.clone(), tags.clone()
-    changed_states[:, elsewhere] += 1
-    changed_tags[:, elsewhere] = (tags[:, elsewhere] + 1) % 4
-    assert torch.equal(scorer(changed_states, changed_tags, lasts), scores)
+    scorer, (states, tags, _) = new_scorer(), new_batch(2)
+    spans = spans_of(torch.tensor([[2, 5], [2, 5]]), torch.tensor([[1, 5], [2, 4]]))
+    scores = scorer(states, tags, spans)
+    changed_states = states.clone()
+    changed_states[:, torch.tensor([0, 1, 3, 4, 6])] += 1
+    assert torch.equal(scorer(changed_states, tags, spans), scores)
     changed_tags = tags.clone()
-    changed_tags[:, 5] = (tags[:, 5] + 1) % 4
-    differs = ~torch.isclose(scorer(states, changed_tags, lasts), scores).all(dim=3)
+    changed_tags[:, 1] = (tags[:, 1] + 1) % 4
+    differs = ~torch.isclose(scorer(states, changed_tags, spans), scores).all(dim=3)
     assert differs.tolist() == [[[False, True], [True, True]]] * 2
 
 
 def test_entities_without_a_hidden_feature_have_cosine_zero_and_finite_gradients():
     """All hidden features are cut off by the ReLU, so that their norm is 0."""
-    scorer, (states, tags, lasts) = new_scorer(), new_batch()
+    scorer, (states, tags, spans) = new_scorer(), new_batch()
     scorer.hidden.bias.data.fill_(-1e3)
     states.requires_grad_()
-    scores = scorer(states, tags, lasts)
-    expected = pair_scores(scorer, states[0], tags[0], lasts[0])
+    scores = scorer(states, tags, spans)
+    expected = pair_scores(scorer, states[0], tags[0], spans.lasts[0])
     torch.testing.assert_close(scores[0], torch.tensor(expected, dtype=torch.double))
     scores.sum().backward()
     for tensor in (states, *scorer.parameters()):
@@ -193,9 +199,11 @@ def test_entities_without_a_hidden_feature_have_cosine_zero_and_finite_gradients
 
 
 def test_padding_entities_do_not_change_the_others():
-    scorer, (states, tags, lasts) = new_scorer(), new_batch(2)
-    longer = torch.cat([lasts, torch.zeros(2, 3, dtype=torch.long)], dim=1)
-    torch.testing.assert_close(scorer(states, tags, longer)[:, :2, :2], scorer(states, tags, lasts))
+    scorer, (states, tags, spans) = new_scorer(), new_batch(2)
+    nothing = torch.zeros(2, 3, dtype=torch.long)
+    longer = spans_of(torch.cat([spans.lasts, nothing], dim=1))
+    scores = scorer(states, torch.cat([tags, nothing], dim=1), longer)
+    torch.testing.assert_close(scores[:, :2, :2], scorer(states, tags, spans))
 
 
 def test_dropout_is_on_entities_in_training_only():

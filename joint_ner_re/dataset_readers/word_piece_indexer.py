@@ -1,0 +1,48 @@
+"""Words to the word pieces of a pretrained encoder."""
+
+from typing import Dict, List
+
+from allennlp.data import Token, TokenIndexer, Vocabulary
+from allennlp.data.token_indexers.token_indexer import IndexedTokenList
+from overrides import overrides
+
+from joint_ner_re.pretrained import piece_tokenizer
+
+
+@TokenIndexer.register("word_pieces")
+class WordPieceIndexer(TokenIndexer):
+    """Gives a sentence's word pieces, and for each the position of its word.
+
+    Belongs to the token embedder `transformer`, whose `model_name` must be the same.
+
+    # Parameters
+
+    model_name : `str`
+        See `joint_ner_re.pretrained`.
+
+    # Raises
+
+    `ConfigurationError`
+        If there is no such encoder, or it has no fast tokenizer.
+    """
+
+    def __init__(self, model_name: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._tokenizer = piece_tokenizer(model_name)
+
+    @overrides
+    def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
+        """The pieces are fixed: nothing is counted."""
+
+    @overrides
+    def tokens_to_indices(self, tokens: List[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        pieces = self._tokenizer.pieces([token.text or "" for token in tokens])
+        # 0 is padding in both: pieces and words are counted from 1.
+        return {
+            "pieces": [number + 1 for number in pieces.ids],
+            "words": [word + 1 for word in pieces.words],
+        }
+
+    @overrides
+    def get_empty_token_list(self) -> IndexedTokenList:
+        return {"pieces": [], "words": []}

@@ -1,0 +1,253 @@
+"""Word vectors from a pretrained encoder of the Hugging Face kind."""
+
+import hashlib
+import os
+from typing import Any, List, Optional, Sequence, Tuple
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.modules.token_embedders import TokenEmbedder
+from overrides import overrides
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from joint_ner_re.modules.vector_cache import VectorCache
+from joint_ner_re.pretrained import fingerprint, load_encoder, longest_input, piece_tokenizer
+
+# So many pieces go through the encoder at once, so that memory is bounded.
+PIECES_AT_ONCE = 16384
+
+
+@TokenEmbedder.register("transformer")
+class TransformerEmbedder(TokenEmbedder):
+    """The mean of each word's pieces, in a learned mix of the encoder's layers.
+
+    Belongs to the token indexer `word_pieces`, whose `model_name` must be the same. A sentence
+    that is longer than the encoder takes is read in windows that overlap by half; each piece's
+    vector is that of the window in which it has most context.
+
+    A frozen encoder computes the vectors of a distinct sentence once: they are kept, before
+    they are mixed.
+
+    # Parameters
+
+    model_name : `str`
+        See `joint_ner_re.pretrained`.
+    train_parameters : `bool`, optional (default = `False`)
+        Whether training changes the encoder, too. Frozen, it is without dropout.
+    layers : `List[int]`, optional (default = `None`)
+        Which layers are mixed: 0 is the encoder's own embeddings, 1 its first layer, -1 its
+        last one. Default: all of them.
+    max_length : `int`, optional (default = `None`)
+        How many pieces, markers included, the encoder reads at once. Default: its own limit.
+    cache_megabytes : `int`, optional (default = `4096`)
+        How much memory the vectors of a frozen encoder may take; 0 keeps none there.
+    cache_directory : `str`, optional (default = `None`)
+        Keep them on disk, too, for other runs: several may read and write at once. A file is
+        as large as all the vectors (for CoNLL04 and six layers 0.4 GB).
+
+    # Raises
+
+    `ConfigurationError`
+        If there is no such encoder or layer, a number is impossible, or the directory cannot
+        be written.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        train_parameters: bool = False,
+        layers: Optional[List[int]] = None,
+        max_length: Optional[int] = None,
+        cache_megabytes: int = 4096,
+        cache_directory: Optional[str] = None,
+    ) -> None:
+        super().__init__()
+        self._markers = piece_tokenizer(model_name).markers
+        self.encoder = load_encoder(model_name)
+        self._trained = train_parameters
+        self.encoder.requires_grad_(train_parameters)
+        depth = self.encoder.config.num_hidden_layers + 1
+        self._layers = _checked_layers(layers, depth)
+        self._window = _checked_window(max_length, longest_input(self.encoder), self._markers)
+        self.mix = nn.Parameter(torch.zeros(len(self._layers))) if len(self._layers) > 1 else None
+        if cache_megabytes < 0:
+            raise ConfigurationError(f"cache_megabytes is {cache_megabytes}; expected 0 or more")
+        if train_parameters and cache_directory is not None:
+            raise ConfigurationError(
+                "cache_directory is given, but train_parameters is true: vectors of an encoder "
+                "that changes cannot be kept; leave one of the two out"
+            )
+        self._cache_options = (cache_megabytes, cache_directory)
+        self._cache: Optional[VectorCache] = None
+        # Whether new vectors are kept. Those of raw text, of which there is no end, need not be.
+        self.remember = True
+        self._register_load_state_dict_pre_hook(self._forget)
+
+    @overrides
+    def get_output_dim(self) -> int:
+        return self.encoder.config.hidden_size
+
+    @overrides
+    def train(self, mode: bool = True) -> "TransformerEmbedder":
+        super().train(mode)
+        if not self._trained:
+            self.encoder.eval()
+        return self
+
+    @overrides(check_signature=False)
+    def forward(self, pieces: Tensor, words: Tensor) -> Tensor:
+        """
+        # Parameters
+
+        pieces : `Tensor`
+            Shape: (batch, pieces), each piece's number + 1; 0 is padding.
+        words : `Tensor`
+            Shape: (batch, pieces), the position of each piece's word + 1; 0 is padding.
+
+        # Returns
+
+        `Tensor`
+            Shape: (batch, words, output size), 0 at padding.
+        """
+        sentences = _sentences(pieces, words)
+        # Shape: (batch, words, layers, output size)
+        states = self._encode(sentences) if self._trained else self._remembered(sentences)
+        if self.mix is None:
+            return states.squeeze(2)
+        return torch.einsum("bwls,l->bws", states, self.mix.softmax(dim=0))
+
+    def _remembered(self, sentences: "Sequence[_Sentence]") -> Tensor:
+        """The layers' states, from the cache where they are in it."""
+        cache = self._open_cache()
+        keys = [_key(sentence) for sentence in sentences]
+        found = {key: cache.get(key) for key in keys}
+        missing = {key: sentence for key, sentence in zip(keys, sentences) if found[key] is None}
+        if missing:
+            with torch.no_grad():
+                encoded = self._encode(list(missing.values())).flatten(2).cpu()
+            for row, (key, sentence) in zip(encoded, missing.items()):
+                found[key] = row[: sentence.length].contiguous()
+            if self.remember:
+                cache.put({key: found[key] for key in missing})  # type: ignore[misc]
+        states = pad_sequence([found[key] for key in keys], batch_first=True)  # type: ignore
+        return states.unflatten(2, (len(self._layers), -1)).to(self._device)
+
+    def _encode(self, sentences: "Sequence[_Sentence]") -> Tensor:
+        """The layers' states. Shape: (batch, words, layers, output size), 0 at padding."""
+        length = max(sentence.length for sentence in sentences)
+        inputs: List[List[int]] = []
+        # Which of the pieces read is used, by its place in the inputs, and for which word.
+        places: List[Tuple[int, int]] = []
+        targets: List[int] = []
+        for row, sentence in enumerate(sentences):
+            for begin, end, first, last in _windows(len(sentence.ids), self._window):
+                places += [
+                    (len(inputs), len(self._markers.before) + place - begin)
+                    for place in range(first, last)
+                ]
+                targets += [row * length + word for word in sentence.words[first:last]]
+                inputs.append(self._markers.before + sentence.ids[begin:end] + self._markers.after)
+        rows, columns = torch.tensor(places, device=self._device).unbind(1)
+        # Shape: (pieces, layers, output size)
+        states = self._read(inputs)[rows, columns]
+        index = torch.tensor(targets, device=self._device)
+        sums = states.new_zeros(len(sentences) * length, *states.shape[1:])
+        sums = sums.index_add(0, index, states)
+        counts = torch.bincount(index, minlength=len(sums)).clamp(min=1)
+        return (sums / counts.view(-1, 1, 1)).unflatten(0, (len(sentences), length))
+
+    def _read(self, inputs: List[List[int]]) -> Tensor:
+        """The encoder's states of these windows. Shape: (windows, pieces, layers, output size)."""
+        width = max(len(window) for window in inputs)
+        padding = self._markers.padding
+        ids = torch.tensor([w + [padding] * (width - len(w)) for w in inputs], device=self._device)
+        lengths = torch.tensor([len(window) for window in inputs], device=self._device)
+        mask = (torch.arange(width, device=self._device) < lengths.unsqueeze(1)).long()
+        step = max(1, PIECES_AT_ONCE // width)
+        parts = []
+        for start in range(0, len(inputs), step):
+            rows = slice(start, start + step)
+            hidden = self.encoder(input_ids=ids[rows], attention_mask=mask[rows]).hidden_states
+            parts.append(torch.stack([hidden[layer] for layer in self._layers], dim=2))
+        return torch.cat(parts)
+
+    def _open_cache(self) -> VectorCache:
+        if self._cache is None:
+            megabytes, directory = self._cache_options
+            size = len(self._layers) * self.get_output_dim()
+            path = None
+            if directory is not None:
+                layers = "_".join(str(layer) for layer in self._layers)
+                name = f"{fingerprint(self.encoder)}-{layers}-{self._window}.sqlite"
+                path = os.path.join(directory, name)
+            self._cache = VectorCache(size, megabytes, path)
+        return self._cache
+
+    def _forget(self, *_: Any) -> None:
+        """Other weights give other vectors."""
+        self._cache = None
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.encoder.parameters()).device
+
+
+class _Sentence:
+    """The pieces of a sentence, their words, and the number of words."""
+
+    __slots__ = ("ids", "words", "length")
+
+    def __init__(self, ids: List[int], words: List[int]) -> None:
+        self.ids = ids
+        self.words = words
+        self.length = words[-1] + 1 if words else 0
+
+
+def _sentences(pieces: Tensor, words: Tensor) -> List[_Sentence]:
+    return [
+        _Sentence([number - 1 for number in ids if number], [word - 1 for word in row if word])
+        for ids, row in zip(pieces.tolist(), words.tolist())
+    ]
+
+
+def _key(sentence: _Sentence) -> bytes:
+    """What a sentence's vectors depend on, besides the encoder."""
+    return hashlib.blake2b(repr((sentence.ids, sentence.words)).encode(), digest_size=16).digest()
+
+
+def _windows(length: int, size: Optional[int]) -> List[Tuple[int, int, int, int]]:
+    """How a sentence of so many pieces is read.
+
+    A list of windows: where each begins and ends, and where the pieces begin and end whose
+    vectors are taken from it. These meet in the middle of what two windows share.
+    """
+    if size is None or length <= size:
+        return [(0, length, 0, length)] if length else []
+    begins = list(range(0, length - size, size - size // 2)) + [length - size]
+    ends = [begin + size for begin in begins]
+    meeting = [(end + begin) // 2 for end, begin in zip(ends, begins[1:])]
+    return list(zip(begins, ends, [0, *meeting], [*meeting, length]))
+
+
+def _checked_layers(layers: Optional[List[int]], depth: int) -> List[int]:
+    if layers is None:
+        return list(range(depth))
+    wrong = [layer for layer in layers if not -depth <= layer < depth]
+    if wrong or not layers:
+        raise ConfigurationError(
+            f"layers is {layers}; expected some of 0 to {depth - 1}, or of -{depth} to -1"
+        )
+    return sorted({layer % depth for layer in layers})
+
+
+def _checked_window(given: Optional[int], limit: Optional[int], markers: Any) -> Optional[int]:
+    """How many pieces a window has, without markers; `None` if any number."""
+    around = len(markers.before) + len(markers.after)
+    if given is not None and (given < around + 2 or (limit is not None and given > limit)):
+        most = f"at most {limit}" if limit is not None else "no upper limit"
+        raise ConfigurationError(
+            f"max_length is {given}; expected at least {around + 2}, and {most}"
+        )
+    length = given if given is not None else limit
+    return None if length is None else length - around

@@ -1,0 +1,8 @@
+// What the configurations for CoNLL04 share: SpERT's split.
+local data = std.extVar('JOINT_NER_RE_DATA') + '/conll04/spert/';
+
+{
+  dataset_reader+: { type: 'conll04' },
+  train_data_path: data + 'conll04_train.json',
+  validation_data_path: data + 'conll04_dev.json',
+}
