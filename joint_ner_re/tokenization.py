@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, List, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Tuple
 
 import regex
 import spacy
@@ -58,7 +58,7 @@ class TextTokenizer:
         # One text may be a whole book; the parts used here need no memory beyond the tokens.
         self._nlp.max_length = 2**31
         if granularity == "fine":
-            self._nlp.tokenizer = _fine_tokenizer(self._nlp)
+            self._nlp.tokenizer = FineTokenizer.of(self._nlp)
 
     def tokenize(self, texts: Iterable[str]) -> Iterator[List[Span]]:
         """The `(begin, end)` offsets of each text's tokens, in code points, without white space."""
@@ -97,38 +97,68 @@ def _load(pipeline: str) -> Language:
     return nlp
 
 
-def _fine_tokenizer(nlp: Language) -> Tokenizer:
-    defaults = nlp.Defaults
-    prefixes = compile_prefix_regex(defaults.prefixes or [])
-    suffixes = compile_suffix_regex(defaults.suffixes or [])
-    infixes = compile_infix_regex(defaults.infixes or [])
-    # "(IL-8)" holds no smiling face.
-    exceptions = {
-        word: tokens
-        for word, tokens in defaults.tokenizer_exceptions.items()
-        if word not in emoticons
-    }
+class FineTokenizer(Tokenizer):
+    """spaCy's rules for a language, and a split at every punctuation mark inside a word.
 
-    def infix_finditer(string: str) -> List[regex.Match]:
+    In a spaCy pipeline: `{"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}`. Its rules are
+    code, so that nothing of it is stored with a pipeline.
+    """
+
+    @classmethod
+    def of(cls, nlp: Language) -> "FineTokenizer":
+        """The tokenizer for this pipeline's language."""
+        defaults = nlp.Defaults
+        rules = _FineRules(
+            compile_prefix_regex(defaults.prefixes or []),
+            compile_infix_regex(defaults.infixes or []),
+        )
+        return cls(
+            nlp.vocab,
+            # "(IL-8)" holds no smiling face.
+            rules={
+                word: tokens
+                for word, tokens in defaults.tokenizer_exceptions.items()
+                if word not in emoticons
+            },
+            prefix_search=rules.prefix_search,
+            suffix_search=compile_suffix_regex(defaults.suffixes or []).search,
+            infix_finditer=rules.infix_finditer,
+            token_match=_FINE_WHOLE.fullmatch,
+        )
+
+    def to_bytes(self, **kwargs: Any) -> bytes:
+        return b""
+
+    def from_bytes(self, data: bytes, **kwargs: Any) -> "FineTokenizer":
+        return self
+
+    def to_disk(self, path: Any, **kwargs: Any) -> None:
+        """Nothing to store."""
+
+    def from_disk(self, path: Any, **kwargs: Any) -> "FineTokenizer":
+        return self
+
+
+class _FineRules(NamedTuple):
+    """Where words are split. A tuple, not functions inside one, so that it can be pickled."""
+
+    prefixes: Any
+    infixes: Any
+
+    def prefix_search(self, string: str) -> Any:
+        # spaCy looks for infixes only behind the first character.
+        return self.prefixes.search(string) or _FINE_PREFIX.match(string)
+
+    def infix_finditer(self, string: str) -> List[Any]:
         fine = list(_FINE_INFIX.finditer(string))
         taken = {match.start() for match in fine}
         # The language's own rules may split where no punctuation stands; keep those, too.
         extra = [
             match
-            for match in infixes.finditer(string)
+            for match in self.infixes.finditer(string)
             if not any(position in taken for position in range(match.start(), match.end()))
         ]
         return sorted(fine + extra, key=lambda match: match.start())
-
-    return Tokenizer(
-        nlp.vocab,
-        rules=exceptions,
-        # spaCy looks for infixes only behind the first character.
-        prefix_search=lambda string: prefixes.search(string) or _FINE_PREFIX.match(string),
-        suffix_search=suffixes.search,
-        infix_finditer=infix_finditer,
-        token_match=_FINE_WHOLE.fullmatch,
-    )
 
 
 def _spans(tokens: Iterable[Token]) -> List[Span]:

@@ -234,7 +234,8 @@ def bert_directory(tmp_path_factory):
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     directory = tmp_path_factory.mktemp("bert")
-    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] lithium caused tremor ##s . a b ##b the".split()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [*special, "lithium", "caused", "tremor", "##s", ".", "a", "b", "##b", "the"]
     (directory / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
     BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(str(directory))
     torch.manual_seed(5)

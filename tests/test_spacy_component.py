@@ -1,6 +1,7 @@
 """The spaCy component. Its model knows fixtures/conll04_spert.json by heart, so what it must find
 stands in that file."""
 
+import ast
 import json
 import os
 import pickle
@@ -18,7 +19,7 @@ import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
-from joint_ner_re import spacy_component
+import joint_ner_re_spacy
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 from joint_ner_re.spacy_component import (
@@ -29,6 +30,7 @@ from joint_ner_re.spacy_component import (
     resolve_relations,
     set_annotations,
 )
+from joint_ner_re.tokenization import FineTokenizer, TextTokenizer
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "fixtures" / "conll04_spert.json"
@@ -849,7 +851,8 @@ package = types.ModuleType("joint_ner_re")
 package.__path__ = [sys.argv[1]]
 sys.modules["joint_ner_re"] = package
 
-import joint_ner_re.spacy_component
+sys.path.insert(0, sys.argv[2])
+import joint_ner_re_spacy
 from spacy.tokens import Doc
 print(Doc.has_extension("relations"))
 
@@ -866,7 +869,7 @@ except ImportError as error:
 
 def test_the_module_needs_neither_torch_nor_allennlp(tmp_path):
     """Until a model does. spaCy itself imports torch where there is one, so torch is hidden."""
-    output = run(LIGHT, ROOT / "joint_ner_re", directory=tmp_path).splitlines()
+    output = run(LIGHT, ROOT / "joint_ner_re", ROOT, directory=tmp_path).splitlines()
     assert output[:2] == ["False", "True"]
     assert re.match(r"(torch|allennlp)\S* is blocked", output[2])
 
@@ -892,8 +895,56 @@ def distribution():
 def test_spacy_finds_the_component_without_an_import(archive, tmp_path):
     points = {p.name: p for p in distribution().entry_points if p.group == "spacy_factories"}
     assert "joint_ner_re" in points, "installed before the entry point was: pip install -e ."
-    assert points["joint_ner_re"].load() is spacy_component.make_joint_component
+    assert points["joint_ner_re"].load() is joint_ner_re_spacy.make_joint_component
     assert run(INSTALLED, archive, SHOT, directory=tmp_path) == f"{SHOT_ENTITIES} ['Kill']\n"
+
+
+UNUSED = """
+import sys, spacy
+nlp = spacy.blank("en")
+nlp.add_pipe("sentencizer")
+print(len(nlp("Nobody asked. For anything.")))
+print([name for name in ("torch", "allennlp", "joint_ner_re") if name in sys.modules])
+"""
+
+
+@pytest.mark.skipif(distribution() is None, reason="the package joint_ner_re is not installed")
+def test_a_pipeline_without_the_component_does_not_import_it(tmp_path):
+    """AllenNLP takes seconds to import. torch is imported by spaCy itself."""
+    tokens, names = run(UNUSED, directory=tmp_path).splitlines()
+    assert tokens == "6" and not {"allennlp", "joint_ner_re"} & set(ast.literal_eval(names))
+
+
+# The fine tokenizer
+
+FINE = "An azithromycin-induced rash (0.5 mg/kg) in the U.S., i.e. rare."
+FINE_TOKENS = [
+    "An", "azithromycin", "-", "induced", "rash", "(", "0.5", "mg", "/", "kg", ")", "in", "the",
+    "U.S.", ",", "i.e.", "rare", ".",
+]  # fmt: skip
+
+
+def new_fine_pipeline():
+    return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}})
+
+
+@pytest.mark.skipif(distribution() is None, reason="the package joint_ner_re is not installed")
+def test_a_pipeline_can_have_the_tokens_that_models_for_ade_expect(tmp_path):
+    nlp = new_fine_pipeline()
+    assert [token.text for token in nlp(FINE)] == FINE_TOKENS
+    (offsets,) = TextTokenizer("en", "fine").tokenize([FINE])
+    assert [(t.idx, t.idx + len(t)) for t in nlp(FINE)] == offsets
+    nlp.to_disk(tmp_path / "pipeline")
+    stored = spacy.load(tmp_path / "pipeline")
+    again = new_fine_pipeline().from_bytes(nlp.to_bytes())
+    assert [t.text for t in stored(FINE)] == [t.text for t in again(FINE)] == FINE_TOKENS
+    docs = nlp.pipe([FINE] * 6, n_process=2, batch_size=2)
+    assert [[token.text for token in doc] for doc in docs] == [FINE_TOKENS] * 6
+
+
+def test_the_fine_tokenizer_can_be_pickled():
+    tokenizer = FineTokenizer.of(spacy.blank("en"))
+    assert [t.text for t in pickle.loads(pickle.dumps(tokenizer))(FINE)] == FINE_TOKENS
 
 
 # The documentation
@@ -905,7 +956,7 @@ def test_the_documentation_runs(archive, tmp_path, monkeypatch, capsys):
     shutil.copy(CORPUS, "dev.json")
     text = (ROOT / "docs/spacy.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == text.count("```") / 2 == 8
+    assert len(blocks) == text.count("```") / 2 == 9
     names = {}
     for block in blocks:
         exec(compile(block, "docs/spacy.md", "exec"), names)

@@ -47,9 +47,10 @@ def derived(tmp_path, name, text):
 
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
-        "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet",
-        "conll04.jsonnet", "conll04_minilm.jsonnet", "conll04_minilm_finetuned.jsonnet",
-        "conll04_scratch.jsonnet", "sample.jsonnet",
+        "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_extended.jsonnet",
+        "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
+        "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet",
+        "conll04_minilm_finetuned.jsonnet", "conll04_scratch.jsonnet", "sample.jsonnet",
     ]  # fmt: skip
 
 
@@ -164,29 +165,39 @@ def test_a_trained_encoder_has_rates_and_decay_of_its_own(
     assert len(groups) == sum(p.requires_grad for p in made.model.parameters())
     for name, (rate, decay) in groups.items():
         encoder = "contextual.encoder" in name
-        assert rate == (3e-5 if encoder else 1e-3), name
-        plain = "bias" in name or "LayerNorm" in name
+        mix = name.endswith(".mix")
+        assert rate == (3e-5 if encoder else 0.02 if mix else 2e-3), name
+        plain = mix or "bias" in name or "LayerNorm" in name
         assert decay == (0 if plain else 0.01), name
     # Both kinds in both places, or the loop would show nothing.
-    assert sum("contextual.encoder" in name for name in groups) == 16 * 6 + 5
+    # Of six layers with 16 parameters each the two above the mix are left out.
+    assert sum("contextual.encoder" in name for name in groups) == 16 * 4 + 5
     assert sum(decay == 0 for _, decay in groups.values()) > 50
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16])
-def test_a_step_in_mixed_precision_is_finite(
-    dtype, published_files, in_root, few_threads, tmp_path
-):
+def test_a_step_in_mixed_precision_is_finite(published_files, in_root, few_threads, tmp_path):
     """What `use_amp` does on a GPU, here on the CPU."""
     made = everything(CONFIGS / "conll04_minilm_finetuned.jsonnet", tmp_path)
     batch = next(iter(made.trainer.data_loader))
     torch.manual_seed(1)
     full = made.model.eval()(**batch)["loss"]
-    with torch.autocast("cpu", dtype=dtype):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = made.model(**batch)["loss"]
     mixed.backward()
     assert mixed.item() == pytest.approx(full.item(), rel=0.02)
     gradients = [p.grad for p in made.model.parameters() if p.grad is not None]
     assert gradients and all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("corpus", ["ade", "conll04"])
+def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published_files):
+    for name in ("", "_scratch", "_minilm", "_minilm_finetuned"):
+        model = Params.from_file(CONFIGS / f"{corpus}{name}.jsonnet").as_dict()["model"]
+        assert not {"spurious_entities", "token_dropout"} & set(model)
+        assert "pair_layer" not in model["relation_scorer"]
+    model = Params.from_file(CONFIGS / f"{corpus}_minilm_extended.jsonnet").as_dict()["model"]
+    assert (model["spurious_entities"], model["token_dropout"]) == (0.5, 0.15)
+    assert model["relation_scorer"]["pair_layer"] == {"hidden_size": 128, "dropout": 0.5}
 
 
 # Hidden fields

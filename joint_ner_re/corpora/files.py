@@ -4,22 +4,27 @@ matters is found here, and so is the small change of parsing (numbers, lists of 
 from __future__ import annotations
 
 import codecs
+import gzip
+import io
 import os
+import zlib
 from contextlib import contextmanager
-from typing import BinaryIO, Dict, Iterator, List, Tuple
+from typing import BinaryIO, Dict, Iterator, List, TextIO, Tuple, cast
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.writing import replacing
 
 Line = Tuple[int, str]
 """A line's number, counted from 1, and its text without the line end."""
 
 # A corpus line is a sentence or a token; SpERT's files hold a whole corpus in one line.
 _MAX_LINE_BYTES = 2**28
-_HEAD_BYTES = 2**16
+_HEAD_BYTES = 2**20
 
+_GZIP = b"\x1f\x8b"
 # What other kinds of files begin with, and what to do about it.
 _SIGNATURES = (
-    (b"\x1f\x8b", "is compressed with gzip; unpack it first: gunzip FILE"),
+    (_GZIP, "is compressed with gzip twice; unpack it once: gunzip FILE"),
     (b"BZh", "is compressed with bzip2; unpack it first: bunzip2 FILE"),
     (b"\xfd7zXZ\x00", "is compressed with xz; unpack it first: unxz FILE"),
     (b"PK\x03\x04", "is a zip archive; unpack it first: unzip FILE"),
@@ -28,13 +33,23 @@ _SIGNATURES = (
 )
 
 
-def read_lines(path: PathLike) -> Iterator[Line]:
+def read_lines(path: PathLike, may_be_empty: bool = False) -> Iterator[Line]:
     """The file's lines as text. `\\n` and `\\r\\n` end a line; a byte order mark is dropped.
+
+    A file compressed with gzip, whatever its name, is unpacked while it is read.
+
+    # Parameters
+
+    path : `str`
+        The file.
+    may_be_empty : `bool`, optional (default = `False`)
+        Whether a file of white space only is fine.
 
     # Raises
 
     `CorpusFormatError`
-        If the file is missing, a directory, unreadable, empty, compressed or not UTF-8 text.
+        If the file is missing, a directory, unreadable, empty, compressed otherwise than with
+        gzip, or not UTF-8 text.
     """
     with _opened(path) as file:
         blank = True
@@ -43,7 +58,7 @@ def read_lines(path: PathLike) -> Iterator[Line]:
             text = _decode(path, number, raw)
             blank = blank and not text.strip()
             yield number, text
-    if blank:
+    if blank and not may_be_empty:
         raise CorpusFormatError(path, None, "the file is empty; expected a corpus")
 
 
@@ -70,6 +85,29 @@ def read_rows(path: PathLike) -> Iterator[Line]:
 def read_text(path: PathLike) -> str:
     """The whole file as text, its lines ended by `\\n`."""
     return "\n".join(line for _, line in read_lines(path))
+
+
+def read_document(path: PathLike) -> str:
+    """The whole file as it stands: offsets may count its line ends and its byte order mark.
+
+    # Raises
+
+    `CorpusFormatError`
+        As for `read_lines`, but the file may be empty.
+    """
+    with _opened(path) as file:
+        raw = file.read(_MAX_LINE_BYTES)
+    if len(raw) >= _MAX_LINE_BYTES:
+        raise CorpusFormatError(path, 1, f"a document of more than {_MAX_LINE_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number, begin = 1 + raw.count(b"\n", 0, error.start), raw.rfind(b"\n", 0, error.start) + 1
+        raise _not_utf8(path, number, error.start - begin, raw[error.start]) from None
+    if "\x00" in text:
+        number = 1 + text.count("\n", 0, text.index("\x00"))
+        raise CorpusFormatError(path, number, "a NUL byte; expected UTF-8 text")
+    return text
 
 
 def read_head(path: PathLike) -> List[str]:
@@ -134,15 +172,23 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise CorpusFormatError(path, None, "this is a directory; expected a file")
     try:
-        with open(path, "rb") as file:
-            start = file.read(8)
+        with open(path, "rb") as packed:
+            file = cast(io.BufferedReader, packed)
+            if file.peek(2)[:2] == _GZIP:
+                file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
+            start = file.peek(8)[:8]
             for signature, advice in _SIGNATURES:
                 if start.startswith(signature):
                     raise CorpusFormatError(path, 1, f"expected UTF-8 text, but the file {advice}")
-            file.seek(0)
             yield file
     except FileNotFoundError:
         raise CorpusFormatError(path, None, "there is no such file; check the path") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorpusFormatError(
+            path,
+            None,
+            f"the gzip file is damaged or incomplete ({error}); pack it or copy it again",
+        ) from error
     except OSError as error:
         raise CorpusFormatError(path, None, f"the file cannot be read: {error}") from error
 
@@ -166,14 +212,35 @@ def _decode(path: PathLike, number: int, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusFormatError(
-            path,
-            number,
-            f"byte {error.start + 1} of the line is 0x{raw[error.start]:02x}, which is not UTF-8; "
-            "convert the file, for example with iconv -f LATIN1 -t UTF-8",
-        ) from None
+        raise _not_utf8(path, number, error.start, raw[error.start]) from None
     if "\r" in text:
         raise CorpusFormatError(
             path, number, "a carriage return inside the line; expected lines ended by \\n or \\r\\n"
         )
     return text
+
+
+def _not_utf8(path: PathLike, number: int, place: int, byte: int) -> CorpusFormatError:
+    return CorpusFormatError(
+        path,
+        number,
+        f"byte {place + 1} of the line is 0x{byte:02x}, which is not UTF-8; "
+        "convert the file, for example with iconv -f LATIN1 -t UTF-8",
+    )
+
+
+@contextmanager
+def output(path: PathLike) -> Iterator[TextIO]:
+    """A text file to write, which takes its name only when it is complete; see `replacing`.
+
+    One whose name ends in `.gz` is compressed. The same text gives the same bytes.
+    """
+    if not os.fspath(path).endswith(".gz"):
+        with replacing(path) as file:
+            yield file
+        return
+    with replacing(path, "wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        text = io.TextIOWrapper(cast(BinaryIO, packed), encoding="utf-8", newline="\n")
+        yield text
+        text.flush()
+        text.detach()

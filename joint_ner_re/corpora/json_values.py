@@ -3,11 +3,86 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    shorten,
+)
+from joint_ner_re.corpora.files import read_rows
 
 _MAX_DIGITS = 18
+
+
+def read_objects(
+    path: PathLike, on_error: Optional[ErrorHandler] = None
+) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    """Each line of a file of JSON lines: its number and its object.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is not one JSON object. With `on_error` the line is passed over instead.
+    """
+    for number, line in read_rows(path):
+        value = None
+        with handled(on_error):
+            value = _object(path, number, line.strip(" \t"))
+        if value is not None:
+            yield number, value
+
+
+def _object(path: PathLike, number: int, line: str) -> Dict[str, Any]:
+    value, end = decode(path, number, line)
+    if end != len(line):
+        raise CorpusFormatError(
+            path, number, f"expected one JSON object in a line, then found {shorten(line[end:])}"
+        )
+    if not isinstance(value, dict):
+        raise CorpusFormatError(path, number, f"expected a JSON object; found {shorten(line)}")
+    return value
+
+
+def first_object(first_lines: Sequence[str]) -> Dict[str, Any]:
+    """The object in the first line, to tell formats apart; empty if there is none."""
+    try:
+        return _object("", 1, first_lines[0].strip(" \t"))
+    except CorpusFormatError:
+        return {}
+
+
+def get(
+    path: PathLike, line: int, record: Any, key: str, kind: type, what: str, default: Any = None
+) -> Any:
+    """The value of a key, which has to be of this type; `default`, if any, for a missing or null.
+
+    # Raises
+
+    `CorpusFormatError`
+        If `record` is no object, or the value is missing or of another type.
+    """
+    if not isinstance(record, dict):
+        raise CorpusFormatError(path, line, f"{what} is {shown(record)}; expected an object")
+    value = record.get(key)
+    if value is None and default is not None:
+        return default
+    # JSON's true is an int to Python; nobody means it as a position.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        found = f"has {key} {shown(value)}" if key in record else f"lacks the key {key!r}"
+        raise CorpusFormatError(path, line, f"{what} {found}; expected {_KINDS[kind]}")
+    return value
+
+
+_KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
+
+
+def shown(value: Any) -> str:
+    """The value as JSON for a message, cut off where it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def decode(path: PathLike, line: int, text: str, start: int = 0) -> Tuple[Any, int]:

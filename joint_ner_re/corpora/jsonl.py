@@ -3,43 +3,127 @@
 from __future__ import annotations
 
 import json
-from typing import Iterable, Iterator, Sequence, TextIO
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, TextIO
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
-from joint_ner_re.corpora.files import read_rows
-from joint_ner_re.corpora.json_values import decode
-from joint_ner_re.sentence import Sentence
+from joint_ner_re.corpora import doccano, prodigy
+from joint_ner_re.corpora.documents import log_changes, part_id
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    located,
+    shorten,
+)
+from joint_ner_re.corpora.json_values import read_objects
+from joint_ner_re.sentence import Entity, Relation, Sentence
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line begins a JSON object."""
-    return first_lines[0].lstrip().startswith("{")
+    """Whether the first line begins a JSON object that is neither Prodigy's nor Doccano's."""
+    return first_lines[0].lstrip().startswith("{") and not (
+        prodigy.looks_like(first_lines) or doccano.looks_like(first_lines)
+    )
 
 
-def read(path: PathLike) -> Iterator[Sentence]:
+def read(
+    path: PathLike,
+    *,
+    split_sentences: bool = False,
+    on_error: Optional[ErrorHandler] = None,
+) -> Iterator[Sentence]:
     """Read sentences as `write` and the predictor write them.
+
+    What `allennlp extract` wrote for documents that failed is left out, and counted.
 
     # Parameters
 
     path : `str`
         The file.
+    split_sentences : `bool`, optional (default = `False`)
+        Whether a predicted document becomes the sentences that its `sentences` names, where no
+        entity and no relation crosses them. Each has the id `document:begin-end`; the number of
+        the line stands for the id of a document without one.
+    on_error : `Callable`, optional (default = `None`)
+        Takes each error in a line; the line is passed over.
 
     # Raises
 
     `CorpusFormatError`
         If a line is not one JSON object, or the object is not a sentence.
     """
-    for number, line in read_rows(path):
-        line = line.strip(" \t")
-        value, end = decode(path, number, line)
-        if end != len(line):
-            raise CorpusFormatError(
-                path,
-                number,
-                f"expected one JSON object in a line, then found {shorten(line[end:])}",
+    changes: "Counter[str]" = Counter()
+    for number, record in read_objects(path, on_error):
+        if "error" in record and "tokens" not in record:
+            changes["documents that failed when they were predicted, left out"] += 1
+            continue
+        sentences: List[Sentence] = []
+        with handled(on_error), located(path, number):
+            sentence = Sentence.from_json(record, f"{path}:{number}")
+            sentences = [sentence]
+            if split_sentences and record.get("sentences"):
+                sentences = _split(path, number, sentence, record)
+        yield from sentences
+    log_changes(path, changes)
+
+
+def _split(path: PathLike, line: int, whole: Sentence, record: Dict[str, Any]) -> List[Sentence]:
+    whole = whole.with_text()
+    assert whole.text is not None and whole.offsets is not None
+    starts = [start for start, _ in _bounds(path, line, record["sentences"], len(whole.tokens))]
+    ends = [*starts[1:], len(whole.tokens)]
+    begins = [0, *(whole.offsets[start][0] for start in starts[1:]), len(whole.text)]
+    part_of = [number for number, start in enumerate(starts) for _ in range(start, ends[number])]
+    homes = [part_of[entity.start] for entity in whole.entities]
+    if any(part_of[e.end - 1] != home for e, home in zip(whole.entities, homes)) or any(
+        homes[relation.head] != homes[relation.tail] for relation in whole.relations
+    ):
+        return [whole]
+    parts = []
+    for number, (start, end) in enumerate(zip(starts, ends)):
+        begin, stop = begins[number], begins[number + 1]
+        inside = [index for index, home in enumerate(homes) if home == number]
+        places = {index: place for place, index in enumerate(inside)}
+        entities = [whole.entities[index] for index in inside]
+        parts.append(
+            Sentence(
+                whole.tokens[start:end],
+                [Entity(e.type, e.start - start, e.end - start, e.score) for e in entities],
+                [
+                    Relation(r.type, places[r.head], places[r.tail], r.score)
+                    for r in whole.relations
+                    if r.head in places
+                ],
+                part_id(whole.id or str(line), begin, stop),
+                whole.text[begin:stop],
+                [(b - begin, e - begin) for b, e in whole.offsets[start:end]],
+                whole.source,
             )
-        with located(path, number):
-            yield Sentence.from_json(value, f"{path}:{number}")
+        )
+    return parts
+
+
+def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> List[Sequence[int]]:
+    """The `sentences` of a predicted document: they follow one another and cover all tokens."""
+    expected = 0
+    for item in bounds if isinstance(bounds, list) else [bounds]:
+        if (
+            not isinstance(item, list)
+            or [type(value) for value in item] != [int, int]
+            or not expected == item[0] < item[1] <= length
+        ):
+            expected = -1
+            break
+        expected = item[1]
+    if expected != length:
+        raise CorpusFormatError(
+            path,
+            line,
+            f"'sentences' is {shorten(json.dumps(bounds))}; expected [first token, token after "
+            f"the last] of each sentence, one after the other, up to {length}",
+        )
+    return bounds
 
 
 def write(sentences: Iterable[Sentence], file: TextIO) -> int:

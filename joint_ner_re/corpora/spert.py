@@ -8,7 +8,14 @@ import re
 from collections import Counter
 from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, TextIO, Tuple
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    located,
+    shorten,
+)
 from joint_ner_re.corpora.files import read_text
 from joint_ner_re.corpora.json_values import decode
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -36,7 +43,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
     return re.match(r"\s*\[\s*(\{|\]|$)", "\n".join(first_lines)) is not None
 
 
-def read(path: PathLike) -> Iterator[Sentence]:
+def read(path: PathLike, *, on_error: Optional[ErrorHandler] = None) -> Iterator[Sentence]:
     """Read a file of SpERT's, or one that `write` wrote.
 
     The `id` is `orig_id`, or the index in the list where there is none. `entities` and
@@ -46,6 +53,8 @@ def read(path: PathLike) -> Iterator[Sentence]:
 
     path : `str`
         The file.
+    on_error : `Callable`, optional (default = `None`)
+        Takes the error of an element, which is passed over.
 
     # Raises
 
@@ -55,8 +64,12 @@ def read(path: PathLike) -> Iterator[Sentence]:
     """
     ignored: Counter = Counter()
     for index, (line, value) in enumerate(_elements(path, read_text(path))):
-        with located(path, line):
-            yield Sentence.from_json(_record(path, line, index, value, ignored), f"{path}:{line}")
+        sentence = None
+        with handled(on_error), located(path, line):
+            record = _record(path, line, index, value, ignored)
+            sentence = Sentence.from_json(record, f"{path}:{line}")
+        if sentence is not None:
+            yield sentence
     for key, count in sorted(ignored.items()):
         logger.warning("%s: the key %r of %d sentences was not read", path, key, count)
 

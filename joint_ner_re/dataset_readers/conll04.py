@@ -15,7 +15,7 @@ class Conll04Reader(JointReader):
     """Reads CoNLL04 in any format: SpERT's JSON, multi-head's text, or the original corpus.
 
     The original corpus is one file for all splits. With `id_lists`, `conll04.corp#train` is the
-    part that the list of that name chooses.
+    part that the list of that name chooses; without, the parts are those of `JointReader`.
 
     # Parameters
 
@@ -31,12 +31,12 @@ class Conll04Reader(JointReader):
 
     @overrides
     def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
-        if part is None:
-            return self._read_corpus(path)
+        if part is None or not self._id_lists:
+            return super().sentences(path, part)
         if part not in self._id_lists:
             raise ConfigurationError(
                 f"{path}#{part}: unknown part {part!r}; the reader's option 'id_lists' names "
-                f"{', '.join(sorted(self._id_lists)) or 'none'}"
+                f"{', '.join(sorted(self._id_lists))}"
             )
         try:
             return self._read_corpus(path, ids=self._id_lists[part])

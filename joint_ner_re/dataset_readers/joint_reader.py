@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Sequence, Set, Tuple
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -12,7 +12,8 @@ from allennlp.data.fields import MetadataField, TextField
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from overrides import overrides
 
-from joint_ner_re.corpora import FORMATS, detect_format, read_corpus
+from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
+from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
@@ -21,8 +22,9 @@ from joint_ner_re.tokenization import TextTokenizer
 logger = logging.getLogger(__name__)
 
 # Formats of raw text, which the reader's tokenizer splits; the others come with tokens.
-TEXT_FORMATS = ("ade_rel", "ade_neg")
+TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(name))
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
+PARTS = ("train", "dev", "test")
 
 
 @DatasetReader.register("joint_ner_re")
@@ -32,6 +34,10 @@ class JointReader(DatasetReader):
     An instance has the fields `tokens`, `metadata` and, with labels, `annotation`. Its metadata
     holds the `Sentence` under `"sentence"` and, under `"dropped"`, the `(start, end)` of the
     entities that the protocol took out of it.
+
+    A path may end in `#train`, `#dev` or `#test`. The test part is one fold; the development
+    part is cut from what is left, and the training part is the rest. In a file that is
+    already one fold's training part, give no fold: then `#train` and `#dev` divide it.
 
     # Parameters
 
@@ -48,13 +54,26 @@ class JointReader(DatasetReader):
         How raw text is split: the `pipeline` of `joint_ner_re.tokenization.TextTokenizer`.
     granularity : `str`, optional (default = `"standard"`)
         How raw text is split: `"standard"` or `"fine"`, as in `TextTokenizer`.
+    fold : `int`, optional (default = `None`)
+        The fold, from 0, that is the test part.
+    folds : `str`, optional (default = `None`)
+        A JSON file: a list of folds, each a list of sentence ids. Without it folds are made.
+    num_folds : `int`, optional (default = `10`)
+        How many folds to make. They depend on the ids and `fold_seed` alone; a sentence without
+        an id is known by its position in the file. Two sentences with one id are an error.
+    fold_seed : `int`, optional (default = `0`)
+        Another seed makes other folds.
+    dev_fraction : `float`, optional (default = `0.15`)
+        The development part: this share, the first in the file's order, of the sentences
+        outside the fold, as in PFN (Yan et al. 2021).
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
     # Raises
 
     `ConfigurationError`
-        If an option has an unknown value.
+        If an option has an impossible value; on reading, if the fold does not exist or a part is
+        asked for that the options do not define.
     """
 
     def __init__(
@@ -64,6 +83,11 @@ class JointReader(DatasetReader):
         overlap: str = "keep",
         tokenizer_pipeline: str = "en",
         granularity: str = "standard",
+        fold: Optional[int] = None,
+        folds: Optional[str] = None,
+        num_folds: int = 10,
+        fold_seed: int = 0,
+        dev_fraction: float = 0.15,
         **kwargs,
     ) -> None:
         super().__init__(
@@ -78,6 +102,10 @@ class JointReader(DatasetReader):
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
             )
+        if not 0 < dev_fraction < 1:
+            raise ConfigurationError(
+                f"dev_fraction is {dev_fraction}; expected more than 0 and less than 1"
+            )
         try:
             self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity)
         except ValueError as error:
@@ -85,6 +113,11 @@ class JointReader(DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
+        self._fold = fold
+        self._folds = folds
+        self._num_folds = num_folds
+        self._fold_seed = fold_seed
+        self._dev_fraction = dev_fraction
 
     @overrides
     def _read(self, file_path: str) -> Iterator[Instance]:
@@ -101,19 +134,63 @@ class JointReader(DatasetReader):
             _log(file_path, self._overlap, counts)
 
     def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
-        """The sentences of a file, or of one part of it: what subclasses decide.
+        """The sentences of a file, or of one part of it.
 
         # Raises
 
         `ConfigurationError`
             If there is no such part.
         """
-        if part is not None:
+        if part is None:
+            return self._read_corpus(path)
+        if part not in PARTS:
             raise ConfigurationError(
-                f"{path}#{part}: the reader {type(self).__name__} does not divide files into "
-                "parts; give the path without '#'"
+                f"{path}#{part}: unknown part {part!r}; expected one of {', '.join(PARTS)}"
             )
-        return self._read_corpus(path)
+        if part == "test" and self._fold is None:
+            raise ConfigurationError(f"{path}#test: set the reader's option 'fold'")
+        sentences = list(self._read_corpus(path))
+        test = self._test_places(path, sentences)
+        if part == "test":
+            return [sentence for place, sentence in enumerate(sentences) if place in test]
+        training = [sentence for place, sentence in enumerate(sentences) if place not in test]
+        try:
+            train, dev = split_dev(training, self._dev_fraction)
+        except ValueError as error:
+            raise ConfigurationError(f"{path}#{part}: dev_fraction: {error}") from error
+        return train if part == "train" else dev
+
+    def count_folds(self) -> int:
+        """How many folds there are: those of the file `folds`, or `num_folds`."""
+        return self._num_folds if self._folds is None else len(read_folds(self._folds))
+
+    def _test_places(self, path: str, sentences: Sequence[Sentence]) -> Set[int]:
+        """Where in the file the sentences of the test part stand."""
+        if self._fold is None:
+            return set()
+        places = _places(path, sentences)
+        if self._folds is None:
+            source = f"num_folds: {self._num_folds}"
+            try:
+                folds = k_folds(places, self._num_folds, self._fold_seed)
+            except ValueError as error:
+                raise ConfigurationError(f"{path}: num_folds: {error}") from error
+        else:
+            source = os.path.basename(self._folds)
+            folds = read_folds(self._folds)
+        if not 0 <= self._fold < len(folds):
+            raise ConfigurationError(
+                f"fold is {self._fold}; expected 0 to {len(folds) - 1} ({source})"
+            )
+        test = folds[self._fold]
+        missing = set(test).difference(places)
+        if missing:
+            raise ConfigurationError(
+                f"{path}: fold {self._fold} of {source} names {len(missing)} sentences that are "
+                f"not in the file, such as id {min(missing)!r}; expected the file that the folds "
+                "were made for"
+            )
+        return {places[name] for name in test}
 
     def _read_corpus(self, path: str, **options) -> Iterator[Sentence]:
         format = self._format or detect_format(path)
@@ -179,6 +256,21 @@ def split_part(file_path: str) -> Tuple[str, Optional[str]]:
     if not separator or os.path.exists(file_path):
         return file_path, None
     return path, part
+
+
+def _places(path: str, sentences: Sequence[Sentence]) -> Dict[str, int]:
+    """The sentences' places in the file by their names: the id or, without one, the place."""
+    places: Dict[str, int] = {}
+    for place, sentence in enumerate(sentences):
+        name = sentence.id or f"#{place}"
+        if name in places:
+            raise ConfigurationError(
+                f"{path}: the sentences {places[name]} and {place}, counted from 0, both have the "
+                f"id {name!r}; to divide a file into folds give each sentence an id of its own, or "
+                "none of them any"
+            )
+        places[name] = place
+    return places
 
 
 def _log(file_path: str, overlap: str, counts: "Counter[str]") -> None:

@@ -19,6 +19,8 @@ class WordPieceIndexer(TokenIndexer):
 
     model_name : `str`
         See `joint_ner_re.pretrained`.
+    **kwargs
+        As for every `TokenIndexer`, such as `token_min_padding_length`.
 
     # Raises
 

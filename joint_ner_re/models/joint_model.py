@@ -1,7 +1,7 @@
 """The joint model: wiring, losses and readable output."""
 
 from dataclasses import replace
-from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
 import torch
 from allennlp.common import Lazy
@@ -47,12 +47,15 @@ class JointModel(Model):
     # Parameters
 
     vocab : `Vocabulary`
+        Given by AllenNLP.
     text_field_embedder : `TextFieldEmbedder`
         Makes the tokens' vectors.
     encoder : `Lazy[SharedAndSpecificEncoder]`
         With the keys `shared`, `ner` and `relation`, each a `Seq2SeqEncoder`.
     tag_scorer : `Lazy[TagScorer]`, optional
+        Scores the tags of every token, which the CRF decodes.
     relation_scorer : `Lazy[RelationScorer]`, optional
+        Scores the relation types of every pair of entities.
     tag_scheme : `str`, optional (default = `"BIOUL"`)
         `"BIO"` or `"BIOUL"`.
     relation_loss_weight : `float`, optional (default = `1.0`)
@@ -61,14 +64,18 @@ class JointModel(Model):
         `"sentence_mean"`: the binary cross-entropies of a sentence's pairs and types are summed,
         as the CRF's loss sums over tokens, and averaged over sentences. `"pair_mean"`: their
         mean over all pairs and types of the batch.
-    relation_threshold : `float`, optional (default = `0.5`)
-        theta: a relation is predicted when its probability is at least this.
+    relation_threshold : `Union[float, Dict[str, float]]`, optional (default = `0.5`)
+        theta: a relation is predicted when its probability is at least this. One number, or one
+        for each relation type by its name; `allennlp tune-threshold` chooses them.
     spurious_entities : `float`, optional (default = `0.0`)
         In this share of the training batches the wrongly decoded entities stand among the gold
         ones, without relations, as they will at prediction. Not in the paper.
     token_dropout : `float`, optional (default = `0.0`)
         The probability that a whole token's vector is 0 in training. Not in the paper.
     initializer : `InitializerApplicator`, optional
+        AllenNLP's, for parameters by their names. Default: changes nothing.
+    **kwargs
+        As for every `Model`, such as `regularizer`.
 
     # Raises
 
@@ -88,18 +95,19 @@ class JointModel(Model):
         tag_scheme: str = "BIOUL",
         relation_loss_weight: float = 1.0,
         relation_loss_average: str = "sentence_mean",
-        relation_threshold: float = 0.5,
+        relation_threshold: Union[float, Dict[str, float]] = 0.5,
         spurious_entities: float = 0.0,
         token_dropout: float = 0.0,
         initializer: InitializerApplicator = InitializerApplicator(),
         **kwargs,
     ) -> None:
         super().__init__(vocab, **kwargs)
-        _check_options(relation_loss_weight, relation_loss_average, relation_threshold)
+        _check_options(relation_loss_weight, relation_loss_average)
         _check_share("spurious_entities", spurious_entities)
         check_probability("token_dropout", token_dropout)
         entity_types = label_names(vocab, ENTITY_NAMESPACE)
         self._relation_types = label_names(vocab, RELATION_NAMESPACE)
+        _check_threshold(relation_threshold, self._relation_types)
         if not entity_types:
             raise ConfigurationError(
                 f"the vocabulary has no entity types (its namespace {ENTITY_NAMESPACE!r} is "
@@ -135,6 +143,11 @@ class JointModel(Model):
         self._stateful = [module for module in parts if hasattr(module, "reset_states")]
         self._remembering = [module for module in parts if hasattr(module, "remember")]
         initializer(self)
+
+    @property
+    def relation_types(self) -> List[str]:
+        """The relation types by name, in the order of their numbers."""
+        return list(self._relation_types)
 
     @overrides(check_signature=False)
     def forward(
@@ -273,12 +286,13 @@ class JointModel(Model):
         """
         indices, scores = [], []
         pairs = spans.pairs
+        thresholds = self._thresholds(states)
         for heads, logits in self.relation_scorer.by_head(
             states, tags.gather(1, spans.lasts), spans, SCORES_AT_ONCE
         ):
             # Shape: (batch, heads, entities, relation types)
             probabilities = logits.sigmoid()
-            chosen = (probabilities >= self.relation_threshold) & pairs[:, heads].unsqueeze(3)
+            chosen = (probabilities >= thresholds) & pairs[:, heads].unsqueeze(3)
             found = chosen.nonzero()
             scores.append(probabilities[found.unbind(dim=1)])
             found[:, 1] += heads.start
@@ -286,6 +300,13 @@ class JointModel(Model):
         if not indices:
             return pairs.new_empty(0, 4, dtype=torch.long), states.new_empty(0)
         return torch.cat(indices), torch.cat(scores)
+
+    def _thresholds(self, states: Tensor) -> Tensor:
+        """The threshold of each relation type. Shape: (relation types,)"""
+        chosen = self.relation_threshold
+        if not isinstance(chosen, dict):
+            return states.new_tensor([chosen] * len(self._relation_types))
+        return states.new_tensor([chosen[name] for name in self._relation_types])
 
     def _to_sentences(
         self,
@@ -347,15 +368,32 @@ class JointModel(Model):
         return {name: metrics[name] for name in HEADLINES if name in metrics}
 
 
-def _check_options(weight: float, average: str, threshold: float) -> None:
+def _check_options(weight: float, average: str) -> None:
     if weight < 0:
         raise ConfigurationError(f"relation_loss_weight is {weight}; expected 0 or more")
     if average not in RELATION_LOSSES:
         raise ConfigurationError(
             f"relation_loss_average is {average!r}; expected {' or '.join(RELATION_LOSSES)}"
         )
-    if not 0 <= threshold <= 1:
-        raise ConfigurationError(f"relation_threshold is {threshold}; expected 0 to 1")
+
+
+def _check_threshold(threshold: Union[float, Dict[str, float]], types: Sequence[str]) -> None:
+    if not isinstance(threshold, dict):
+        if not 0 <= threshold <= 1:
+            raise ConfigurationError(f"relation_threshold is {threshold}; expected 0 to 1")
+        return
+    for problem, names in (
+        ("lacks", [name for name in types if name not in threshold]),
+        ("has the unknown", [name for name in threshold if name not in types]),
+    ):
+        if names:
+            raise ConfigurationError(
+                f"relation_threshold {problem} {', '.join(map(repr, names))}; expected one number, "
+                f"or one for each of the relation types {', '.join(map(repr, types))}"
+            )
+    for name, value in threshold.items():
+        if not 0 <= value <= 1:
+            raise ConfigurationError(f"relation_threshold of {name!r} is {value}; expected 0 to 1")
 
 
 def _check_share(name: str, value: float) -> None:

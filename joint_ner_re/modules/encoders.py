@@ -175,8 +175,11 @@ class SharedAndSpecificEncoder(nn.Module, FromParams):
     input_size : `int`
         Size of a token's vector; inferred in a model.
     shared : `Lazy[Seq2SeqEncoder]`
+        The layers that both tasks read.
     ner : `Lazy[Seq2SeqEncoder]`
+        The layers of the entities' own, above the shared ones.
     relation : `Lazy[Seq2SeqEncoder]`
+        The layers of the relations' own, above the shared ones.
     """
 
     def __init__(

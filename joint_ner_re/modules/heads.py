@@ -27,6 +27,7 @@ class TagScorer(nn.Module, FromParams):
     hidden_size : `int`, optional (default = `32`)
         Width of the hidden layer; 0 leaves it out.
     activation : `Activation`, optional (default = `tanh`)
+        By AllenNLP's name for it.
     dropout : `float`, optional (default = `0.0`)
         Before the first matrix, in training.
 
@@ -83,6 +84,7 @@ class RelationScorer(nn.Module, FromParams):
     hidden_size : `int`, optional (default = `128`)
         Size of `f`.
     activation : `Activation`, optional (default = `relu`)
+        By AllenNLP's name for it.
     tag_embedding_size : `int`, optional (default = `25`)
         0 leaves the tag's embedding out.
     dropout : `float`, optional (default = `0.5`)

@@ -31,6 +31,7 @@ class PairLayer(nn.Module, FromParams):
     num_relations : `int`
         Inferred in a model.
     hidden_size : `int`, optional (default = `128`)
+        Width of the hidden layer.
     dropout : `float`, optional (default = `0.5`)
         On the tokens' states and on the hidden layer, in training.
 

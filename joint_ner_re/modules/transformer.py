@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from joint_ner_re.modules.vector_cache import VectorCache
-from joint_ner_re.pretrained import fingerprint, load_encoder, longest_input, piece_tokenizer
+from joint_ner_re.pretrained import (
+    fingerprint,
+    load_encoder,
+    longest_input,
+    piece_tokenizer,
+    shorten,
+)
 
 # So many pieces go through the encoder at once, so that memory is bounded.
 PIECES_AT_ONCE = 16384
@@ -37,7 +43,7 @@ class TransformerEmbedder(TokenEmbedder):
         Whether training changes the encoder, too. Frozen, it is without dropout.
     layers : `List[int]`, optional (default = `None`)
         Which layers are mixed: 0 is the encoder's own embeddings, 1 its first layer, -1 its
-        last one. Default: all of them.
+        last one. Default: all of them. Those above the highest one are not computed.
     max_length : `int`, optional (default = `None`)
         How many pieces, markers included, the encoder reads at once. Default: its own limit.
     cache_megabytes : `int`, optional (default = `4096`)
@@ -69,6 +75,7 @@ class TransformerEmbedder(TokenEmbedder):
         self.encoder.requires_grad_(train_parameters)
         depth = self.encoder.config.num_hidden_layers + 1
         self._layers = _checked_layers(layers, depth)
+        shorten(self.encoder, max(self._layers))
         self._window = _checked_window(max_length, longest_input(self.encoder), self._markers)
         self.mix = nn.Parameter(torch.zeros(len(self._layers))) if len(self._layers) > 1 else None
         if cache_megabytes < 0:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 
@@ -11,6 +12,7 @@ from joint_ner_re.corpora import (
     FORMATS,
     CorpusFormatError,
     detect_format,
+    format_options,
     read_corpus,
     write_corpus,
 )
@@ -24,12 +26,18 @@ FILES = {
     "conll04_spert.json": "spert",
     "conll04_multihead.txt": "multihead",
     "sentences.jsonl": "jsonl",
+    "own/prodigy.jsonl": "prodigy",
+    "own/doccano.jsonl": "doccano",
 }
 
 
 def test_the_formats_are_the_documented_ones():
-    assert sorted(FORMATS) == ["ade_neg", "ade_rel", "conll04_corp", "jsonl", "multihead", "spert"]
-    assert set(FILES.values()) == set(FORMATS)
+    assert sorted(FORMATS) == [
+        "ade_neg", "ade_rel", "brat", "conll04_corp", "doccano", "jsonl", "multihead", "prodigy",
+        "spert",
+    ]  # fmt: skip
+    # What brat writes is a directory, and has tests of its own.
+    assert {*FILES.values(), "brat"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("name, format", FILES.items())
@@ -51,6 +59,13 @@ def test_reading_with_and_without_a_format_is_the_same(corpora, name, format):
 @pytest.mark.parametrize("name, format", FILES.items())
 def test_windows_line_ends_change_nothing(corpora, put, name, format):
     path = put((corpora / name).read_bytes().replace(b"\n", b"\r\n"))
+    assert list(read_corpus(path)) == list(read_corpus(corpora / name))
+
+
+@pytest.mark.parametrize("name, format", FILES.items())
+def test_gzip_changes_nothing_whatever_the_name(corpora, put, name, format):
+    path = put(gzip.compress((corpora / name).read_bytes()))
+    assert detect_format(path) == format
     assert list(read_corpus(path)) == list(read_corpus(corpora / name))
 
 
@@ -77,7 +92,10 @@ def test_an_ambiguous_format_is_refused(corpora, monkeypatch):
         (None, None, "there is no such file"),
         (b"", None, "the file is empty"),
         (b"\n \n", None, "the file is empty"),
-        (gzip.compress(b"1 NEG text\n"), 1, "compressed with gzip"),
+        (bz2.compress(b"1 NEG text\n"), 1, "compressed with bzip2"),
+        (gzip.compress(bz2.compress(b"1 NEG text\n")), 1, "compressed with bzip2"),
+        (gzip.compress(gzip.compress(b"1 NEG text\n")), 1, "compressed with gzip twice"),
+        (gzip.compress(b"1 NEG text\n" * 99)[:-9], None, "damaged or incomplete"),
         (b"1 NEG te\x00xt\n", 1, "NUL byte at byte 9"),
         (b"1 NEG te\xffxt\n", 1, "byte 9 of the line is 0xff, which is not UTF-8"),
         ("1 NEG text\n".encode("utf-16"), 1, "UTF-16"),
@@ -99,7 +117,8 @@ def test_the_wrong_format_is_an_error_in_line_one(corpora, format, name):
         return
     with pytest.raises(CorpusFormatError) as caught:
         list(read_corpus(corpora / name, format))
-    assert caught.value.line == 1
+    # To brat, what ends in .txt is a text, and its annotations are missing.
+    assert caught.value.line == (None if format == "brat" and name.endswith(".txt") else 1)
 
 
 def test_unknown_formats_and_options_name_the_known_ones(corpora):
@@ -110,9 +129,14 @@ def test_unknown_formats_and_options_name_the_known_ones(corpora):
         read_corpus(path, "conll")
     with pytest.raises(TypeError, match="'conll04_corp' has no option 'split'; it has ids"):
         read_corpus(path, split="train")
-    with pytest.raises(TypeError, match="'jsonl' has no option 'ids'; it has none"):
-        read_corpus(path, "jsonl", ids="x")
-    with pytest.raises(ValueError, match="unknown format 'ade_rel'; expected one of jsonl, spert"):
+    with pytest.raises(TypeError, match="'multihead' has no option 'ids'; it has none"):
+        read_corpus(path, "multihead", ids="x")
+    with pytest.raises(ValueError, match="unknown format 'x'; expected one of ade_neg"):
+        format_options("x")
+    assert format_options("brat") == ["tokenizer", "split_sentences", "on_error"]
+    with pytest.raises(
+        ValueError, match="unknown format 'ade_rel'; expected one of brat, csv, jsonl, spert"
+    ):
         write_corpus([], path, "ade_rel")
 
 
@@ -181,6 +205,17 @@ def test_written_sentences_read_back_equal(tmp_path_factory, format, corpus):
     assert write_corpus(corpus, path, format) == len(corpus)
     assert list(read_corpus(path, format)) == corpus
     assert detect_format(path) == format
+
+
+@pytest.mark.parametrize("format", ["jsonl", "spert"])
+def test_a_name_with_gz_is_compressed_and_the_same_each_time(corpora, tmp_path, format):
+    sentences = list(read_corpus(corpora / "sentences.jsonl"))
+    plain, packed, again = (tmp_path / name for name in ("a", "a.gz", "b.gz"))
+    for path in (plain, packed, again):
+        write_corpus(sentences, path, format)
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    assert packed.read_bytes() == again.read_bytes()
+    assert list(read_corpus(packed)) == sentences
 
 
 def test_an_empty_corpus_can_be_written_as_spert_only(tmp_path):

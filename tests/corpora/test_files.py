@@ -35,7 +35,9 @@ def test_a_byte_order_mark_is_dropped_at_the_beginning_only(put):
             "byte 3 of the line is 0xef, which is not UTF-8",
         ),
         (b"fine\ncut in a character \xc3", 2, "byte 20 of the line is 0xc3, which is not UTF-8"),
-        (gzip.compress(b"text"), 1, "compressed with gzip; unpack it first"),
+        (gzip.compress(gzip.compress(b"text")), 1, "compressed with gzip twice; unpack it once"),
+        (gzip.compress(b"text\n" * 99)[:-4], None, "the gzip file is damaged or incomplete"),
+        (b"\x1f\x8b\x08nonsense", None, "the gzip file is damaged or incomplete"),
         (b"BZh91AY&SY", 1, "compressed with bzip2"),
         (b"PK\x03\x04....", 1, "zip archive"),
         ("text".encode("utf-16"), 1, "UTF-16; convert it"),
@@ -50,6 +52,37 @@ def test_what_is_not_text_is_refused(put, read, content, line, reason):
         read(path)
     assert (caught.value.path, caught.value.line) == (path, line)
     assert reason in caught.value.reason
+
+
+def test_damage_inside_a_gzip_file_is_found_where_it_is_met(put):
+    content = bytearray(gzip.compress(bytes(range(32, 127)) * 50))
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(CorpusFormatError, match="the gzip file is damaged or incomplete"):
+        files.read_document(put(bytes(content)))
+
+
+def test_a_document_is_read_as_it_stands(put):
+    text = "\ufeffone\r\ntwo\u2028\n"
+    assert files.read_document(put(text)) == text
+    assert files.read_document(put(gzip.compress(text.encode()))) == text
+    assert files.read_document(put("")) == ""
+    with pytest.raises(CorpusFormatError, match=":2: byte 3 of the line is 0xff, which is not UTF"):
+        files.read_document(put(b"one\ntw\xff"))
+    with pytest.raises(CorpusFormatError, match=":2: a NUL byte"):
+        files.read_document(put(b"one\ntw\0"))
+
+
+def test_a_huge_document_is_refused(put, monkeypatch):
+    monkeypatch.setattr(files, "_MAX_LINE_BYTES", 10)
+    with pytest.raises(CorpusFormatError, match="a document of more than 10 bytes"):
+        files.read_document(put("1234\n123456"))
+
+
+def test_output_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), files.output(tmp_path / "a.gz") as file:
+        file.write("text")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_file_and_a_directory_are_refused(tmp_path):

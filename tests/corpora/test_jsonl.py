@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from joint_ner_re.corpora.errors import CorpusFormatError
@@ -61,3 +63,66 @@ def test_malformed_lines_are_refused(put, content, line, reason):
         list(read(path))
     assert (caught.value.path, caught.value.line) == (path, line)
     assert reason in caught.value.reason
+
+
+DOCUMENT = {
+    "id": "d",
+    "text": " Ada left Kesh. It rained. ",
+    "tokens": ["Ada", "left", "Kesh", ".", "It", "rained", "."],
+    "offsets": [[1, 4], [5, 9], [10, 14], [14, 15], [16, 18], [19, 25], [25, 26]],
+    "entities": [
+        {"type": "X", "start": 5, "end": 6},
+        {"type": "P", "start": 0, "end": 1, "score": 0.5},
+        {"type": "L", "start": 2, "end": 3},
+    ],
+    "relations": [{"type": "R", "head": 1, "tail": 2, "score": 0.25}],
+    "sentences": [[0, 4], [4, 7]],
+}
+
+
+def test_a_predicted_document_can_be_split_into_its_sentences(put):
+    path = put(json.dumps(DOCUMENT))
+    first, second = read(path, split_sentences=True)
+    assert (first.id, first.text) == ("d:0-16", " Ada left Kesh. ")
+    assert (second.id, second.text) == ("d:16-27", "It rained. ")
+    assert first.entities == (Entity("P", 0, 1, 0.5), Entity("L", 2, 3))
+    assert first.relations == (Relation("R", 0, 1, 0.25),)
+    assert second.entities == (Entity("X", 1, 2),)
+    assert second.offsets == ((0, 2), (3, 9), (9, 10))
+    (whole,) = read(path)
+    assert len(whole.tokens) == 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"relations": [{"type": "R", "head": 0, "tail": 1}]},
+        {"entities": [{"type": "X", "start": 3, "end": 5}], "relations": []},
+        {"sentences": []},
+    ],
+)
+def test_what_crosses_sentences_keeps_them_together(put, change):
+    path = put(json.dumps({**DOCUMENT, **change}))
+    assert list(read(path, split_sentences=True)) == list(read(path))
+
+
+@pytest.mark.parametrize("bounds", [3, [3], [[0, 4]], [[0, 4], [5, 7]], [[0, 0], [0, 7]], [["0"]]])
+def test_impossible_bounds_are_an_error(put, bounds):
+    path = put(json.dumps({**DOCUMENT, "sentences": bounds}))
+    with pytest.raises(CorpusFormatError, match=":1: 'sentences' is .* up to 7"):
+        list(read(path, split_sentences=True))
+
+
+def test_documents_that_failed_are_left_out_and_counted(put, caplog):
+    failed = {"id": "x", "error": {"type": "ValueError", "message": "no"}, "line": 1}
+    path = put("".join(json.dumps(record) + "\n" for record in (failed, {"tokens": ["a"]})))
+    assert [s.tokens for s in read(path)] == [("a",)]
+    assert "documents that failed when they were predicted, left out: 1" in caplog.text
+
+
+def test_errors_can_be_passed_over(put):
+    path = put('{"tokens": ["a"]}\n{"tokens": [\n[1]\n{"tokens": 1}\n{"tokens": ["b"]}\n')
+    errors = []
+    found = list(read(path, on_error=errors.append))
+    assert [s.tokens for s in found] == [("a",), ("b",)]
+    assert [error.line for error in errors] == [2, 3, 4]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from joint_ner_re.corpora import FORMATS, CorpusFormatError, detect_format, read_corpus
+from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.folds import read_folds
 from joint_ner_re.sentence import Sentence
 
@@ -19,6 +19,8 @@ FILES = {
     "jsonl": "sentences.jsonl",
     "multihead": "conll04_multihead.txt",
     "spert": "conll04_spert.json",
+    "prodigy": "own/prodigy.jsonl",
+    "doccano": "own/doccano.jsonl",
 }
 
 # Bytes that mean something in one format or another, next to arbitrary ones.
@@ -68,7 +70,7 @@ def tokenizer():
     return TextTokenizer(granularity="fine")
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", FILES)
 @settings(
     max_examples=200,
     deadline=timedelta(seconds=2),
@@ -84,13 +86,38 @@ def test_a_damaged_corpus_gives_sentences_or_a_format_error(
         try:
             # What the damage has made of the file may look like another format.
             name = detect_format(path) if detected else format
-            options = {"tokenizer": tokenizer} if name.startswith("ade") else {}
+            options = {"tokenizer": tokenizer} if "tokenizer" in format_options(name) else {}
             for sentence in read_corpus(path, name, **options):
                 assert isinstance(sentence, Sentence)
         except CorpusFormatError as error:
             assert error.path == str(path)
             assert error.reason
             assert error.line is None or 1 <= error.line <= path.read_bytes().count(b"\n") + 1
+
+
+@pytest.mark.parametrize("damaged", [".ann", ".txt"])
+@settings(
+    max_examples=80,
+    deadline=timedelta(seconds=2),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(mutation=mutations())
+def test_a_damaged_document_of_brat_gives_sentences_or_a_format_error(
+    corpora, tmp_path, tokenizer, damaged, mutation
+):
+    for suffix in (".ann", ".txt"):
+        content = (corpora / "own/brat" / f"report-03{suffix}").read_bytes()
+        content = mutate(content, mutation) if suffix == damaged else content
+        (tmp_path / f"a{suffix}").write_bytes(content)
+    found = []
+    for options in ({}, {"on_error": found.append}):
+        try:
+            for sentence in read_corpus(tmp_path, tokenizer=tokenizer, **options):
+                assert isinstance(sentence, Sentence)
+        except CorpusFormatError as error:
+            found.append(error)
+            assert not options
+    assert all(error.path.startswith(str(tmp_path / "a")) and error.reason for error in found)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -147,3 +147,11 @@ def test_malformed_files_are_refused(put, content, line, reason):
 def test_deep_nesting_is_an_error_at_every_depth(put, depth):
     with pytest.raises(CorpusFormatError):
         list(read(put('[{"tokens": ' + "[" * depth + "]" * depth + "}]")))
+
+
+def test_errors_in_elements_can_be_passed_over(put):
+    path = put('[{"tokens": ["a"]},\n{"tokens": 1},\n{"tokens": ["b"]}]')
+    errors = []
+    found = list(read(path, on_error=errors.append))
+    assert [s.tokens for s in found] == [("a",), ("b",)]
+    assert [error.line for error in errors] == [2]

@@ -40,9 +40,11 @@ def test_an_unknown_part_is_an_error_that_names_the_known_ones(fixtures, id_list
         ids(Conll04Reader(id_lists=id_lists), f"{fixtures / 'conll04.corp'}#test")
 
 
-def test_a_part_without_id_lists_is_an_error(fixtures):
-    with pytest.raises(ConfigurationError, match="unknown part 'train'.*'id_lists' names none"):
-        ids(Conll04Reader(), f"{fixtures / 'conll04.corp'}#train")
+def test_without_id_lists_a_file_is_divided_into_folds(fixtures):
+    reader = Conll04Reader(fold=1, num_folds=3)
+    made = [ids(reader, f"{fixtures / 'conll04.corp'}#{part}") for part in ("train", "dev", "test")]
+    assert sorted(sum(made, [])) == sorted(ids(reader, fixtures / "conll04.corp"))
+    assert len(made[2]) == 4
 
 
 @pytest.mark.parametrize("name", ["conll04_spert.json", "conll04_multihead.txt"])

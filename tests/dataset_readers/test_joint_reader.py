@@ -1,4 +1,6 @@
+import json
 import logging
+import random
 from collections import Counter
 
 import pytest
@@ -249,11 +251,6 @@ def test_an_impossible_option_is_an_error_that_names_the_choices(options, names)
     assert all(name in str(error.value) for name in names)
 
 
-def test_this_reader_has_no_parts(corpus):
-    with pytest.raises(ConfigurationError, match="#train.*JointReader does not divide"):
-        list(JointReader().read(corpus + "#train"))
-
-
 def test_a_file_whose_name_holds_a_hash_sign_is_read_whole(corpus, tmp_path):
     path = tmp_path / "a#train"
     path.write_text('{"tokens": ["a"], "id": "x"}\n')
@@ -276,3 +273,166 @@ def test_the_part_stands_after_the_last_hash_sign(given, expected):
 
 def test_the_readers_are_registered():
     assert {"joint_ner_re", "ade", "conll04"} <= set(DatasetReader.list_available())
+
+
+# Parts and folds
+
+
+PARTS = ("train", "dev", "test")
+
+
+def ids_of(reader, path):
+    return ids(reader.read(str(path)))
+
+
+def parts(path, **options):
+    reader = JointReader(**options)
+    return {part: ids_of(reader, f"{path}#{part}") for part in PARTS}
+
+
+def written(path, names):
+    records = [{"tokens": ["a"], "entities": [], "relations": [], "orig_id": n} for n in names]
+    path.write_text(json.dumps(records))
+    return path
+
+
+@pytest.fixture
+def divided(tmp_path):
+    """20 sentences, whose ids do not follow the order of the file."""
+    return written(tmp_path / "corpus.json", [(7 * n) % 20 + 100 for n in range(20)])
+
+
+@pytest.mark.parametrize("options", [{}, {"num_folds": 5, "dev_fraction": 0.3, "fold_seed": 7}])
+def test_made_folds_are_disjoint_and_complete(divided, options):
+    everything = ids_of(JointReader(), divided)
+    tests = []
+    for fold in range(options.get("num_folds", 10)):
+        made = parts(divided, fold=fold, **options)
+        assert sorted(made["train"] + made["dev"] + made["test"]) == sorted(everything)
+        tests += made["test"]
+    assert sorted(tests) == sorted(everything)
+
+
+def test_the_development_part_is_the_beginning_of_what_is_outside_the_fold(divided):
+    everything = ids_of(JointReader(), divided)
+    made = parts(divided, fold=2, num_folds=5, dev_fraction=0.25)
+    rest = [name for name in everything if name not in made["test"]]
+    assert len(made["test"]) == 4
+    assert made["dev"] == rest[:4]  # a quarter of 16
+    assert made["train"] == rest[4:]
+
+
+def test_made_folds_do_not_depend_on_the_order_of_the_file(divided, tmp_path):
+    names = ids_of(JointReader(), divided)
+    random.Random(1).shuffle(names)
+    shuffled = written(tmp_path / "shuffled.json", [int(name) for name in names])
+    reader = JointReader(fold=3, num_folds=5)
+    first, second = ids_of(reader, f"{divided}#test"), ids_of(reader, f"{shuffled}#test")
+    assert first != second and sorted(first) == sorted(second)
+
+
+def test_another_seed_makes_other_folds(divided):
+    made = [set(parts(divided, fold=0, num_folds=2, fold_seed=seed)["test"]) for seed in (0, 1, 0)]
+    assert made[0] == made[2] != made[1]
+
+
+def test_a_file_that_is_a_training_part_already_is_divided_without_a_fold(divided):
+    reader = JointReader(dev_fraction=0.1)
+    everything = ids_of(reader, divided)
+    assert ids_of(reader, f"{divided}#dev") == everything[:2]
+    assert ids_of(reader, f"{divided}#train") == everything[2:]
+
+
+def test_max_instances_counts_within_the_part(divided):
+    whole = ids_of(JointReader(fold=0), f"{divided}#train")
+    assert ids_of(JointReader(fold=0, max_instances=3), f"{divided}#train") == whole[:3]
+
+
+@pytest.mark.parametrize("part", ["validation", "", "Train"])
+def test_an_unknown_part_is_an_error(divided, part):
+    with pytest.raises(ConfigurationError, match=f"#{part}: unknown part '{part}'.*train, dev"):
+        ids_of(JointReader(fold=0), f"{divided}#{part}")
+
+
+def test_a_test_part_needs_a_fold(divided):
+    with pytest.raises(ConfigurationError, match="#test: set the reader's option 'fold'"):
+        ids_of(JointReader(), f"{divided}#test")
+
+
+@pytest.mark.parametrize("fold", [-1, 5])
+def test_a_fold_out_of_range_is_an_error(fixtures, divided, fold):
+    with pytest.raises(ConfigurationError, match=f"fold is {fold}; expected 0 to 4 .num_folds: 5"):
+        ids_of(JointReader(fold=fold, num_folds=5), f"{divided}#train")
+    published = str(fixtures / "ade_folds.json")
+    with pytest.raises(ConfigurationError, match=r"expected 0 to 4 \(ade_folds\.json\)"):
+        ids_of(JointReader(fold=fold, folds=published), f"{fixtures / 'ade.rel'}#train")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_folds_for_another_file_are_an_error(fixtures, divided, part):
+    reader = JointReader(fold=2, folds=str(fixtures / "ade_folds.json"))
+    with pytest.raises(ConfigurationError) as error:
+        ids_of(reader, f"{divided}#{part}")
+    assert "fold 2 of ade_folds.json names 2 sentences" in str(error.value)
+    assert "'2'" in str(error.value)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 15])
+def test_an_impossible_development_fraction_is_an_error(fraction):
+    with pytest.raises(ConfigurationError, match=f"dev_fraction is {fraction}; expected"):
+        JointReader(dev_fraction=fraction)
+
+
+@pytest.mark.parametrize(
+    "options, part, names",
+    [
+        ({"fold": 0, "num_folds": 21}, "train", ["21", "20"]),
+        ({"fold": 0, "num_folds": 1}, "train", ["cannot make 1 folds"]),
+        ({"dev_fraction": 0.01}, "dev", ["0.01 of 20"]),
+    ],
+)
+def test_folds_and_fractions_that_do_not_fit_the_file_are_errors(divided, options, part, names):
+    with pytest.raises(ConfigurationError) as error:
+        ids_of(JointReader(**options), f"{divided}#{part}")
+    assert all(name in str(error.value) for name in [str(divided), *names])
+
+
+def test_a_missing_folds_file_is_an_error_that_names_it(divided):
+    with pytest.raises(CorpusFormatError, match=r"no_such\.json"):
+        ids_of(JointReader(fold=0, folds="no_such.json"), f"{divided}#train")
+
+
+def jsonl(path, records):
+    path.write_text("".join(json.dumps({"tokens": ["a"], **r}) + "\n" for r in records))
+    return path
+
+
+def test_sentences_without_ids_are_known_by_their_positions(tmp_path):
+    tokens = [[str(number)] for number in range(10)]
+    path = jsonl(tmp_path / "corpus.jsonl", [{"tokens": t} for t in tokens])
+    tests = []
+    for fold in range(4):
+        reader = JointReader(fold=fold, num_folds=4, dev_fraction=0.3)
+        made = [[s.tokens[0] for s in sentences(reader.read(f"{path}#{part}"))] for part in PARTS]
+        assert sorted(sum(made, [])) == [str(number) for number in range(10)]
+        tests += made[2]
+    assert sorted(tests) == [str(number) for number in range(10)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_sentences_with_one_id_cannot_be_divided_into_folds(tmp_path, part):
+    path = jsonl(tmp_path / "corpus.jsonl", [{"id": "a"}, {"id": "b"}, {}, {"id": "a"}])
+    with pytest.raises(ConfigurationError, match="sentences 0 and 3, .* both have the id 'a'"):
+        ids_of(JointReader(fold=0, num_folds=2), f"{path}#{part}")
+
+
+def test_without_folds_ids_do_not_matter(tmp_path):
+    path = jsonl(tmp_path / "corpus.jsonl", [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"id": "a"}])
+    reader = JointReader(dev_fraction=0.5)
+    assert ids_of(reader, f"{path}#dev") == ["a", "b"]
+    assert ids_of(reader, f"{path}#train") == ["a", "a"]
+
+
+def test_the_number_of_folds_can_be_asked(fixtures):
+    assert JointReader(num_folds=7).count_folds() == 7
+    assert JointReader(folds=str(fixtures / "ade_folds.json")).count_folds() == 5

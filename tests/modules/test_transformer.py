@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.modules import TokenEmbedder
@@ -11,7 +12,7 @@ from joint_ner_re.dataset_readers import WordPieceIndexer
 from joint_ner_re.modules import TransformerEmbedder
 from joint_ner_re.modules.transformer import _windows
 from joint_ner_re.modules.vector_cache import number_kept
-from joint_ner_re.pretrained import MINILM
+from joint_ner_re.pretrained import MINILM, shorten
 
 SENTENCES = [
     ["Lithium", "caused", "tremors", "."],
@@ -81,6 +82,41 @@ def test_one_layer_alone_has_no_mix(bert_directory, layers, layer):
     vectors = embedder(**batch_of(bert_directory))
     expected = expected_states(bert_directory, SENTENCES[0])[:, layer]
     torch.testing.assert_close(vectors[0, :4], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("highest, left", [(2, 2), (1, 1), (0, 0)])
+def test_layers_above_the_highest_are_left_out(bert_directory, highest, left):
+    embedder = new_embedder(bert_directory, layers=[0, highest])
+    assert len(embedder.encoder.encoder.layer) == left
+    if embedder.mix is not None:
+        embedder.mix.data = torch.tensor([-1e4, 0.0])
+    vectors = embedder(**batch_of(bert_directory))
+    expected = expected_states(bert_directory, SENTENCES[3])[:, highest]
+    torch.testing.assert_close(vectors[3], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["DistilBert", "Electra", "GPT2"])
+def test_leaving_layers_out_changes_nothing_in_other_kinds(kind):
+    """GPT-2 has a norm behind its last layer, and so keeps all its layers."""
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2}
+    if kind == "GPT2":
+        sizes = {"n_embd": 8, "n_layer": 3, "n_head": 2}
+    elif kind == "DistilBert":
+        sizes = {"dim": 8, "hidden_dim": 9, "n_layers": 3, "n_heads": 2}
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=20, output_hidden_states=True, **sizes
+    )
+    encoder = getattr(transformers, f"{kind}Model")(config).eval()
+    ids = torch.tensor([[3, 4, 5]])
+    with torch.no_grad():
+        whole = encoder(ids).hidden_states
+        count = sum(p.numel() for p in encoder.parameters())
+        shorten(encoder, 2)
+        short = encoder(ids).hidden_states
+    for layer in range(3):
+        assert torch.equal(whole[layer], short[layer])
+    assert (sum(p.numel() for p in encoder.parameters()) < count) == (kind != "GPT2")
 
 
 @pytest.mark.parametrize("trained", [False, True])

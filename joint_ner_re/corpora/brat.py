@@ -1,0 +1,440 @@
+"""brat's standoff: a directory of documents, each a `.txt` file with an `.ann` file beside it.
+
+    T1	Peop 0 3	Ada                    an entity: type, begin and end in the text, the words
+    T2	Loc 9 12;17 21	New York        one whose characters do not stand together
+    R1	Live_In Arg1:T1 Arg2:T2	        a relation
+
+Everything else (events, attributes, normalisations, notes, equivalences) is counted, not used,
+except the notes in which `write` puts scores.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from joint_ner_re.corpora.documents import (
+    Document,
+    DocumentTokenizer,
+    Link,
+    Mention,
+    log_changes,
+    parse_part_id,
+    sentences_of,
+)
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    shorten,
+)
+from joint_ner_re.corpora.files import read_document, read_lines
+from joint_ner_re.sentence import Sentence
+
+_LINE = re.compile(r"(?:[TREAMN][0-9]+|#[0-9]*|\*)\t")
+_MENTION = re.compile(r"(T[0-9]+)\t(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)\t(.*)")
+_RELATION = re.compile(r"(R[0-9]+)\t(\S+) (\S+):([TE][0-9]+) (\S+):([TE][0-9]+)\s*")
+_SCORE = re.compile(r"#[0-9]+\tAnnotatorNotes ([TR][0-9]+)\tscore ([01](?:\.[0-9]+)?)")
+_UNUSED = {
+    "E": "events",
+    "A": "attributes",
+    "M": "attributes",
+    "N": "normalisations",
+    "#": "notes",
+    "*": "equivalences",
+}
+_SUFFIXES = (".txt", ".ann", ".txt.gz", ".ann.gz")
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the first line is one of an `.ann` file."""
+    return _LINE.match(first_lines[0]) is not None
+
+
+def is_document(path: PathLike) -> bool:
+    """Whether this is a directory, or a `.txt` file with an `.ann` file beside it."""
+    base, suffix = _base(os.fspath(path))
+    if os.path.isdir(path):
+        return True
+    return suffix.startswith(".txt") and _beside(base, ".ann") is not None
+
+
+def read(
+    path: PathLike,
+    *,
+    tokenizer: Optional[DocumentTokenizer] = None,
+    split_sentences: bool = True,
+    on_error: Optional[ErrorHandler] = None,
+) -> Iterator[Sentence]:
+    """Read brat's standoff.
+
+    Mentions whose characters do not stand together cannot be spans of tokens: they are left out
+    with their relations, and counted. Where only white space lies between their pieces, as brat
+    writes mentions that go over the end of a line, they are one span.
+
+    # Parameters
+
+    path : `str`
+        A directory, which is searched with all those in it, or one `.txt` or `.ann` file.
+    tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
+        Splits the documents.
+    split_sentences : `bool`, optional (default = `True`)
+        Whether documents are split into sentences; these have ids such as `report:120-245`.
+    on_error : `Callable`, optional (default = `None`)
+        Takes each error; the line or the annotation is passed over.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a file is missing, a line is malformed, or a mention is not where it is said to be.
+    """
+    changes: "Counter[str]" = Counter()
+    documents = _documents(path, changes, on_error)
+    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
+    log_changes(path, changes)
+
+
+def _documents(
+    path: PathLike, changes: "Counter[str]", on_error: Optional[ErrorHandler]
+) -> Iterator[Document]:
+    for base, name in _bases(path, changes):
+        document = None
+        with handled(on_error):
+            document = _document(base, name, changes, on_error)
+        if document is not None:
+            yield document
+
+
+def _bases(path: PathLike, changes: "Counter[str]") -> List[Tuple[str, str]]:
+    """The files' paths without `.txt` and `.ann`, and the documents' ids."""
+    whole = os.fspath(path)
+    if not os.path.isdir(whole):
+        base, _ = _base(whole)
+        return [(base, os.path.basename(base))]
+    found: Dict[str, List[str]] = {}
+    for file in sorted(Path(whole).rglob("*")):
+        base, suffix = _base(str(file))
+        if suffix and not file.name.startswith(".") and file.is_file():
+            found.setdefault(base, []).append(suffix)
+    annotated = [base for base in found if any(s.startswith(".ann") for s in found[base])]
+    if not annotated:
+        raise CorpusFormatError(
+            path, None, "no .ann file in this directory; expected .txt files with .ann files"
+        )
+    if len(annotated) < len(found):
+        changes[".txt files without an .ann file, left out"] = len(found) - len(annotated)
+    return [(base, Path(base).relative_to(whole).as_posix()) for base in annotated]
+
+
+def _base(path: str) -> Tuple[str, str]:
+    """`("a", ".txt.gz")` for `"a.txt.gz"`; a path with no suffix of brat's is its own base."""
+    for suffix in _SUFFIXES:
+        if path.endswith(suffix):
+            return path[: -len(suffix)], suffix
+    return path, ""
+
+
+def _beside(base: str, suffix: str) -> Optional[str]:
+    """The file with this suffix, compressed or not, if there is one."""
+    paths = (base + suffix, base + suffix + ".gz")
+    return next((path for path in paths if os.path.exists(path)), None)
+
+
+def _document(
+    base: str, name: str, changes: "Counter[str]", on_error: Optional[ErrorHandler]
+) -> Document:
+    text_path = _beside(base, ".txt")
+    # By another name a file can only be an .ann file; what is wrong with it is said there.
+    annotations = _beside(base, ".ann") or (f"{base}.ann" if text_path else base)
+    lines = list(read_lines(annotations, may_be_empty=text_path is not None))
+    if lines and lines[0][1].strip() and not looks_like([lines[0][1]]):
+        # Not worth an error for each line of a file of another kind.
+        raise _malformed(annotations, *lines[0])
+    if text_path is None:
+        raise CorpusFormatError(
+            annotations, 1, f"there is no {os.path.basename(base)}.txt beside it; expected the text"
+        )
+    parsed = _Annotations(annotations, on_error, changes)
+    for number, line in lines:
+        if line.strip():
+            with handled(on_error):
+                parsed.add(number, line)
+    text = _fitting(read_document(text_path), parsed.mentions.values())
+    return parsed.document(name, text)
+
+
+class _Pieces(NamedTuple):
+    """A mention as its line gives it."""
+
+    line: int
+    type: str
+    spans: List[Tuple[int, int]]
+    surface: str
+
+
+class _Relation(NamedTuple):
+    line: int
+    type: str
+    arguments: Sequence[str]
+
+
+class _Annotations:
+    """The lines of one `.ann` file, in whatever order they stand."""
+
+    def __init__(
+        self, path: str, on_error: Optional[ErrorHandler], changes: "Counter[str]"
+    ) -> None:
+        self.mentions: Dict[str, _Pieces] = {}
+        self._relations: Dict[str, _Relation] = {}
+        self._scores: Dict[str, float] = {}
+        self._path = path
+        self._on_error = on_error
+        self._changes = changes
+
+    def add(self, number: int, line: str) -> None:
+        """Take in a line.
+
+        # Raises
+
+        `CorpusFormatError`
+            If it is malformed, or its id was there before.
+        """
+        mention, relation = _MENTION.fullmatch(line), _RELATION.fullmatch(line)
+        score = _SCORE.fullmatch(line)
+        name = ""
+        if mention:
+            name, kind, places, surface = mention.groups()
+            spans = [(int(b), int(e)) for b, e in (pair.split() for pair in places.split(";"))]
+            known = self.mentions.setdefault(name, _Pieces(number, kind, spans, surface)).line
+        elif relation:
+            name, kind, role, first, other, second = relation.groups()
+            # The roles may have names of their own; brat's own are numbered.
+            arguments = (second, first) if (role, other) == ("Arg2", "Arg1") else (first, second)
+            known = self._relations.setdefault(name, _Relation(number, kind, arguments)).line
+        elif score and float(score.group(2)) <= 1:
+            self._scores[score.group(1)] = float(score.group(2))
+            return
+        elif _LINE.match(line) and line[0] in _UNUSED:
+            self._changes[f"{_UNUSED[line[0]]}, not used"] += 1
+            return
+        else:
+            raise _malformed(self._path, number, line)
+        if known != number:
+            raise CorpusFormatError(
+                self._path, number, f"the id {name} stands in line {known} already"
+            )
+
+    def document(self, name: str, text: str) -> Document:
+        """The document that has this text."""
+        mentions: List[Mention] = []
+        places: Dict[str, int] = {}
+        for key, pieces in self.mentions.items():
+            with handled(self._on_error):
+                span = self._span(pieces, text)
+                if span is not None:
+                    places[key] = len(mentions)
+                    score = self._scores.get(key)
+                    mentions.append(Mention(pieces.line, pieces.type, *span, score))
+        links: List[Link] = []
+        for key, relation in self._relations.items():
+            with handled(self._on_error):
+                link = self._link(key, relation, places)
+                if link is not None:
+                    links.append(link)
+        return Document(self._path, 1, name, text, mentions, links)
+
+    def _span(self, pieces: _Pieces, text: str) -> Optional[Tuple[int, int]]:
+        if not _fits(pieces, text):
+            found = " ".join(text[begin:end] for begin, end in pieces.spans)
+            places = ";".join(f"{begin} {end}" for begin, end in pieces.spans)
+            raise CorpusFormatError(
+                self._path,
+                pieces.line,
+                f"the mention {shorten(pieces.surface)} is said to stand at {places}, where the "
+                f"text has {shorten(found)}; was the text changed after it was annotated?",
+            )
+        for (_, end), (begin, _) in zip(pieces.spans, pieces.spans[1:]):
+            if text[end:begin].strip() or end > begin:
+                self._changes["mentions whose words do not stand together, left out"] += 1
+                return None
+        return (pieces.spans[0][0], pieces.spans[-1][1])
+
+    def _link(self, key: str, relation: _Relation, places: Dict[str, int]) -> Optional[Link]:
+        if any(argument.startswith("E") for argument in relation.arguments):
+            self._changes["relations of events, left out"] += 1
+            return None
+        for argument in relation.arguments:
+            if argument not in self.mentions:
+                raise CorpusFormatError(
+                    self._path,
+                    relation.line,
+                    f"the relation {key} has the argument {argument}, which no line defines",
+                )
+        if not all(argument in places for argument in relation.arguments):
+            self._changes["relations of mentions that were left out"] += 1
+            return None
+        head, tail = (places[argument] for argument in relation.arguments)
+        return Link(relation.line, relation.type, head, tail, self._scores.get(key))
+
+
+def _malformed(path: PathLike, number: int, line: str) -> CorpusFormatError:
+    return CorpusFormatError(
+        path,
+        number,
+        f"expected a line such as 'T1<tab>TYPE BEGIN END<tab>WORDS' or 'R1<tab>TYPE Arg1:T1 "
+        f"Arg2:T2'; found {shorten(line)}",
+    )
+
+
+def _fitting(text: str, mentions: Iterable[_Pieces]) -> str:
+    """The text as the annotations count it: some tools count a Windows line end as one."""
+    plain = text.lstrip("\ufeff").replace("\r\n", "\n")
+    mentions = list(mentions)
+    if plain != text and not all(_fits(mention, text) for mention in mentions):
+        return plain
+    return text
+
+
+def _fits(pieces: _Pieces, text: str) -> bool:
+    if not all(0 <= begin < end <= len(text) for begin, end in pieces.spans):
+        return False
+    # brat writes the end of a line as a space, and editors take spaces from the ends of lines.
+    expected = _on_one_line(" ".join(text[begin:end] for begin, end in pieces.spans))
+    return _on_one_line(pieces.surface) == expected
+
+
+def _on_one_line(text: str) -> str:
+    return re.sub(r"\s", " ", text).strip()
+
+
+def write(sentences: Iterable[Sentence], path: PathLike) -> int:
+    """Write a directory, which appears once it is complete; returns the number of sentences.
+
+    Sentences that follow one another in one document, by ids such as `report:120-245`, become
+    that document again; others are documents of their own. A sentence without a text gets its
+    tokens joined by spaces. Scores are notes. What brat cannot hold is changed and counted: white
+    space in types and most punctuation in names become `_`.
+
+    # Raises
+
+    `FileExistsError`
+        If there is something with this name that is not an empty directory.
+    """
+    target = Path(path)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} exists; expected a new or an empty directory")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        writer = _Writer(temporary)
+        for sentence in sentences:
+            writer.add(sentence.with_text())
+        writer.finish()
+        if target.exists():
+            target.rmdir()
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+    log_changes(path, writer.changes)
+    return writer.count
+
+
+class _Writer:
+    """Puts sentences together to documents, and these into files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.count = 0
+        self.changes: "Counter[str]" = Counter()
+        self._directory = directory
+        self._taken: Set[str] = set()
+        self._open = False
+
+    def _start(self, name: str) -> None:
+        self._open, self._name, self._text = True, name, ""
+        self._lines: List[str] = []
+        self._numbers: "Counter[str]" = Counter()
+
+    def add(self, sentence: Sentence) -> None:
+        """Take in the next sentence, which has a text."""
+        assert sentence.text is not None
+        name, begin = parse_part_id(sentence)
+        if not (self._open and name == self._name and 0 < begin == len(self._text)):
+            self.finish()
+            self._start(name if begin == 0 else sentence.id)
+        self._add_annotations(sentence, len(self._text))
+        self._text += sentence.text
+        self.count += 1
+
+    def _add_annotations(self, sentence: Sentence, base: int) -> None:
+        names: Dict[int, str] = {}
+        for index, entity in enumerate(sentence.entities):
+            begin, end = sentence.character_span(entity) or (0, 0)
+            if begin == end:
+                self.changes["entities without a character, left out"] += 1
+                continue
+            assert sentence.text is not None
+            # brat keeps annotations to one line of the text: its own way out is this.
+            lines = [m.span() for m in re.finditer(r"[^\r\n]+", sentence.text[begin:end])]
+            spans = [(begin + b, begin + e) for b, e in lines] or [(begin, end)]
+            places = ";".join(f"{base + b} {base + e}" for b, e in spans)
+            words = re.sub(r"\s", " ", " ".join(sentence.text[b:e] for b, e in spans))
+            names[index] = self._line("T", f"{self._type(entity.type)} {places}\t{words}")
+            self._note(names[index], entity.score)
+        for relation in sentence.relations:
+            if relation.head in names and relation.tail in names:
+                arguments = f"Arg1:{names[relation.head]} Arg2:{names[relation.tail]}"
+                name = self._line("R", f"{self._type(relation.type)} {arguments}\t")
+                self._note(name, relation.score)
+
+    def _line(self, letter: str, content: str) -> str:
+        self._numbers[letter] += 1
+        name = f"{letter}{self._numbers[letter]}"
+        self._lines.append(f"{name}\t{content}\n")
+        return name
+
+    def _note(self, name: str, score: Optional[float]) -> None:
+        if score is not None:
+            self._line("#", f"AnnotatorNotes {name}\tscore {_decimal(score)}")
+
+    def _type(self, name: str) -> str:
+        changed = "_".join(name.split()) or "_"
+        if changed != name:
+            self.changes["white space in types, changed to _"] += 1
+        return changed
+
+    def finish(self) -> None:
+        """Write the document that is not complete before the next one begins."""
+        if not self._open:
+            return
+        self._open = False
+        stem = name = _file_name(self._name) or "document"
+        number = 1
+        # Some file systems do not tell capitals from small letters.
+        while name.lower() in self._taken:
+            number += 1
+            name = f"{stem}-{number}"
+        self._taken.add(name.lower())
+        target = self._directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # As it is: the annotations count every character.
+        target.with_name(f"{target.name}.txt").write_bytes(self._text.encode("utf-8"))
+        annotations = "".join(self._lines).encode("utf-8")
+        target.with_name(f"{target.name}.ann").write_bytes(annotations)
+
+
+def _file_name(name: str) -> str:
+    """A path inside a directory, whatever the name is: letters, digits and a little more."""
+    parts = [re.sub(r"[^\w.+,@~() -]", "_", part).strip(" .")[:100] for part in name.split("/")]
+    return "/".join(part for part in parts if part)
+
+
+def _decimal(score: float) -> str:
+    """The same number without an exponent, as people read it."""
+    return format(Decimal(repr(float(score))), "f")

@@ -1,0 +1,299 @@
+"""From annotated documents, as annotation tools export them, to sentences.
+
+A tokenizer splits a document into sentences and these into tokens; the annotations, which count
+characters, come to lie on tokens. The sentences' texts, one after the other, are the document
+again, and their ids say which part of it each one is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from itertools import accumulate, islice
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    shorten,
+)
+from joint_ner_re.corpora.text import Span, words
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+_PART = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
+
+
+class DocumentTokenizer(Protocol):
+    """What a tokenizer of documents must offer; `TextTokenizer` does."""
+
+    def split(self, texts: Iterable[str]) -> Iterable[Sequence[Sequence[Span]]]:
+        """Of each text the sentences, each the `(begin, end)` offsets of its tokens."""
+
+
+class Mention(NamedTuple):
+    """A span of characters with a type, and the line where the file gives it."""
+
+    line: int
+    type: str
+    begin: int
+    end: int
+    score: Optional[float] = None
+
+
+class Link(NamedTuple):
+    """A relation between two mentions of a document, by their positions in its list."""
+
+    line: int
+    type: str
+    head: int
+    tail: int
+    score: Optional[float] = None
+
+
+class Document(NamedTuple):
+    """A text with its annotations; `path` and `line` say where these stand."""
+
+    path: PathLike
+    line: int
+    id: str
+    text: str
+    mentions: Sequence[Mention]
+    links: Sequence[Link]
+
+
+class _Part(NamedTuple):
+    """A sentence of a document: its tokens from `start` to `end`, its characters from `begin`."""
+
+    start: int
+    end: int
+    begin: int
+    stop: int
+
+
+def part_id(document: str, begin: int, end: int) -> str:
+    """The id of a document's part: `report:120-245` for these characters of `report`."""
+    return f"{document}:{begin}-{end}"
+
+
+def parse_part_id(sentence: Sentence) -> Tuple[str, int]:
+    """The document that a sentence is from, and where in it the sentence begins.
+
+    A sentence whose id is not one of `part_id` for a text of its length is a whole document.
+    """
+    match = _PART.fullmatch(sentence.id)
+    if match and sentence.text is not None:
+        begin, end = int(match.group(2)), int(match.group(3))
+        if end - begin == len(sentence.text):
+            return match.group(1), begin
+    return sentence.id, 0
+
+
+def sentences_of(
+    documents: Iterable[Document],
+    tokenizer: Optional[DocumentTokenizer],
+    split_sentences: bool,
+    changes: "Counter[str]",
+    on_error: Optional[ErrorHandler] = None,
+) -> Iterator[Sentence]:
+    """The sentences of each document, in order.
+
+    # Parameters
+
+    documents : `Iterable[Document]`
+        They are read as the sentences are asked for, a few at a time.
+    tokenizer : `DocumentTokenizer`, optional
+        `None` stands for `TextTokenizer()`, as in the reader `joint_ner_re`.
+    split_sentences : `bool`
+        Whether documents are split; otherwise each is one sentence.
+    changes : `Counter[str]`
+        Counts what was changed or left out, by what it was.
+    on_error : `ErrorHandler`, optional
+        Takes the error of an annotation, which is left out.
+    """
+    if tokenizer is None:
+        # Only here, because spaCy takes a second to import.
+        from joint_ner_re.tokenization import TextTokenizer
+
+        tokenizer = TextTokenizer()
+    rest = iter(documents)
+    while True:
+        batch = list(islice(rest, _BATCH))
+        if not batch:
+            return
+        splits = list(tokenizer.split([document.text for document in batch]))
+        if len(splits) != len(batch):
+            raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")
+        for document, parts in zip(batch, splits):
+            yield from _sentences(document, parts, split_sentences, changes, on_error)
+
+
+def _sentences(
+    document: Document,
+    split: Sequence[Sequence[Span]],
+    split_sentences: bool,
+    changes: "Counter[str]",
+    on_error: Optional[ErrorHandler],
+) -> Iterator[Sentence]:
+    offsets = [span for part in split for span in part]
+    begins, ends = [begin for begin, _ in offsets], [end for _, end in offsets]
+    spans: List[Optional[Span]] = []
+    for mention in document.mentions:
+        span = None
+        with handled(on_error):
+            span = _tokens(document, mention, begins, ends, changes)
+        spans.append(span)
+    if not offsets:
+        changes["documents without a word, left out"] += 1
+        return
+    parts = _parts(document.text, begins, split if split_sentences else [offsets], spans, changes)
+    firsts = [part.start for part in parts]
+    homes = [-1 if span is None else bisect_right(firsts, span[0]) - 1 for span in spans]
+    links_of: List[List[Link]] = [[] for _ in parts]
+    for link in document.links:
+        head, tail = homes[link.head], homes[link.tail]
+        if head == tail >= 0:
+            links_of[head].append(link)
+        elif head >= 0 and tail >= 0:
+            changes["relations from one sentence to another, left out"] += 1
+    mentions_of: List[Dict[int, Span]] = [{} for _ in parts]
+    for index, (home, span) in enumerate(zip(homes, spans)):
+        if span is not None:
+            mentions_of[home][index] = span
+    for part, mentions, links in zip(parts, mentions_of, links_of):
+        places = range(part.start, part.end)
+        begin = part.begin
+        entities, place_of = _entities(document, part, mentions, changes)
+        relations = _relations(document, links, place_of, changes, on_error)
+        yield Sentence(
+            words(document.text, [offsets[place] for place in places]),
+            entities,
+            relations,
+            part_id(document.id, begin, part.stop) if split_sentences else document.id,
+            document.text[begin : part.stop],
+            [(begins[place] - begin, ends[place] - begin) for place in places],
+            f"{os.fspath(document.path)}:{_first_line(document, mentions)}",
+        )
+
+
+def _first_line(document: Document, mentions: Iterable[int]) -> int:
+    return min((document.mentions[index].line for index in mentions), default=document.line)
+
+
+def _tokens(
+    document: Document,
+    mention: Mention,
+    begins: Sequence[int],
+    ends: Sequence[int],
+    changes: "Counter[str]",
+) -> Span:
+    """The tokens that hold the mention."""
+    text, begin, end = document.text, mention.begin, mention.end
+    if not 0 <= begin < end <= len(text):
+        raise CorpusFormatError(
+            document.path,
+            mention.line,
+            f"a mention of type {shorten(mention.type, 40)} stands at {begin} to {end}; expected "
+            f"0 <= begin < end <= {len(text)}, the length of the text",
+        )
+    surface = text[begin:end]
+    # White space belongs to no token; without it the mention may be whole tokens.
+    begin += len(surface) - len(surface.lstrip())
+    end -= len(surface) - len(surface.rstrip())
+    if end - begin != len(surface):
+        changes["mentions with white space at an edge, which was left out"] += 1
+    start, stop = bisect_right(ends, begin), bisect_left(begins, end)
+    if start >= stop:
+        raise CorpusFormatError(
+            document.path,
+            mention.line,
+            f"the mention {shorten(surface)} at {mention.begin} to {mention.end} holds no word; "
+            "remove it or widen it",
+        )
+    if (begins[start], ends[stop - 1]) != (begin, end):
+        changes["mentions that are not whole tokens, widened to whole tokens"] += 1
+    return (start, stop)
+
+
+def _parts(
+    text: str,
+    begins: Sequence[int],
+    split: Sequence[Sequence[Span]],
+    spans: Iterable[Optional[Span]],
+    changes: "Counter[str]",
+) -> List[_Part]:
+    """The sentences; two that one mention lies in are one."""
+    firsts = [0, *accumulate(len(part) for part in split)]
+    firsts.pop()
+    inside = {
+        place
+        for span in spans
+        if span is not None
+        for place in firsts[bisect_right(firsts, span[0]) : bisect_left(firsts, span[1])]
+    }
+    if inside:
+        changes["sentence ends inside a mention, where the sentences were joined"] += len(inside)
+        firsts = [first for first in firsts if first not in inside]
+    borders = [0, *(begins[first] for first in firsts[1:]), len(text)]
+    return [
+        _Part(start, end, begin, stop)
+        for start, end, begin, stop in zip(firsts, [*firsts[1:], len(begins)], borders, borders[1:])
+    ]
+
+
+def _entities(
+    document: Document, part: _Part, mentions: Dict[int, Span], changes: "Counter[str]"
+) -> Tuple[List[Entity], Dict[int, int]]:
+    """The entities of a sentence, and for each mention its place among them."""
+    entities: List[Entity] = []
+    places: Dict[Tuple[str, int, int], int] = {}
+    place_of: Dict[int, int] = {}
+    for index, (start, end) in mentions.items():
+        mention = document.mentions[index]
+        entity = Entity(mention.type, start - part.start, end - part.start, mention.score)
+        place_of[index] = places.setdefault(entity.key, len(entities))
+        if place_of[index] == len(entities):
+            entities.append(entity)
+        else:
+            changes["mentions with the type and the tokens of another one, kept once"] += 1
+    return entities, place_of
+
+
+def _relations(
+    document: Document,
+    links: Iterable[Link],
+    place_of: Dict[int, int],
+    changes: "Counter[str]",
+    on_error: Optional[ErrorHandler],
+) -> List[Relation]:
+    relations: Dict[Tuple[str, int, int], Relation] = {}
+    for link in links:
+        key = (link.type, place_of[link.head], place_of[link.tail])
+        if link.head == link.tail:
+            with handled(on_error):
+                raise CorpusFormatError(
+                    document.path,
+                    link.line,
+                    f"a relation {shorten(link.type, 40)} links a mention to itself; expected two "
+                    "different ones",
+                )
+        elif key[1] == key[2]:
+            changes["relations between two mentions that became one, left out"] += 1
+        elif key in relations:
+            changes["relations given more than once, kept once"] += 1
+        else:
+            relations[key] = Relation(*key, link.score)
+    return list(relations.values())
+
+
+def log_changes(path: PathLike, changes: "Counter[str]") -> None:
+    """Say once for a file what was changed or left out."""
+    for what, count in sorted(changes.items()):
+        logger.warning("%s: %s: %d", path, what, count)

@@ -1,0 +1,193 @@
+"""Prodigy's annotations, as `prodigy db-out` exports them: JSON lines with `text` and `spans`.
+
+    {"text": "Ada left.", "tokens": [{"text": "Ada", "start": 0, "end": 3, "id": 0}, ...],
+     "spans": [{"start": 0, "end": 3, "token_start": 0, "token_end": 0, "label": "Peop"}, ...],
+     "relations": [{"head": 0, "child": 4, "label": "Live_In",
+                    "head_span": {"start": 0, "end": 3, ...}, "child_span": {...}}],
+     "answer": "accept"}
+
+`token_end` is the last token, not the one after it; `head` and `child` are the last tokens of
+the two spans.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from joint_ner_re.corpora.documents import (
+    Document,
+    DocumentTokenizer,
+    Link,
+    Mention,
+    log_changes,
+    sentences_of,
+)
+from joint_ner_re.corpora.errors import (
+    CorpusFormatError,
+    ErrorHandler,
+    PathLike,
+    handled,
+    shorten,
+)
+from joint_ner_re.corpora.json_values import first_object, get, read_objects
+from joint_ner_re.sentence import Sentence
+
+_OWN_KEYS = {"_input_hash", "_task_hash", "answer", "spans"}
+_ANSWERS = ("accept", "reject", "ignore")
+
+
+def looks_like(first_lines: Sequence[str]) -> bool:
+    """Whether the first line is an object with one of Prodigy's keys, or with tokens as objects."""
+    record = first_object(first_lines)
+    tokens = record.get("tokens")
+    return bool(_OWN_KEYS & record.keys()) or (
+        isinstance(tokens, list) and bool(tokens) and isinstance(tokens[0], dict)
+    )
+
+
+def read(
+    path: PathLike,
+    *,
+    tokenizer: Optional[DocumentTokenizer] = None,
+    split_sentences: bool = True,
+    on_error: Optional[ErrorHandler] = None,
+) -> Iterator[Sentence]:
+    """Read what `prodigy db-out` wrote of `ner.manual`, `spans.manual`, `rel.manual` and the like.
+
+    Only accepted examples are used. The texts are split as any other raw text, so that training
+    sees the tokens that prediction will: Prodigy's own tokens only say where spans are that give
+    no characters.
+
+    # Parameters
+
+    path : `str`
+        The file.
+    tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
+        Splits the texts.
+    split_sentences : `bool`, optional (default = `True`)
+        Whether the texts are split into sentences; these have ids such as `12:0-54`.
+    on_error : `Callable`, optional (default = `None`)
+        Takes each error; the line or the annotation is passed over.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is not an object with Prodigy's keys, or an annotation does not fit the text.
+    """
+    changes: "Counter[str]" = Counter()
+    documents = _documents(path, changes, on_error)
+    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
+    log_changes(path, changes)
+
+
+def _documents(
+    path: PathLike, changes: "Counter[str]", on_error: Optional[ErrorHandler]
+) -> Iterator[Document]:
+    for line, record in read_objects(path, on_error):
+        document = None
+        with handled(on_error):
+            document = _document(path, line, record, changes)
+        if document is not None:
+            yield document
+
+
+def _document(
+    path: PathLike, line: int, record: Dict[str, Any], changes: "Counter[str]"
+) -> Optional[Document]:
+    if not _OWN_KEYS & record.keys():
+        known = ", ".join(sorted(_OWN_KEYS))
+        raise CorpusFormatError(
+            path, line, f"expected one of the keys {known}, as prodigy db-out writes them"
+        )
+    answer = record.get("answer", "accept")
+    if answer not in _ANSWERS:
+        expected = ", ".join(_ANSWERS)
+        raise CorpusFormatError(path, line, f"the answer is {answer!r}; expected {expected}")
+    if answer != "accept":
+        changes[f"examples with the answer {answer!r}, not used"] += 1
+        return None
+    text = get(path, line, record, "text", str, "the example")
+    tokens = get(path, line, record, "tokens", list, "the example", [])
+    mentions: List[Mention] = []
+    # Where each mention's last token is, if the span says so.
+    lasts: List[Optional[int]] = []
+    for item in get(path, line, record, "spans", list, "the example", []):
+        begin, end = _characters(path, line, item, tokens)
+        if item.get("label") is None:
+            changes["spans without a label, left out"] += 1
+            continue
+        mentions.append(Mention(line, get(path, line, item, "label", str, "a span"), begin, end))
+        lasts.append(item.get("token_end"))
+    links: List[Link] = []
+    for item in get(path, line, record, "relations", list, "the example", []):
+        label = get(path, line, item, "label", str, "a relation")
+        head = _argument(path, line, item, "head", mentions, lasts)
+        tail = _argument(path, line, item, "child", mentions, lasts)
+        if head is None or tail is None:
+            changes["relations from or to words that are no labelled span, left out"] += 1
+        else:
+            links.append(Link(line, label, head, tail))
+    return Document(path, line, _name(line, record), text, mentions, links)
+
+
+def _name(line: int, record: Dict[str, Any]) -> str:
+    """The example's own `id`, or that of its source, or the number of its line."""
+    meta = record.get("meta")
+    for holder in (record, meta if isinstance(meta, dict) else {}):
+        name = holder.get("id")
+        if isinstance(name, (str, int)) and not isinstance(name, bool):
+            return str(name)
+    return str(line)
+
+
+def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> Tuple[int, int]:
+    """Where the span begins and ends in the text."""
+    if not isinstance(span, dict) or "start" in span or not tokens:
+        return (
+            get(path, line, span, "start", int, "a span"),
+            get(path, line, span, "end", int, "a span"),
+        )
+    first = get(path, line, span, "token_start", int, "a span")
+    last = get(path, line, span, "token_end", int, "a span")
+    if not 0 <= first <= last < len(tokens):
+        raise CorpusFormatError(
+            path,
+            line,
+            f"a span covers tokens {first} to {last}; expected 0 <= token_start <= token_end < "
+            f"{len(tokens)}, the number of tokens",
+        )
+    return (
+        get(path, line, tokens[first], "start", int, "a token"),
+        get(path, line, tokens[last], "end", int, "a token"),
+    )
+
+
+def _argument(
+    path: PathLike,
+    line: int,
+    relation: Dict[str, Any],
+    role: str,
+    mentions: Sequence[Mention],
+    lasts: Sequence[Optional[int]],
+) -> Optional[int]:
+    """Which mention the relation's `head` or `child` is."""
+    span = relation.get(f"{role}_span")
+    if span is not None:
+        begin = get(path, line, span, "start", int, f"a {role}_span")
+        end = get(path, line, span, "end", int, f"a {role}_span")
+        found = [i for i, m in enumerate(mentions) if (m.begin, m.end) == (begin, end)]
+        # Overlapping spans may have the same characters and differ in their label.
+        labelled = [index for index in found if mentions[index].type == span.get("label")]
+        found = labelled or found
+    else:
+        token = get(path, line, relation, role, int, "a relation")
+        found = [index for index, last in enumerate(lasts) if last == token]
+    if len(found) > 1:
+        raise CorpusFormatError(
+            path,
+            line,
+            f"the {role} of the relation {shorten(str(relation['label']), 40)} could be any of "
+            f"{len(found)} spans; expected a {role}_span with its label",
+        )
+    return found[0] if found else None

@@ -1,0 +1,89 @@
+"""Relations, and entities, as tables for spreadsheets and data frames: CSV, UTF-8.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import csv
+from contextlib import nullcontext
+from typing import Any, ContextManager, Iterable, List, Optional, TextIO
+
+from joint_ner_re.corpora.documents import parse_part_id
+from joint_ner_re.corpora.errors import PathLike
+from joint_ner_re.corpora.files import output
+from joint_ner_re.sentence import Entity, Sentence
+
+_PLACE = ["document", "sentence_start", "sentence_end"]
+RELATION_COLUMNS = [
+    *_PLACE,
+    "relation",
+    "score",
+    *(
+        f"{role}{column}"
+        for role in ("head", "tail")
+        for column in ("", "_type", "_start", "_end", "_score")
+    ),
+]
+ENTITY_COLUMNS = [*_PLACE, "entity", "type", "start", "end", "score"]
+
+# What begins a formula in one spreadsheet or another.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(
+    sentences: Iterable[Sentence], path: PathLike, entities: Optional[PathLike] = None
+) -> int:
+    """Write one row for each relation; returns the number of sentences.
+
+    All positions are characters of the document. A sentence without a text has those that its
+    tokens joined by spaces would have.
+
+    # Parameters
+
+    sentences : `Iterable[Sentence]`
+        The sentences.
+    path : `str`
+        The file, with the columns `RELATION_COLUMNS`.
+    entities : `str`, optional (default = `None`)
+        Another file, with a row for each entity, also those without a relation, and the columns
+        `ENTITY_COLUMNS`.
+    """
+    count = 0
+    second: ContextManager[Any] = nullcontext() if entities is None else output(entities)
+    with output(path) as relation_file, second as entity_file:
+        relation_rows = _rows(relation_file, RELATION_COLUMNS)
+        entity_rows = None if entity_file is None else _rows(entity_file, ENTITY_COLUMNS)
+        for sentence in map(Sentence.with_text, sentences):
+            assert sentence.text is not None
+            document, begin = parse_part_id(sentence)
+            # The number of the line stands for an id that is missing.
+            document = document or (sentence.source or "").rpartition(":")[2]
+            place = [document, begin, begin + len(sentence.text)]
+            for relation in sentence.relations:
+                ends = [sentence.entities[relation.head], sentence.entities[relation.tail]]
+                cells = [cell for entity in ends for cell in _cells(sentence, begin, entity)]
+                relation_rows.writerow(_safe([*place, relation.type, relation.score, *cells]))
+            if entity_rows is not None:
+                for entity in sentence.entities:
+                    entity_rows.writerow(_safe([*place, *_cells(sentence, begin, entity)]))
+            count += 1
+    return count
+
+
+def _rows(file: TextIO, columns: List[str]) -> Any:
+    rows = csv.writer(file)
+    rows.writerow(columns)
+    return rows
+
+
+def _cells(sentence: Sentence, base: int, entity: Entity) -> List[Any]:
+    begin, end = sentence.character_span(entity) or (0, 0)
+    return [sentence.surface(entity), entity.type, base + begin, base + end, entity.score]
+
+
+def _safe(cells: List[Any]) -> List[Any]:
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+        for cell in cells
+    ]

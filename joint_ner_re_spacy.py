@@ -1,0 +1,51 @@
+"""What spaCy finds by this project's entry points.
+
+spaCy imports the modules of entry points whenever it makes a pipeline, whoever makes it and of
+what. So this one stands outside the package, and imports nothing of it before it is used:
+AllenNLP takes seconds.
+"""
+
+from typing import TYPE_CHECKING, Callable, Optional
+
+from spacy.language import Language
+from spacy.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from joint_ner_re.spacy_component import JointComponent
+
+
+@Language.factory(
+    "joint_ner_re",
+    assigns=["doc.ents", "doc._.joint_entities", "doc._.relations", "span._.joint_score"],
+    default_config={
+        "archive": None,
+        "cuda_device": -1,
+        "batch_size": 256,
+        "keep_entities": True,
+        "split_sentences": False,
+    },
+)
+def make_joint_component(
+    nlp: Language,
+    name: str,
+    archive: Optional[str],
+    cuda_device: int,
+    batch_size: int,
+    keep_entities: bool,
+    split_sentences: bool,
+) -> "JointComponent":
+    """The factory behind `nlp.add_pipe("joint_ner_re")`; see `JointComponent` for the settings."""
+    from joint_ner_re.spacy_component import JointComponent
+
+    return JointComponent(name, archive, cuda_device, batch_size, keep_entities, split_sentences)
+
+
+def make_fine_tokenizer() -> Callable[[Language], Tokenizer]:
+    """Behind `{"@tokenizers": "joint_ner_re.fine.v1"}`; see `FineTokenizer`."""
+
+    def make(nlp: Language) -> Tokenizer:
+        from joint_ner_re.tokenization import FineTokenizer
+
+        return FineTokenizer.of(nlp)
+
+    return make
