@@ -1,5 +1,25 @@
 """Subcommands of `allennlp`."""
 
+from joint_ner_re.commands.ablate import Ablate
+from joint_ner_re.commands.check import Check
+from joint_ner_re.commands.convert import Convert
+from joint_ner_re.commands.cross_validate import CrossValidate
 from joint_ner_re.commands.draw import Draw
+from joint_ner_re.commands.extract import Extract
+from joint_ner_re.commands.plot import Plot
+from joint_ner_re.commands.repeat import Repeat
+from joint_ner_re.commands.search import Search
+from joint_ner_re.commands.tune_threshold import TuneThreshold
 
-__all__ = ["Draw"]
+__all__ = [
+    "Ablate",
+    "Check",
+    "Convert",
+    "CrossValidate",
+    "Draw",
+    "Extract",
+    "Plot",
+    "Repeat",
+    "Search",
+    "TuneThreshold",
+]

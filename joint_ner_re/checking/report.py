@@ -1,0 +1,110 @@
+"""What a check has found, as JSON, as text for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+from joint_ner_re.checking.counts import TOTALS, Counts
+from joint_ner_re.checking.suspicions import Suspicion
+from joint_ner_re.corpora import CorpusFormatError
+
+_SHOWN_ERRORS = 20
+
+
+class Report(NamedTuple):
+    """The figures of each part by its name, the errors, and what looks like a mistake."""
+
+    parts: Dict[str, Counts]
+    errors: List[CorpusFormatError]
+    suspicions: List[Suspicion]
+
+    def to_json(self) -> Dict[str, Any]:
+        """All of it."""
+        return {
+            "parts": {name: counts.to_json() for name, counts in self.parts.items()},
+            "errors": [
+                {"path": error.path, "line": error.line, "reason": error.reason}
+                for error in self.errors
+            ],
+            "suspicions": [suspicion._asdict() for suspicion in self.suspicions],
+        }
+
+
+class Table(NamedTuple):
+    """A first column of words, and others of figures."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Tuple[str, ...]]
+
+
+def as_text(report: Report) -> str:
+    """Tables of aligned columns, then errors and suspicions."""
+    lines: List[str] = []
+    for table in _tables(report):
+        head = (table.title, *table.columns)
+        widths = [max(map(len, column)) for column in zip(head, *table.rows)]
+        for row in (head, *table.rows):
+            cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))
+            lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
+        lines.append("")
+    return "\n".join([*lines, *_findings(report, "  ", "")])
+
+
+def as_markdown(report: Report) -> str:
+    """The same as Markdown."""
+    lines: List[str] = []
+    for table in _tables(report):
+        head = (table.title, *table.columns)
+        rule = ("---", *("---:" for _ in table.columns))
+        for row in (head, rule, *table.rows):
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
+        lines.append("")
+    return "\n".join([*lines, *_findings(report, "- ", "### ")])
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    names = list(report.parts)
+    parts = list(report.parts.values())
+    yield Table(
+        "", names, [(total, *(f"{part.totals[total]:,}" for part in parts)) for total in TOTALS]
+    )
+    for title, kind in (("entities by type", "entities"), ("relations by type", "relations")):
+        types = sorted({name for part in parts for name in getattr(part, kind)})
+        if types:
+            rows = [(name, *(f"{getattr(p, kind)[name]:,}" for p in parts)) for name in types]
+            yield Table(title, names, rows)
+    rows = []
+    for what, spread in (
+        ("tokens in a sentence", "sentence_lengths"),
+        ("tokens in an entity", "entity_lengths"),
+        ("tokens between two related", "distances"),
+    ):
+        for name, part in report.parts.items():
+            figures = getattr(part, spread).to_json().values()
+            where = f"{what}, {name}" if len(names) > 1 else what
+            rows.append((where, *(f"{figure:,}" for figure in figures)))
+    yield Table("lengths", ("mean", "median", "95 %", "max"), rows)
+
+
+def _findings(report: Report, bullet: str, heading: str) -> Iterator[str]:
+    yield f"{heading}Errors: {len(report.errors):,}"
+    yield from _blank(heading)
+    for error in report.errors[:_SHOWN_ERRORS]:
+        yield f"{bullet}{error}"
+    if len(report.errors) > _SHOWN_ERRORS:
+        yield f"{bullet}... and {len(report.errors) - _SHOWN_ERRORS:,} more (--json has all)"
+    yield ""
+    total = sum(suspicion.times for suspicion in report.suspicions)
+    yield f"{heading}Suspicious: {total:,}"
+    yield from _blank(heading)
+    for suspicion in report.suspicions:
+        yield f"{bullet}{suspicion.what}: {suspicion.times:,}"
+        for example in suspicion.examples:
+            yield f"    {bullet.strip() + ' ' if heading else ''}{example}"
+    yield ""
+
+
+def _blank(heading: str) -> Iterator[str]:
+    if heading:
+        yield ""

@@ -1,0 +1,327 @@
+"""The paper's question: what are the layers of each task's own good for?"""
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.params import with_overrides
+
+from joint_ner_re.experiments.allocation import DEPTHS, STACKS, depths_of
+from joint_ner_re.experiments.plots import plot_ablation
+from joint_ner_re.experiments.progress import say
+from joint_ner_re.experiments.repetition import (
+    Source,
+    fold_runs,
+    seed_runs,
+    with_seed,
+    without_fold,
+    without_seeds,
+)
+from joint_ner_re.experiments.runs import Run, claim, locked, perform, predictions, result
+from joint_ner_re.experiments.significance import SAMPLES, compare_runs
+from joint_ner_re.experiments.summary import (
+    KINDS,
+    command_line,
+    percents,
+    summarise,
+    table,
+)
+from joint_ner_re.figures import save_figure
+from joint_ner_re.metrics.score import TASKS
+from joint_ner_re.writing import write_json, write_text
+
+FULL = "full"
+
+
+def variants_of(config: Mapping[str, Any]) -> Dict[str, Dict[str, int]]:
+    """The ablation's variants by name, each with its depths; none twice.
+
+    # Raises
+
+    `ConfigurationError`
+        If the configuration has no layers of a task's own.
+    """
+    full = depths_of(config)
+    if not full["ner"] + full["relation"]:
+        raise ConfigurationError(
+            "the configuration has no layer of NER's or RE's own (model.encoder.ner.num_layers and "
+            "model.encoder.relation.num_layers are 0); expected at least one, to be left out"
+        )
+    everything = {
+        FULL: full,
+        "no_ner_layers": {**full, "ner": 0},
+        "no_relation_layers": {**full, "relation": 0},
+        "no_specific_layers": {**full, "ner": 0, "relation": 0},
+        "all_shared": {"shared": sum(full.values()), "ner": 0, "relation": 0},
+    }
+    variants: Dict[str, Dict[str, int]] = {}
+    for name, depths in everything.items():
+        if depths not in variants.values():
+            variants[name] = depths
+    return variants
+
+
+TITLES = {
+    FULL: "full",
+    "no_ner_layers": "without NER's own",
+    "no_relation_layers": "without RE's own",
+    "no_specific_layers": "without both",
+    "all_shared": "all shared",
+}
+
+
+def ablation_runs(
+    config: Mapping[str, Any],
+    variant: str,
+    depths: Mapping[str, int],
+    seeds: Sequence[int],
+    folds: Optional[Sequence[int]] = None,
+) -> List[Run]:
+    """The runs of one variant: one for each seed, or for each fold and seed.
+
+    # Parameters
+
+    config : `Mapping[str, Any]`
+    variant : `str`
+    depths : `Mapping[str, int]`
+        By stack.
+    seeds : `Sequence[int]`
+    folds : `Sequence[int]`, optional (default = `None`)
+        Then the folds' test parts are scored, not the validation data.
+    """
+    overrides = {DEPTHS[stack]: depths[stack] for stack in STACKS}
+    own = with_overrides(deepcopy(dict(config)), overrides)
+    if folds is None:
+        runs = seed_runs(own, seeds)
+    else:
+        runs = [
+            replace(
+                run,
+                name=f"{run.name}_seed_{seed}",
+                config=with_seed(run.config, seed),
+                about={**run.about, "seed": seed},
+            )
+            for seed in dict.fromkeys(seeds)
+            for run in fold_runs(own, folds)
+        ]
+    return [replace(run, name=f"{variant}/{run.name}") for run in runs]
+
+
+def ablate(
+    config: Mapping[str, Any],
+    directory: Path,
+    source: Source,
+    seeds: Sequence[int],
+    folds: Optional[Sequence[int]] = None,
+    keep_checkpoints: bool = False,
+    samples: int = SAMPLES,
+) -> None:
+    """Train and score every variant; `ablation.json`, `.md` and `.png` compare them.
+
+    # Parameters
+
+    config : `Mapping[str, Any]`
+        Its depths are those of the full variant.
+    directory : `Path`
+        With a directory for each variant. What is finished is not done again.
+    source : `Source`
+    seeds : `Sequence[int]`
+    folds : `Sequence[int]`, optional (default = `None`)
+        See `ablation_runs`.
+    keep_checkpoints : `bool`, optional (default = `False`)
+    samples : `int`, optional (default = `10000`)
+        For `joint_ner_re.experiments.significance.compare`.
+    """
+    variants = variants_of(config)
+    runs = {
+        name: ablation_runs(config, name, depths, seeds, folds) for name, depths in variants.items()
+    }
+    common = without_seeds(config if folds is None else without_fold(config))
+    claim(directory, "ablate", common, {runs[FULL][0].part: runs[FULL][0].data})
+    # All variants of one seed before the next seed: a part of the runs can be compared, too.
+    ordered = [run for group in zip(*runs.values()) for run in group]
+    perform(ordered, directory, keep_checkpoints)
+    with locked(directory / ".writing.lock", wait=True):
+        _write(directory, source, variants, runs, samples)
+
+
+def _write(
+    directory: Path,
+    source: Source,
+    variants: Mapping[str, Mapping[str, int]],
+    runs: Mapping[str, Sequence[Run]],
+    samples: int,
+) -> None:
+    done = {
+        name: [run for run in own if result(directory, run) is not None]
+        for name, own in runs.items()
+    }
+    expected, finished = (sum(map(len, some.values())) for some in (runs, done))
+    if not done[FULL]:
+        say("no run of the full variant is finished yet: nothing to compare with")
+        return
+    records: Dict[str, Any] = {}
+    for name, depths in variants.items():
+        if not done[name]:
+            continue
+        results = {run.name.split("/")[1]: result(directory, run) or {} for run in done[name]}
+        records[name] = {"title": TITLES[name], "depths": dict(depths), **summarise(results)}
+        if name != FULL:
+            records[name]["comparison"] = _compare(directory, done[FULL], done[name], samples)
+    first = runs[FULL][0]
+    abouts = [run.about for run in runs[FULL]]
+    study = {
+        "title": f"Ablation of {source.name}",
+        "config": source.name,
+        "part": first.part,
+        "data": records[FULL]["data"],
+        "seeds": sorted({about["seed"] for about in abouts}),
+        "folds": sorted({about["fold"] for about in abouts if "fold" in about}),
+        "expected": expected,
+        "finished": finished,
+        "variants": records,
+    }
+    write_json(directory / "ablation.json", study)
+    write_text(
+        directory / "ablation.md", _markdown(study, samples, _rest(directory, source, study))
+    )
+    save_figure(plot_ablation(study), directory / "ablation.png")
+    for name, record in records.items():
+        figures = record["scores"]["strict"]
+        say(
+            f"{name}: strict F1 on the {first.part} data: entities "
+            f"{percents(figures['entity_f1'])}, relations {percents(figures['relation_f1'])}"
+        )
+    say(f"{finished} of {expected} runs; all scores: {directory / 'ablation.md'} (.json, .png)")
+
+
+def _compare(
+    directory: Path, full: Sequence[Run], other: Sequence[Run], samples: int
+) -> Optional[Dict[str, Any]]:
+    """Over what both have: the folds' sentences one after the other, each with all its seeds."""
+    by_key = {_key(run): run for run in full}
+    pairs = [(by_key[_key(run)], run) for run in other if _key(run) in by_key]
+    if not pairs:
+        return None
+    groups: Dict[Any, List[Tuple[Run, Run]]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0].about["seed"], []).append(pair)
+    # A sentence's runs are added up, so every seed must have the same folds.
+    folds = set.intersection(*({_fold(a) for a, _ in group} for group in groups.values()))
+    if not folds:
+        return None
+    systems = [
+        [
+            _joined(directory, [pair[side] for pair in group if _fold(pair[0]) in folds])
+            for group in groups.values()
+        ]
+        for side in (0, 1)
+    ]
+    return compare_runs(*systems, samples=samples)
+
+
+def _key(run: Run) -> Tuple[Any, int]:
+    return (_fold(run), run.about["seed"])
+
+
+def _fold(run: Run) -> Any:
+    return run.about.get("fold", -1)
+
+
+def _joined(directory: Path, runs: Sequence[Run]) -> Tuple[List[Any], List[Any]]:
+    """The gold sentences and the predictions of the folds, in the folds' order."""
+    parts = [predictions(directory, run) for run in sorted(runs, key=_fold)]
+    return [s for gold, _ in parts for s in gold], [s for _, guess in parts for s in guess]
+
+
+def _rest(directory: Path, source: Source, study: Mapping[str, Any]) -> str:
+    options = [*source.options, "--seeds", ",".join(map(str, study["seeds"]))]
+    if study["folds"]:
+        options += ["--folds", ",".join(map(str, study["folds"]))]
+    return command_line("ablate", source.path, "-s", directory, *options)
+
+
+def _markdown(study: Mapping[str, Any], samples: int, rest: str) -> str:
+    missing = study["expected"] - study["finished"]
+    scope = f"seeds {', '.join(map(str, study['seeds']))}"
+    if study["folds"]:
+        scope += f"; folds {', '.join(map(str, study['folds']))}"
+    notes = [f"Scored on the {study['part']} data `{', '.join(study['data'])}`; {scope}."]
+    if missing:
+        notes.append(f"**{study['finished']} of {study['expected']} runs.** The rest: `{rest}`")
+    rows = []
+    for record in study["variants"].values():
+        comparison = record.get("comparison")
+        row = [
+            record["title"],
+            " + ".join(str(record["depths"][stack]) for stack in STACKS),
+            f"{record['parameters']['trainable']['mean']:,.0f}",
+        ]
+        for task in TASKS:
+            row.append(percents(record["scores"]["strict"][f"{task}_f1"]))
+            row += _against(comparison[task]) if comparison else ["", ""]
+        rows.append([*row, len(record["runs"]), f"{record['seconds']['mean']:.0f}"])
+    details = [
+        [
+            record["title"],
+            task,
+            *(
+                percents(record["scores"][criterion][f"{task}{average}_{kind}"])
+                for criterion, average, kind in _DETAILS
+            ),
+        ]
+        for task in TASKS
+        for record in study["variants"].values()
+    ]
+    return (
+        "\n\n".join(
+            [
+                f"# {study['title']}",
+                *notes,
+                "Strict micro F1 in percent, mean ± standard deviation over the runs. The "
+                "difference to the full variant has its 95 % bootstrap interval; p is of a paired "
+                f"approximate randomisation over sentences, {samples:,} samples, all runs of a "
+                "sentence together, not corrected for the number of comparisons.",
+                table(
+                    [
+                        "variant",
+                        "layers: shared + NER + RE",
+                        "trainable parameters",
+                        "entities F1",
+                        "difference",
+                        "p",
+                        "relations F1",
+                        "difference",
+                        "p",
+                        "runs",
+                        "seconds a run",
+                    ],
+                    rows,
+                ),
+                "## More scores",
+                table(
+                    ["variant", "task", "precision", "recall", "macro F1", "F1, boundaries"],
+                    details,
+                ),
+            ]
+        )
+        + "\n"
+    )
+
+
+_DETAILS = [
+    ("strict", "", KINDS[0]),
+    ("strict", "", KINDS[1]),
+    ("strict", "_macro", KINDS[2]),
+    ("boundaries", "", KINDS[2]),
+]
+
+
+def _against(comparison: Mapping[str, float]) -> List[str]:
+    """The difference with its interval, and p."""
+    difference, low, high = (
+        f"{100 * comparison[key]:+.1f}" for key in ("difference", "low", "high")
+    )
+    return [f"{difference} [{low}, {high}]", f"{comparison['p_value']:.4f}"]

@@ -1,0 +1,388 @@
+"""One run: a configuration trained into a directory, its predictions for a part, their scores.
+
+Everything can be interrupted at any moment, and goes on where it was when it is called again: what
+is finished is known by a file that was written last, and at once.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+from allennlp.commands.train import train_model
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.models import Model, load_archive
+
+from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.experiments.progress import quiet, say, watched
+from joint_ner_re.metrics import score
+from joint_ner_re.metrics.score import CRITERIA
+from joint_ner_re.models import JointModel
+from joint_ner_re.models.joint_model import without_spans
+from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.sentence import Sentence
+from joint_ner_re.writing import write_json
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+CALLBACK = {"type": "experiment"}
+SETTINGS = "settings.json"
+TRAINING = "training.json"
+_CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be trained and scored.
+
+    # Parameters
+
+    name : `str`
+        Names its directory, such as `fold_0`.
+    config : `Dict[str, Any]`
+        The complete configuration.
+    data : `str`
+        The corpus, or its part, that is scored.
+    part : `str`, optional (default = `"test"`)
+        What that is called in the names of files: `"test"` or `"validation"`.
+    about : `Dict[str, Any]`, optional
+        What tells this run from the others, such as `{"fold": 0}`.
+    """
+
+    name: str
+    config: Dict[str, Any]
+    data: str
+    part: str = "test"
+    about: Dict[str, Any] = field(default_factory=dict)
+
+
+def read_config(path: str, overrides: str = "") -> Dict[str, Any]:
+    """A configuration as `allennlp train` understands it.
+
+    # Raises
+
+    `ConfigurationError`
+        If there is no such file or it, or the overrides, cannot be understood.
+    """
+    if not os.path.isfile(path):
+        raise ConfigurationError(
+            f"the configuration {path!r} is not a file; expected a jsonnet file such as "
+            "training_config/sample.jsonnet"
+        )
+    try:
+        return Params.from_file(path, overrides).as_dict(quiet=True)
+    except (RuntimeError, ValueError) as error:
+        given = f" with the overrides {overrides}" if overrides else ""
+        raise ConfigurationError(
+            f"{path}{given} cannot be understood; overrides are a JSON object such as "
+            f"'{{\"trainer.num_epochs\": 3}}': {error}"
+        ) from error
+
+
+def read_result(path: Path) -> Optional[Any]:
+    """What a JSON file holds; `None` where there is no file or not a whole one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def claim(
+    directory: Path,
+    command: str,
+    config: Mapping[str, Any],
+    data: Optional[Mapping[str, str]] = None,
+    **more: Any,
+) -> None:
+    """Make the experiment's directory, or make sure that it is of the same experiment.
+
+    # Parameters
+
+    directory : `Path`
+    command : `str`
+        The experiment, such as `"cross-validate"`.
+    config : `Mapping[str, Any]`
+        All that the runs in the directory have in common.
+    data : `Mapping[str, str]`, optional (default = `None`)
+        Per part, what is scored. More parts can be scored later.
+    more : `Any`
+        Whatever else must be the same.
+
+    # Raises
+
+    `ConfigurationError`
+        If the directory holds something else.
+    """
+    path = directory / SETTINGS
+    wanted = json.loads(
+        json.dumps({"command": command, "config": config, "data": data or {}, **more})
+    )
+    # The names first: whoever begins at the same moment writes the settings before all else.
+    names = [p.name for p in directory.iterdir()] if directory.exists() else []
+    found = read_result(path)
+    if found is None:
+        if not all(name.startswith(".") for name in names):
+            raise ConfigurationError(
+                f"-s: {directory} is not empty and was not begun by `allennlp {command}`; expected "
+                "a new directory, or one to go on in"
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(path, wanted)
+        return
+    before = {**found, "data": {**wanted["data"], **found.get("data", {})}}
+    now = {**wanted, "data": {**found.get("data", {}), **wanted["data"]}}
+    differing = [
+        f"{key} is {there} there and {here} here" for key, there, here in _differences(before, now)
+    ]
+    if differing:
+        others = f", and {len(differing) - 5} more" if len(differing) > 5 else ""
+        raise ConfigurationError(
+            f"-s: {directory} holds another experiment: {'; '.join(differing[:5])}{others}. Give "
+            "another directory, or the settings of before"
+        )
+    if now != found:
+        write_json(path, now)
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[Tuple[str, str, str]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            inner = f"{name}.{key}" if name else key
+            yield from _differences(before.get(key), now.get(key), inner)
+    elif before != now:
+        yield name.replace("config.", "", 1), json.dumps(before), json.dumps(now)
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether the block has the lock; a process that ends in any way gives it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except OSError:
+                yield False
+                return
+        yield True
+
+
+def perform(
+    runs: Sequence[Run],
+    directory: Path,
+    keep_checkpoints: bool = False,
+    after_each: Callable[[], Any] = lambda: None,
+) -> None:
+    """Do the runs that are not finished, one after the other; those of other processes are theirs.
+
+    # Parameters
+
+    runs : `Sequence[Run]`
+    directory : `Path`
+        Each run has a directory in it.
+    keep_checkpoints : `bool`, optional (default = `False`)
+        Whether to keep every checkpoint of a finished training; `model.tar.gz` is kept anyway.
+    after_each : `Callable[[], Any]`, optional
+        Is called when a run is finished.
+    """
+    started = monotonic()
+    for number, run in enumerate(runs, start=1):
+        title = f"{run.name} ({number} of {len(runs)})"
+        if result(directory, run) is not None:
+            say(f"{title}: finished before")
+            continue
+        with locked(directory / f".{run.name.replace('/', '.')}.lock") as mine:
+            if not mine:
+                say(f"{title}: another process is at it")
+                continue
+            complete(run, directory / run.name, title, keep_checkpoints)
+        after_each()
+        say(f"{title}: finished, {monotonic() - started:.0f} s since the start")
+
+
+def complete(
+    run: Run,
+    directory: Path,
+    title: str = "",
+    keep_checkpoints: bool = False,
+) -> None:
+    """Train and score one run, or what is left of it to do; see `perform`."""
+    with watched(title or run.name):
+        train(run.config, directory, keep_checkpoints)
+        if read_result(directory / f"{run.part}_scores.json") is None:
+            evaluate(run, directory)
+
+
+def result(directory: Path, run: Run) -> Optional[Dict[str, Any]]:
+    """A finished run's `about`, its `training` (see `train`) and its `scores` (see `evaluate`)."""
+    training = read_result(directory / run.name / TRAINING)
+    scores = read_result(directory / run.name / f"{run.part}_scores.json")
+    if training is None or scores is None:
+        return None
+    return {**run.about, "training": training, "scores": scores}
+
+
+def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = False) -> None:
+    """Train as `allennlp train` does; a training that was interrupted is recovered.
+
+    `training.json` is written last: the best and the last epoch with their scores on the
+    validation data, the number of parameters, and the seconds.
+    """
+    if not (directory / TRAINING).exists():
+        complete_config = deepcopy(dict(config))
+        trainer = complete_config["trainer"]
+        trainer["callbacks"] = [*(trainer.get("callbacks") or []), CALLBACK]
+        params = Params(complete_config)
+        recover = _make_recoverable(directory, complete_config)
+        if recover:
+            say(f"{directory.name}: goes on from its last checkpoint")
+        with quiet():
+            model = train_model(params, str(directory), recover=recover, return_model=True)
+        assert model is not None
+        write_json(directory / TRAINING, _training(directory, model))
+    if not keep_checkpoints:
+        for path in directory.glob("*_state_e*.th"):
+            path.unlink()
+
+
+def _training(directory: Path, model: Model) -> Dict[str, Any]:
+    best = read_result(directory / "metrics.json") or {}
+    epochs = {
+        int(path.stem.rpartition("_")[2]): path for path in directory.glob("metrics_epoch_*.json")
+    }
+    last = read_result(epochs[max(epochs)]) or {}
+    return {
+        "best_epoch": best.get("best_epoch"),
+        "epochs": max(epochs) + 1,
+        "best": _validation(best, "best_validation_"),
+        "last": _validation(last, "validation_"),
+        "parameters": count_parameters(model),
+        "seconds": best.get("seconds"),
+    }
+
+
+def count_parameters(model: Model) -> Dict[str, int]:
+    """How many numbers a model learns (`trainable`), and has (`total`)."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {
+        "trainable": sum(size for size, trainable in sizes if trainable),
+        "total": sum(size for size, _ in sizes),
+    }
+
+
+def _validation(metrics: Mapping[str, Any], prefix: str) -> Dict[str, Any]:
+    return {
+        name[len(prefix) :]: value for name, value in metrics.items() if name.startswith(prefix)
+    }
+
+
+def _make_recoverable(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Leave in the directory what AllenNLP can go on from, or nothing at all."""
+    if not directory.exists():
+        return False
+    if read_result(directory / "config.json") == json.loads(json.dumps(config)):
+        points = (_CHECKPOINT.search(path.name) for path in directory.glob("model_state_e*.th"))
+        for epochs, batches in sorted(
+            ((int(point[1]), int(point[2])) for point in points if point), reverse=True
+        ):
+            model, trainer = (
+                directory / f"{kind}_state_e{epochs}_b{batches}.th"
+                for kind in ("model", "training")
+            )
+            if _is_usable(model, trainer, config):
+                return True
+            model.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                trainer.unlink()
+    say(f"{directory.name}: has no checkpoint to go on from and begins again")
+    shutil.rmtree(directory)
+    return False
+
+
+def _is_usable(model: Path, trainer: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is whole. The best epoch's weights are made to agree with it."""
+    if not (_loads(model) and _loads(trainer)):
+        return False
+    state = torch.load(trainer, map_location="cpu")
+    best = model.parent / "best.th"
+    # AllenNLP writes the best epoch's weights after the checkpoint, and may not have come to it.
+    if state["metric_tracker"]["best_epoch"] == state["epochs_completed"] - 1:
+        if not config["trainer"].get("moving_average"):
+            copy = best.with_suffix(".copy")
+            shutil.copyfile(model, copy)
+            os.replace(copy, best)
+        elif best.exists() and best.stat().st_mtime < trainer.stat().st_mtime:
+            return False
+    return _loads(best)
+
+
+def _loads(path: Path) -> bool:
+    try:
+        torch.load(path, map_location="cpu")
+    except Exception:  # What torch raises for half a file depends on where it ends.
+        return False
+    return True
+
+
+def evaluate(run: Run, directory: Path) -> None:
+    """Predict for the run's data and score it.
+
+    Writes, under the part's name, `_gold.jsonl` and `_predictions.jsonl`, both as they are scored
+    (the reader's protocol for overlaps may take entities out of them), and last `_scores.json`:
+    what `joint_ner_re.metrics.score` gives, per criterion.
+    """
+    with quiet():
+        archive = load_archive(str(directory), cuda_device=device(run.config))
+        gold, predicted = predict(archive.model, archive.validation_dataset_reader, run.data)
+    if not gold:
+        raise ConfigurationError(f"{run.data} has no sentences; expected at least one to score")
+    write_corpus(gold, directory / f"{run.part}_gold.jsonl", "jsonl")
+    write_corpus(predicted, directory / f"{run.part}_predictions.jsonl", "jsonl")
+    scores: Dict[str, Any] = {"data": data_name(run.data), "sentences": len(gold)}
+    scores.update({name: score(gold, predicted, name) for name in CRITERIA})
+    write_json(directory / f"{run.part}_scores.json", scores)
+
+
+def predict(model: Model, reader: Any, data: str) -> Tuple[List[Sentence], List[Sentence]]:
+    """The gold sentences of some data, and the model's predictions as they are scored."""
+    if not isinstance(model, JointModel):
+        raise ConfigurationError(
+            f"the model is a {type(model).__name__}; expected one of the type 'joint_ner_re'"
+        )
+    fields = [instance["metadata"].metadata for instance in reader.read(data)]
+    gold = [field["sentence"] for field in fields]
+    predicted = JointPredictor(model, reader).predict_sentences(gold)
+    return gold, [without_spans(s, field["dropped"]) for s, field in zip(predicted, fields)]
+
+
+def predictions(directory: Path, run: Run) -> Tuple[List[Sentence], List[Sentence]]:
+    """The gold sentences and the predictions of a finished run."""
+    gold, predicted = (
+        list(read_corpus(directory / run.name / f"{run.part}_{kind}.jsonl", "jsonl"))
+        for kind in ("gold", "predictions")
+    )
+    return gold, predicted
+
+
+def device(config: Mapping[str, Any]) -> int:
+    """The device that the configuration's training uses: -1 or the number of a GPU."""
+    chosen = config.get("trainer", {}).get("cuda_device")
+    if chosen is None:
+        return 0 if torch.cuda.is_available() else -1
+    return int(chosen)
+
+
+def data_name(path: str) -> str:
+    """A path's last part: the same on every machine."""
+    return re.split(r"[/\\]", path)[-1]

@@ -1,0 +1,156 @@
+"""Is one system better than another on the same sentences, or was it luck?
+
+The strict micro F1 of two systems, compared by paired approximate randomisation over sentences
+(Yeh 2000, "More accurate tests for the statistical significance of result differences") and by a
+paired bootstrap.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Dict, Iterable, Iterator, Sequence, Tuple
+
+import numpy
+
+from joint_ner_re.metrics.score import TASKS, Scorer
+from joint_ner_re.sentence import Sentence
+
+SAMPLES = 10_000
+# So many numbers are held in memory at once.
+NUMBERS_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A second system against a first one.
+
+    # Parameters
+
+    first, second : `float`
+        Their micro F1.
+    difference : `float`
+        The second's less the first's.
+    low, high : `float`
+        The bounds of the difference's 95 % bootstrap interval.
+    p_value : `float`
+        How likely a difference of this size, in either direction, is if the systems are alike.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def sentence_counts(
+    gold: Sequence[Sentence], predicted: Sequence[Sentence]
+) -> Dict[str, numpy.ndarray]:
+    """Per task, how much of each sentence is right, predicted and gold, strictly.
+
+    Each array has the shape (sentences, 3).
+    """
+    rows: Dict[str, list] = {task: [] for task in TASKS}
+    for right, guess in zip(gold, predicted):
+        scorer = Scorer()
+        scorer.add(right, guess)
+        for task in TASKS:
+            counts = scorer.counts[task]
+            tables = (counts.correct, counts.predicted, counts.gold)
+            rows[task].append([sum(table.values()) for table in tables])
+    return {task: numpy.array(rows[task], dtype=numpy.int64).reshape(-1, 3) for task in TASKS}
+
+
+def compare(
+    first: numpy.ndarray, second: numpy.ndarray, samples: int = SAMPLES, seed: int = 0
+) -> Comparison:
+    """Compare two systems by what they did sentence by sentence.
+
+    # Parameters
+
+    first, second : `numpy.ndarray`
+        Of shape (sentences, 3), as of `sentence_counts`; for several runs of each system, the sums
+        over the runs: a sentence is then swapped, or drawn, with all its runs, because they are not
+        independent of one another.
+    samples : `int`, optional (default = `10000`)
+        How many randomisations, and how many bootstrap samples.
+    seed : `int`, optional (default = `0`)
+
+    # Raises
+
+    `ValueError`
+        If the two are not of the same, one or more, sentences.
+    """
+    if first.shape != second.shape or not len(first):
+        raise ValueError(
+            f"there are {len(first)} and {len(second)} sentences; expected the same, one or more"
+        )
+    numbers = numpy.random.default_rng(seed)
+    f1 = micro_f1(numpy.stack([first.sum(axis=0), second.sum(axis=0)]))
+    observed = f1[1] - f1[0]
+    total = first.sum(axis=0) + second.sum(axis=0)
+    count = len(first)
+
+    def shuffled(size: int) -> numpy.ndarray:
+        swaps = numbers.integers(0, 2, (size, count))
+        one = first.sum(axis=0) + swaps @ (second - first)
+        return micro_f1(total - one) - micro_f1(one)
+
+    def drawn(size: int) -> numpy.ndarray:
+        # Shape: (size, sentences), how often each sentence is drawn.
+        draws = numbers.multinomial(count, numpy.full(count, 1 / count), size)
+        return micro_f1(draws @ second) - micro_f1(draws @ first)
+
+    # Rounding must not make an equal difference a smaller one.
+    extreme = sum(
+        int((numpy.abs(values) >= abs(observed) - 1e-12).sum())
+        for values in _chunks(shuffled, samples, count)
+    )
+    differences = numpy.concatenate(list(_chunks(drawn, samples, count)))
+    low, high = numpy.quantile(differences, [0.025, 0.975])
+    return Comparison(
+        float(f1[0]),
+        float(f1[1]),
+        float(observed),
+        float(low),
+        float(high),
+        # The observed arrangement is one of those that could have been.
+        (extreme + 1) / (samples + 1),
+    )
+
+
+def compare_runs(
+    first: Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]],
+    second: Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]],
+    **options: Any,
+) -> Dict[str, Dict[str, float]]:
+    """Per task, the `compare` of two systems that each have several runs.
+
+    # Parameters
+
+    first, second : `Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]]`
+        Per run, its gold sentences and predictions, all of the same sentences.
+    options : `Any`
+        As for `compare`.
+    """
+    one, other = ([sentence_counts(*run) for run in system] for system in (first, second))
+
+    def added(system: Sequence[Dict[str, numpy.ndarray]], task: str) -> numpy.ndarray:
+        return numpy.sum([run[task] for run in system], axis=0)
+
+    return {
+        task: asdict(compare(added(one, task), added(other, task), **options)) for task in TASKS
+    }
+
+
+def micro_f1(counts: numpy.ndarray) -> numpy.ndarray:
+    """F1 from (correct, predicted, gold) in the last dimension; 0 where there is nothing."""
+    both = counts[..., 1] + counts[..., 2]
+    return 2 * counts[..., 0] / numpy.maximum(both, 1)
+
+
+def _chunks(
+    draw: Callable[[int], numpy.ndarray], samples: int, sentences: int
+) -> Iterator[numpy.ndarray]:
+    size = max(1, NUMBERS_AT_ONCE // sentences)
+    for start in range(0, samples, size):
+        yield draw(min(size, samples - start))

@@ -1,0 +1,211 @@
+"""Many runs in one table: means, standard deviations, pooled scores; as JSON and as Markdown."""
+
+import shlex
+import statistics
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from joint_ner_re.metrics import score
+from joint_ner_re.metrics.score import CRITERIA, TASKS
+from joint_ner_re.sentence import Sentence
+
+KINDS = ("precision", "recall", "f1")
+# The averages' names in tables, and the beginnings of their names in `score`.
+AVERAGES = {
+    "entities, micro": "entity",
+    "entities, macro": "entity_macro",
+    "relations, micro": "relation",
+    "relations, macro": "relation_macro",
+}
+FIGURES = [f"{prefix}_{kind}" for prefix in AVERAGES.values() for kind in KINDS] + ["mean_f1"]
+
+Spread = Dict[str, Any]
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """`mean`, `standard_deviation` (with n - 1; `None` for one value) and `runs`, their number."""
+    numbers = list(values)
+    return {
+        "mean": statistics.fmean(numbers),
+        "standard_deviation": statistics.stdev(numbers) if len(numbers) > 1 else None,
+        "runs": len(numbers),
+    }
+
+
+def summarise(
+    results: Results, pooled: Optional[Sequence[Tuple[List[Sentence], List[Sentence]]]] = None
+) -> Dict[str, Any]:
+    """What several finished runs come to.
+
+    # Parameters
+
+    results : `Mapping[str, Mapping[str, Any]]`
+        Per run, what `joint_ner_re.experiments.runs.result` gives.
+    pooled : `Sequence[Tuple[List[Sentence], List[Sentence]]]`, optional (default = `None`)
+        The gold sentences and the predictions of each run, to be scored together.
+
+    # Returns
+
+    `Dict[str, Any]`
+        `scores`: per criterion and figure of `joint_ner_re.metrics.score` a `spread`;
+        `per_type`: per criterion, task, type and figure a `spread` over the runs that have the
+        type, and `support`, its sum; `validation`: the same figures of the best and the last epoch;
+        `pooled`: per criterion what `score` gives for all runs together; `parameters` and
+        `seconds`; and the `runs` themselves.
+    """
+    scores = [one["scores"] for one in results.values()]
+    trainings = [one["training"] for one in results.values()]
+    summary: Dict[str, Any] = {
+        "data": sorted({one["data"] for one in scores}),
+        "scores": {c: _spreads([one[c] for one in scores]) for c in CRITERIA},
+        "per_type": {
+            c: {task: _per_type([one[c]["per_type"][task] for one in scores]) for task in TASKS}
+            for c in CRITERIA
+        },
+        "validation": {
+            epoch: {
+                c: _spreads([_of_criterion(training[epoch], c) for training in trainings])
+                for c in CRITERIA
+            }
+            for epoch in ("best", "last")
+        },
+    }
+    if pooled is not None:
+        gold = [sentence for sentences, _ in pooled for sentence in sentences]
+        predicted = [sentence for _, sentences in pooled for sentence in sentences]
+        summary["pooled"] = {c: score(gold, predicted, c) for c in CRITERIA}
+    for name in ("trainable", "total"):
+        counts = [training["parameters"][name] for training in trainings]
+        summary.setdefault("parameters", {})[name] = spread(counts)
+    summary["seconds"] = spread(training["seconds"] for training in trainings)
+    summary["runs"] = {name: dict(one) for name, one in results.items()}
+    return summary
+
+
+def _spreads(reports: Sequence[Mapping[str, Any]]) -> Dict[str, Spread]:
+    return {
+        name: spread(report[name] for report in reports)
+        for name in FIGURES
+        if all(name in report for report in reports)
+    }
+
+
+def _of_criterion(metrics: Mapping[str, Any], criterion: str) -> Dict[str, Any]:
+    prefix = "" if criterion == "strict" else f"{criterion}_"
+    return {name: metrics[prefix + name] for name in FIGURES if prefix + name in metrics}
+
+
+def _per_type(reports: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    names = sorted({name for report in reports for name in report})
+    return {
+        name: {
+            **{
+                kind: spread(report[name][kind] for report in reports if name in report)
+                for kind in KINDS
+            },
+            "support": sum(report[name]["support"] for report in reports if name in report),
+        }
+        for name in names
+    }
+
+
+def percent(value: float) -> str:
+    """`0.7931` as `79.3`."""
+    return f"{100 * value:.1f}"
+
+
+def percents(values: Spread) -> str:
+    """Mean and standard deviation, such as `79.3 ± 1.2`."""
+    deviation = values["standard_deviation"]
+    return percent(values["mean"]) + ("" if deviation is None else f" ± {percent(deviation)}")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part: str) -> str:
+    """The summary as a page: averages, validation, types, runs.
+
+    # Parameters
+
+    title : `str`
+    notes : `Sequence[str]`
+        Paragraphs under the title.
+    summary : `Mapping[str, Any]`
+        As of `summarise`.
+    part : `str`
+        What was scored: `"test"` or `"validation"`.
+    """
+    count = len(summary["runs"])
+    of = f"mean ± standard deviation of {count} runs" if count > 1 else "one run"
+    parameters = summary["parameters"]
+    sections = [
+        f"# {title}",
+        *notes,
+        f"Data: {', '.join(f'`{name}`' for name in summary['data'])}. Scores are in percent, "
+        f"{of}. {parameters['trainable']['mean']:,.0f} trainable parameters of "
+        f"{parameters['total']['mean']:,.0f}; {summary['seconds']['mean']:.0f} s of training each.",
+        f"## On the {part} data",
+    ]
+    for criterion in CRITERIA:
+        header = [criterion, "precision", "recall", "F1"]
+        pooled = summary.get("pooled", {}).get(criterion)
+        if pooled:
+            header.append("F1, pooled")
+        rows = []
+        for name, prefix in AVERAGES.items():
+            row = [name, *(percents(summary["scores"][criterion][f"{prefix}_{k}"]) for k in KINDS)]
+            rows.append(row + ([percent(pooled[f"{prefix}_f1"])] if pooled else []))
+        sections.append(table(header, rows))
+    sections += [
+        "Per type, strict:",
+        table(
+            ["type", "precision", "recall", "F1", "support"],
+            [
+                [name, *(percents(values[kind]) for kind in KINDS), values["support"]]
+                for task in TASKS
+                for name, values in summary["per_type"]["strict"][task].items()
+            ],
+        ),
+        "## F1 on the validation data, which chose the best epoch (strict)",
+        table(
+            ["", "best epoch", "last epoch"],
+            [
+                [
+                    name,
+                    *(
+                        percents(summary["validation"][epoch]["strict"][f"{prefix}_f1"])
+                        if f"{prefix}_f1" in summary["validation"][epoch]["strict"]
+                        else "-"
+                        for epoch in ("best", "last")
+                    ),
+                ]
+                for name, prefix in AVERAGES.items()
+            ],
+        ),
+        f"## The runs (F1 on the {part} data, strict; epochs count from 0)",
+        table(
+            ["run", *AVERAGES, "best epoch", "epochs", "seconds"],
+            [
+                [
+                    name,
+                    *(percent(one["scores"]["strict"][f"{p}_f1"]) for p in AVERAGES.values()),
+                    *(one["training"][key] for key in ("best_epoch", "epochs", "seconds")),
+                ]
+                for name, one in summary["runs"].items()
+            ],
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def command_line(command: str, *arguments: Any) -> str:
+    """A command as one types it."""
+    return " ".join(["allennlp", command, *(shlex.quote(str(value)) for value in arguments)])

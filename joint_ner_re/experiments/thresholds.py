@@ -1,0 +1,335 @@
+"""From which probability on is a relation predicted? Chosen on development data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy
+from allennlp.common.checks import ConfigurationError
+from allennlp.models import load_archive
+
+from joint_ner_re.experiments import archives
+from joint_ner_re.experiments.plots import plot_thresholds
+from joint_ner_re.experiments.progress import quiet, say
+from joint_ner_re.experiments.runs import data_name, device, predict
+from joint_ner_re.experiments.summary import percent, table
+from joint_ner_re.figures import save_figure
+from joint_ner_re.metrics.score import Figures
+from joint_ner_re.sentence import Relation, Sentence
+from joint_ner_re.writing import write_json, write_text
+
+Thresholds = Union[float, Dict[str, float]]
+FOLDS = 5
+NAMES = {"before": "before", "single": "one for all types", "per_type": "one for each type"}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All pairs of predicted entities with all relation types, and what is gold.
+
+    # Parameters
+
+    sentences : `numpy.ndarray`
+        Each candidate's sentence, from 0.
+    types : `numpy.ndarray`
+        Each candidate's relation type, as an index of `names`.
+    scores : `numpy.ndarray`
+        Its probability.
+    correct : `numpy.ndarray`
+        Whether it is gold, strictly.
+    gold : `numpy.ndarray`
+        How many gold relations each sentence has.
+    names : `Sequence[str]`
+        The relation types.
+    """
+
+    sentences: numpy.ndarray
+    types: numpy.ndarray
+    scores: numpy.ndarray
+    correct: numpy.ndarray
+    gold: numpy.ndarray
+    names: Sequence[str]
+
+    def of(self, chosen: numpy.ndarray) -> "Candidates":
+        """Those of the sentences where `chosen` is true."""
+        kept = chosen[self.sentences]
+        return Candidates(
+            self.sentences[kept],
+            self.types[kept],
+            self.scores[kept],
+            self.correct[kept],
+            numpy.where(chosen, self.gold, 0),
+            self.names,
+        )
+
+    def counts(self, thresholds: Thresholds) -> Tuple[int, int, int]:
+        """How many relations are right, predicted and gold."""
+        if isinstance(thresholds, dict):
+            limits = numpy.array([thresholds[name] for name in self.names])[self.types]
+        else:
+            limits = numpy.full(len(self.scores), thresholds)
+        predicted = self.scores >= limits
+        return int(self.correct[predicted].sum()), int(predicted.sum()), int(self.gold.sum())
+
+
+def candidates_of(
+    gold: Sequence[Sentence], predicted: Sequence[Sentence], names: Sequence[str]
+) -> Candidates:
+    """The candidates of predictions that were made with a threshold of 0."""
+    numbers = {name: number for number, name in enumerate(names)}
+    rows: List[Tuple[int, int, float, bool]] = []
+    for place, (right, guess) in enumerate(zip(gold, predicted)):
+        wanted = {_key(right, relation) for relation in right.relations}
+        rows += [
+            (place, numbers[r.type], float(r.score or 0.0), _key(guess, r) in wanted)
+            for r in guess.relations
+        ]
+    sentences, types, scores, correct = zip(*rows) if rows else ((), (), (), ())
+    return Candidates(
+        numpy.array(sentences, dtype=int),
+        numpy.array(types, dtype=int),
+        numpy.array(scores, dtype=float),
+        numpy.array(correct, dtype=bool),
+        numpy.array([len({_key(s, r) for r in s.relations}) for s in gold], dtype=int),
+        list(names),
+    )
+
+
+def _key(sentence: Sentence, relation: Relation) -> Any:
+    entities = sentence.entities
+    return (relation.type, entities[relation.head].key, entities[relation.tail].key)
+
+
+class Plateau(NamedTuple):
+    """Thresholds that predict the same: more than `low`, up to `high`."""
+
+    low: float
+    high: float
+    f1: float
+
+    @property
+    def middle(self) -> float:
+        """A threshold in the middle, with as few digits as stay inside."""
+        exact = (self.low + self.high) / 2
+        for digits in range(2, 9):
+            rounded = round(exact, digits)
+            if self.low < rounded <= self.high:
+                return rounded
+        return exact
+
+
+def best_plateau(
+    scores: numpy.ndarray, correct: numpy.ndarray, gold: int, others: Tuple[int, int] = (0, 0)
+) -> Plateau:
+    """The widest range of thresholds with the highest F1.
+
+    # Parameters
+
+    scores, correct : `numpy.ndarray`
+        Of the candidates.
+    gold : `int`
+        How many gold relations there are.
+    others : `Tuple[int, int]`, optional (default = `(0, 0)`)
+        How many other relations are right, and predicted, whatever the threshold.
+    """
+    order = numpy.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    # Candidates with one score are predicted together: the cuts are where the score falls.
+    ends = numpy.flatnonzero(numpy.diff(ranked, append=-1.0) < 0) + 1
+    predicted = numpy.concatenate([[0], ends])
+    right = numpy.concatenate([[0], numpy.cumsum(correct[order])])[predicted]
+    f1 = 2 * (right + others[0]) / numpy.maximum(predicted + others[1] + gold, 1)
+    # Cut k has the thresholds from lows[k], exclusive, to highs[k].
+    highs = numpy.concatenate([[1.0], ranked[ends - 1]])
+    lows = numpy.concatenate([ranked[ends - 1], [0.0]])
+    best = f1 >= f1.max() - 1e-12
+    plateaus: List[Plateau] = []
+    for cut in numpy.flatnonzero(best):
+        if plateaus and cut > 0 and best[cut - 1]:
+            plateaus[-1] = plateaus[-1]._replace(low=float(lows[cut]))
+        else:
+            plateaus.append(Plateau(float(lows[cut]), float(highs[cut]), float(f1.max())))
+    return max(plateaus, key=lambda plateau: plateau.high - plateau.low)
+
+
+def choose_single(candidates: Candidates) -> float:
+    """The threshold for all types with the highest strict micro F1."""
+    plateau = best_plateau(candidates.scores, candidates.correct, int(candidates.gold.sum()))
+    return plateau.middle
+
+
+def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> Dict[str, float]:
+    """A threshold for each type, so that the strict micro F1 of all together is highest.
+
+    Type by type, the others staying as they are, until nothing changes; types without a right
+    candidate keep the single threshold.
+    """
+    chosen = dict.fromkeys(candidates.names, single)
+    gold = int(candidates.gold.sum())
+    for _ in range(rounds):
+        before = dict(chosen)
+        for number, name in enumerate(candidates.names):
+            own = candidates.types == number
+            if not candidates.correct[own].any():
+                continue
+            # A threshold above 1 predicts nothing of this type: what is left are the others.
+            right, predicted, _ = candidates.counts({**chosen, name: 2.0})
+            plateau = best_plateau(
+                candidates.scores[own], candidates.correct[own], gold, (right, predicted)
+            )
+            chosen[name] = plateau.middle
+        if chosen == before:
+            break
+    return chosen
+
+
+def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -> Dict[str, float]:
+    """Strict micro F1 of both choices on sentences that had no part in them.
+
+    # Returns
+
+    `Dict[str, float]`
+        `single` and `per_type`; the folds' counts are added up.
+    """
+    count = len(candidates.gold)
+    fold_of = numpy.random.default_rng(seed).permutation(count) % min(folds, count)
+    totals = {"single": numpy.zeros(3, dtype=int), "per_type": numpy.zeros(3, dtype=int)}
+    for fold in range(min(folds, count)):
+        known, held_out = candidates.of(fold_of != fold), candidates.of(fold_of == fold)
+        single = choose_single(known)
+        totals["single"] += held_out.counts(single)
+        totals["per_type"] += held_out.counts(choose_per_type(known, single))
+    return {name: Figures.of(*map(int, counts)).f1 for name, counts in totals.items()}
+
+
+def tune_threshold(
+    archive: str,
+    data: str,
+    output_archive: Optional[str] = None,
+    directory: Optional[Path] = None,
+    per_type: str = "auto",
+) -> Thresholds:
+    """Choose the threshold of a trained model, and write it into a copy of its archive.
+
+    # Parameters
+
+    archive : `str`
+        A `model.tar.gz`.
+    data : `str`
+        Development data.
+    output_archive : `str`, optional (default = `None`)
+        The archive with the chosen threshold.
+    directory : `Path`, optional (default = `None`)
+        Where `threshold.json`, `.md` and `.png` go.
+    per_type : `str`, optional (default = `"auto"`)
+        `"auto"`: one for each relation type if they are better on held-out sentences. `"never"`.
+
+    # Raises
+
+    `ConfigurationError`
+        If the archive, or the data, cannot be used.
+    """
+    say(f"predicting all pairs of {data_name(data)}")
+    with archives.extracted(archive) as extracted, quiet():
+        config = archives.read_config(extracted)
+        loaded = load_archive(
+            str(extracted),
+            cuda_device=device(config),
+            overrides={"model.relation_threshold": 0.0},
+        )
+        gold, predicted = predict(loaded.model, loaded.validation_dataset_reader, data)
+    names = loaded.model.relation_types  # type: ignore[union-attr]
+    candidates = candidates_of(gold, predicted, names)  # type: ignore[arg-type]
+    if not candidates.gold.sum():
+        raise ConfigurationError(f"{data} has no relations; expected some to choose by")
+    result = _choose(candidates, config["model"].get("relation_threshold", 0.5), per_type)
+    result = {"data": data_name(data), "sentences": len(gold), **result}
+    for line in _lines(result):
+        say(line)
+    chosen: Thresholds = result["chosen"]
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(directory / "threshold.json", result)
+        write_text(directory / "threshold.md", _markdown(result))
+        save_figure(plot_thresholds(result), directory / "threshold.png")
+        say(f"all figures: {directory / 'threshold.md'} (.json, .png)")
+    if output_archive is None:
+        say("no archive is written: give --output-archive")
+    else:
+        config["model"]["relation_threshold"] = chosen
+        archives.write_with_config(archive, config, output_archive)
+        say(f"the archive with this threshold: {output_archive}")
+    return chosen
+
+
+def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> Dict[str, Any]:
+    single = choose_single(candidates)
+    result: Dict[str, Any] = {
+        "before": before,
+        "single": single,
+        "per_type": None,
+        "held_out_f1": None,
+        "chosen": single,
+    }
+    if per_type == "auto" and len(candidates.names) > 1 and len(candidates.gold) > 1:
+        result["per_type"] = choose_per_type(candidates, single)
+        # The threshold of before was not chosen here: all sentences are held out from it.
+        before_f1 = Figures.of(*candidates.counts(before)).f1
+        result["held_out_f1"] = {"before": before_f1, **cross_validated(candidates)}
+        if result["held_out_f1"]["per_type"] > result["held_out_f1"]["single"]:
+            result["chosen"] = result["per_type"]
+    result["figures"] = {
+        name: vars(Figures.of(*candidates.counts(result[name])))
+        for name in ("before", "single", "per_type", "chosen")
+        if result[name] is not None
+    }
+    result["curve"] = [
+        {"threshold": limit, **vars(Figures.of(*candidates.counts(limit)))}
+        for limit in (number / 100 for number in range(1, 101))
+    ]
+    return result
+
+
+def _lines(result: Mapping[str, Any]) -> List[str]:
+    figures = result["figures"]
+    lines = [
+        f"{name}: F1 {percent(figures[key]['f1'])}, precision "
+        f"{percent(figures[key]['precision'])}, recall {percent(figures[key]['recall'])} with "
+        f"{_describe(result[key])}"
+        for key, name in NAMES.items()
+        if key in figures
+    ]
+    held_out = result["held_out_f1"]
+    if held_out:
+        kept = "per_type" if isinstance(result["chosen"], dict) else "single"
+        figures = ", ".join(f"{name} {percent(held_out[key])}" for key, name in NAMES.items())
+        lines.append(f"F1 on held-out sentences ({FOLDS} folds): {figures}; chosen: {NAMES[kept]}")
+    return lines
+
+
+def _describe(thresholds: Thresholds) -> str:
+    if isinstance(thresholds, dict):
+        return ", ".join(f"{name} {value:g}" for name, value in thresholds.items())
+    return f"{thresholds:g}"
+
+
+def _markdown(result: Mapping[str, Any]) -> str:
+    held_out = result["held_out_f1"] or {}
+    rows = []
+    for key, name in NAMES.items():
+        if key in result["figures"]:
+            figures = [percent(result["figures"][key][k]) for k in ("precision", "recall", "f1")]
+            held = percent(held_out[key]) if key in held_out else ""
+            rows.append([name, _describe(result[key]), *figures, held])
+    paragraph = (
+        f"Chosen on the {result['sentences']} sentences of `{result['data']}` by strict micro F1 "
+        f"(percent): {_describe(result['chosen'])}."
+    )
+    if held_out:
+        paragraph += (
+            f" F1 on held-out sentences is of {FOLDS} folds, each scored with what the others "
+            "chose; only it can tell whether the choice helps, and compare one threshold with "
+            "several."
+        )
+    header = ["threshold", "value", "precision", "recall", "F1", "F1, held out"]
+    return f"# The threshold of relations\n\n{paragraph}\n\n{table(header, rows)}\n"

@@ -1,0 +1,245 @@
+"""What is right and what is wrong in one sentence: every prediction with the gold annotation it
+was meant to be.
+
+The pairs keep to the strict rules of `joint_ner_re.metrics.score`: what counts there as correct is
+`"correct"` here, every other prediction and every other gold annotation is in exactly one pair.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Tuple
+
+from joint_ner_re.sentence import Entity, Relation, Sentence
+
+UNCHECKED = "unchecked"
+CORRECT = "correct"
+MISTYPED = "mistyped"
+BOUNDARIES = "boundaries"
+REVERSED = "reversed"
+ARGUMENT = "argument"
+SPURIOUS = "spurious"
+MISSED = "missed"
+
+
+class Kind(NamedTuple):
+    """How a kind of pair is shown, and for which tasks there is one."""
+
+    icon: str
+    label: str
+    tasks: Tuple[str, ...]
+    meaning: str
+
+
+KINDS: Dict[str, Kind] = {
+    CORRECT: Kind("✓", "correct", ("entity", "relation"), "as in gold: nothing differs"),
+    MISTYPED: Kind(
+        "≠", "wrong type", ("entity", "relation"), "in the right place, but gold has another type"
+    ),
+    BOUNDARIES: Kind("↔", "wrong boundaries", ("entity",), "shares words with an entity of gold"),
+    REVERSED: Kind("⇄", "reversed", ("relation",), "gold has it in the other direction"),
+    ARGUMENT: Kind(
+        "◇", "wrong argument", ("relation",), "right but for the type of one of its entities"
+    ),
+    SPURIOUS: Kind("✗", "spurious", ("entity", "relation"), "predicted, and nothing in gold"),
+    MISSED: Kind("?", "missed", ("entity", "relation"), "in gold, and nothing predicted"),
+}
+"""The kinds of pairs where there is gold, in the order in which they are listed."""
+
+
+class Item(NamedTuple):
+    """What is counted and searched for: pairs that differ in nothing here are alike.
+
+    # Parameters
+
+    task : `str`
+        `"entity"` or `"relation"`.
+    kind : `str`
+        A name in `KINDS`, or `"unchecked"` where there is no gold.
+    predicted, gold : `str`
+        The types, each empty where the pair lacks that side.
+    """
+
+    task: str
+    kind: str
+    predicted: str
+    gold: str
+
+    @property
+    def label(self) -> str:
+        """`"≠ Drug (gold: Dose)"`: the kind's icon, the type, and gold's where it differs."""
+        icon = KINDS[self.kind].icon + " " if self.kind in KINDS else ""
+        both = self.predicted and self.gold and self.predicted != self.gold
+        return icon + (self.predicted or self.gold) + (f" (gold: {self.gold})" if both else "")
+
+
+class EntityPair(NamedTuple):
+    """A predicted entity, the gold one it was meant to be, or both."""
+
+    kind: str
+    predicted: Optional[Entity]
+    gold: Optional[Entity]
+
+    @property
+    def shown(self) -> Entity:
+        """The prediction if there is one, else the gold entity."""
+        return self.predicted or self.gold  # type: ignore[return-value]
+
+    @property
+    def item(self) -> Item:
+        return Item("entity", self.kind, *_types(self))
+
+
+class RelationPair(NamedTuple):
+    """A predicted relation, the gold one it was meant to be, or both.
+
+    `head` and `tail` are positions in the alignment's `entities`, as the prediction has them, or
+    as gold has them where there is no prediction.
+    """
+
+    kind: str
+    predicted: Optional[Relation]
+    gold: Optional[Relation]
+    head: int
+    tail: int
+
+    @property
+    def shown(self) -> Relation:
+        """The prediction if there is one, else the gold relation."""
+        return self.predicted or self.gold  # type: ignore[return-value]
+
+    @property
+    def item(self) -> Item:
+        return Item("relation", self.kind, *_types(self))
+
+
+def _types(pair: Any) -> Tuple[str, str]:
+    return (
+        pair.predicted.type if pair.predicted else "",
+        pair.gold.type if pair.gold else "",
+    )
+
+
+class Alignment(NamedTuple):
+    """All pairs of one sentence, the entities in the order of the text."""
+
+    entities: List[EntityPair]
+    relations: List[RelationPair]
+
+    def items(self) -> Iterator[Item]:
+        """One `Item` for every pair."""
+        for entity in self.entities:
+            yield entity.item
+        for relation in self.relations:
+            yield relation.item
+
+
+def align(predicted: Sentence, gold: Optional[Sentence] = None) -> Alignment:
+    """Pair the annotations of two sentences with the same tokens.
+
+    Predictions and gold are sets, as for `score`: of duplicates the first counts. Equal ones are
+    paired first. Of the others each is in at most one pair:
+
+    - an entity with one of the same span (`"mistyped"`), else with one that shares tokens with it
+      (`"boundaries"`), best of the same type, then with the most tokens shared;
+    - a relation with one that has the same spans, type and direction, but an entity of another
+      type (`"argument"`), else with one of another type between the same spans (`"mistyped"`), else
+      with one of the same type in the other direction (`"reversed"`).
+
+    What is left is `"spurious"` or `"missed"`. Without `gold` all pairs are `"unchecked"`.
+    """
+    entities = _pairs(
+        {entity.key: entity for entity in reversed(predicted.entities)},
+        {entity.key: entity for entity in reversed(gold.entities)} if gold else None,
+        _entity_cost,
+    )
+    pairs = sorted(
+        (EntityPair(*pair) for pair in entities),
+        key=lambda pair: (pair.shown.start, pair.shown.end, pair.shown.type),
+    )
+    guessed = {pair.predicted.key: place for place, pair in enumerate(pairs) if pair.predicted}
+    right = {pair.gold.key: place for place, pair in enumerate(pairs) if pair.gold}
+    relations = []
+    for kind, guess, truth in _pairs(_links(predicted), _links(gold) if gold else None, _link_cost):
+        link, places = (guess, guessed) if guess else (truth, right)
+        relations.append(
+            RelationPair(
+                kind,
+                guess.relation if guess else None,
+                truth.relation if truth else None,
+                places[link.head.key],
+                places[link.tail.key],
+            )
+        )
+    return Alignment(pairs, sorted(relations, key=lambda r: (r.head, r.tail, r.shown.type)))
+
+
+class _Link(NamedTuple):
+    relation: Relation
+    head: Entity
+    tail: Entity
+
+
+def _links(sentence: Sentence) -> Dict[Hashable, _Link]:
+    links = [
+        _Link(relation, sentence.entities[relation.head], sentence.entities[relation.tail])
+        for relation in reversed(sentence.relations)
+    ]
+    return {(link.relation.type, link.head.key, link.tail.key): link for link in links}
+
+
+# A kind that two may have, then what makes one pair of this kind better than another.
+Cost = Tuple[Any, ...]
+
+
+def _entity_cost(predicted: Entity, gold: Entity) -> Optional[Cost]:
+    if (predicted.start, predicted.end) == (gold.start, gold.end):
+        return (0, MISTYPED)
+    if not predicted.overlaps(gold):
+        return None
+    shared = min(predicted.end, gold.end) - max(predicted.start, gold.start)
+    return (1, BOUNDARIES, predicted.type != gold.type, -shared)
+
+
+def _link_cost(predicted: _Link, gold: _Link) -> Optional[Cost]:
+    spans, gold_spans = _spans(predicted), _spans(gold)
+    same_type = predicted.relation.type == gold.relation.type
+    if spans == gold_spans:
+        if same_type:
+            return (0, ARGUMENT)
+        return (1, MISTYPED, _entity_types(predicted) != _entity_types(gold))
+    if spans == gold_spans[::-1] and same_type:
+        return (2, REVERSED, _entity_types(predicted) != _entity_types(gold)[::-1])
+    return None
+
+
+def _spans(link: _Link) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+    return ((link.head.start, link.head.end), (link.tail.start, link.tail.end))
+
+
+def _entity_types(link: _Link) -> Tuple[str, str]:
+    return (link.head.type, link.tail.type)
+
+
+def _pairs(
+    predicted: Dict[Any, Any],
+    gold: Optional[Dict[Any, Any]],
+    cost: Callable[[Any, Any], Optional[Cost]],
+) -> List[Tuple[str, Any, Any]]:
+    """`(kind, predicted, gold)` of everything in the two, each of which is in one of them."""
+    if gold is None:
+        return [(UNCHECKED, guess, None) for guess in predicted.values()]
+    found = [(CORRECT, guess, gold[key]) for key, guess in predicted.items() if key in gold]
+    guesses = {key: guess for key, guess in predicted.items() if key not in gold}
+    truths = {key: truth for key, truth in gold.items() if key not in predicted}
+    costs = [
+        (price, guess, truth)
+        for guess in guesses
+        for truth in truths
+        if (price := cost(guesses[guess], truths[truth])) is not None
+    ]
+    for price, guess, truth in sorted(costs):
+        if guess in guesses and truth in truths:
+            found.append((price[1], guesses.pop(guess), truths.pop(truth)))
+    found += [(SPURIOUS, guess, None) for guess in guesses.values()]
+    found += [(MISSED, None, truth) for truth in truths.values()]
+    return found

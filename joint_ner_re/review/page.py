@@ -1,0 +1,161 @@
+"""A page of HTML that holds everything it needs: sentences, counts, scores, filters.
+
+The sentences stand in the page as JSON and are inserted fifty at a time, so that ten thousand do
+not make it slow. The page's policy allows its own script by its hash and nothing else: no other
+script, no event handler, no network. So a text could not run even if it were not escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter, defaultdict
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Optional, TextIO, Tuple
+
+from tqdm import tqdm
+
+from joint_ner_re.metrics.score import CRITERIA, TASKS, Scorer
+from joint_ner_re.review.alignment import KINDS, Item, align
+from joint_ner_re.review.drawing import draw_sentence
+from joint_ner_re.sentence import Sentence
+from joint_ner_re.writing import PathLike, replacing
+
+Pair = Tuple[Sentence, Optional[Sentence]]
+
+_FOLDER = Path(__file__).parent
+_AVERAGES = ("precision", "recall", "f1")
+_SPLIT = "<!-- rows -->"
+
+
+def write_page(path: PathLike, title: str, pairs: Iterable[Pair], per_page: int = 50) -> None:
+    """Write a page that shows sentences and, where there is gold, what is wrong in them.
+
+    # Parameters
+
+    path : `str`
+        The HTML file, which appears or is replaced once it is complete.
+    title : `str`
+        What is seen.
+    pairs : `Iterable[Tuple[Sentence, Optional[Sentence]]]`
+        The sentences as they were predicted and as they are in gold. Either all or none have
+        gold; without it the sentence itself is shown.
+    per_page : `int`, optional (default = `50`)
+        How many sentences are shown at a time.
+    """
+    style, script = _file("page.css"), _file("page.js")
+    head, tail = _file("page.html").split(_SPLIT)
+    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'"
+    rows = _Rows()
+    with replacing(path) as file:
+        file.write(
+            Template(head).substitute(
+                title=escape(title),
+                policy=f"{policy}; base-uri 'none'; form-action 'none'",
+                style=style,
+            )
+        )
+        rows.write(file, pairs)
+        summary = in_script({**rows.summary(), "perPage": per_page})
+        file.write(Template(tail).substitute(summary=summary, script=script))
+
+
+def in_script(value: Any) -> str:
+    """JSON that can stand in a `<script>`: nothing in it ends the script or begins a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+def _numbering() -> "DefaultDict[Any, int]":
+    """Gives every new key the next number."""
+    numbers: "DefaultDict[Any, int]" = defaultdict()
+    numbers.default_factory = numbers.__len__
+    return numbers
+
+
+class _Rows:
+    """Writes the sentences one after the other, and keeps only what all of them add up to."""
+
+    def __init__(self) -> None:
+        self.numbers = _numbering()
+        self.counts: "Counter[Item]" = Counter()
+        self.scorers: Dict[str, Scorer] = {name: Scorer(name) for name in CRITERIA}
+        self.checked = False
+
+    def write(self, file: TextIO, pairs: Iterable[Pair]) -> None:
+        progress = tqdm(pairs, desc="drawing", unit=" sentences")
+        for number, (sentence, gold) in enumerate(progress, start=1):
+            file.write(",\n" if number > 1 else "\n")
+            file.write(in_script(self._row(number, sentence, gold)))
+
+    def _row(self, number: int, sentence: Sentence, gold: Optional[Sentence]) -> List[Any]:
+        """The sentence's name, its text, its markup, and the numbers of its items."""
+        alignment = align(sentence, gold)
+        self.counts.update(alignment.items())
+        if gold is not None:
+            self.checked = True
+            for scorer in self.scorers.values():
+                scorer.add(gold, sentence)
+        number_of: Callable[[Item], int] = self.numbers.__getitem__
+        return [
+            sentence.id or f"sentence {number}",
+            sentence.with_text().text,
+            draw_sentence(sentence, alignment, number_of, f"s{number}"),
+            [number_of(item) for item in alignment.items()],
+        ]
+
+    def summary(self) -> Dict[str, Any]:
+        """What the page shows on top."""
+        types = sorted(
+            {
+                (item.task, name)
+                for item in self.counts
+                for name in (item.predicted, item.gold)
+                if name
+            }
+        )
+        return {
+            "checked": self.checked,
+            "kinds": [
+                {"name": name, **kind._asdict()} for name, kind in KINDS.items() if self.checked
+            ],
+            "items": [[*item, self.counts[item]] for item in self.numbers],
+            "types": [[task, name] for task, name in types],
+            "scores": self._scores() if self.checked else None,
+        }
+
+    def _scores(self) -> List[Dict[str, Any]]:
+        """The lines of the table of scores, strict but for the ones that say otherwise."""
+        strict, boundaries = (self.scorers[name] for name in ("strict", "boundaries"))
+        lines = []
+        for task in TASKS:
+            counts = strict.counts[task]
+            gold, predicted = sum(counts.gold.values()), sum(counts.predicted.values())
+            lines.append(_line(task, "all", gold, predicted, counts.micro(), total=True))
+            for name, figures in counts.per_type().items():
+                lines.append(_line(task, name, counts.gold[name], counts.predicted[name], figures))
+            loose = boundaries.counts[task].micro()
+            lines.append(_line(task, "macro average", None, None, counts.macro(), note=True))
+            lines.append(_line(task, "all, by boundaries only", None, None, loose, note=True))
+        return lines
+
+
+def _line(
+    task: str, name: str, gold: Optional[int], predicted: Optional[int], figures: Any, **role: bool
+) -> Dict[str, Any]:
+    averages = {average: getattr(figures, average) for average in _AVERAGES}
+    return {"task": task, "name": name, "gold": gold, "predicted": predicted, **averages, **role}

@@ -1,0 +1,62 @@
+import json
+import sys
+
+import pytest
+
+from joint_ner_re.checking import Part
+from joint_ner_re.commands.check import parts_of
+
+
+@pytest.fixture
+def allennlp(monkeypatch):
+    def run(*arguments):
+        from allennlp.commands import main
+
+        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
+        main(prog="allennlp")
+
+    return run
+
+
+def test_a_corpus_without_errors(allennlp, fixtures, tmp_path, capsys):
+    allennlp(
+        "check", f"train={fixtures / 'own/brat'}", f"dev={fixtures / 'own/doccano.jsonl'}",
+        "--json", tmp_path / "a.json", "--markdown", tmp_path / "a.md",
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert "train  dev\n" in out and "Works_For" in out and "Errors: 0\n" in out
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["parts"]["dev"]["sentences"] == 30
+    assert "| relations by type | train | dev |" in (tmp_path / "a.md").read_text()
+
+
+def test_errors_end_with_one(allennlp, tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": 2}\n')
+    with pytest.raises(SystemExit) as caught:
+        allennlp("check", tmp_path / "a.jsonl")
+    assert caught.value.code == 1
+    assert f"{tmp_path / 'a.jsonl'}:2: the key 'tokens'" in capsys.readouterr().out
+
+
+def test_suspicious_annotations_end_with_one_if_strict(allennlp, tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": ["a"]}\n')
+    allennlp("check", tmp_path / "a.jsonl", "--granularity", "fine")
+    with pytest.raises(SystemExit) as caught:
+        allennlp("check", tmp_path / "a.jsonl", "--strict", "--format", "jsonl")
+    assert caught.value.code == 1
+    assert "sentences that occur twice, within a part: 1" in capsys.readouterr().out
+
+
+def test_mistakes_are_one_line(allennlp, tmp_path):
+    with pytest.raises(SystemExit, match="allennlp check: the parts are named a, a"):
+        allennlp("check", "a=x", "a=y")
+
+
+def test_a_file_with_an_equals_sign_is_itself(tmp_path):
+    path = tmp_path / "a=b"
+    path.touch()
+    assert parts_of([str(path), "a=b", "c"]) == [
+        Part(str(path), str(path)),
+        Part("a", "b"),
+        Part("c", "c"),
+    ]

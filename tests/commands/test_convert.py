@@ -1,0 +1,130 @@
+import gzip
+import json
+import sys
+
+import pytest
+
+from joint_ner_re.commands.convert import convert, format_of
+from joint_ner_re.corpora import read_corpus
+
+
+@pytest.fixture
+def allennlp(monkeypatch):
+    def run(*arguments):
+        from allennlp.commands import main
+
+        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
+        main(prog="allennlp")
+
+    return run
+
+
+SOURCES = [
+    "ade.rel", "ade_neg.txt", "conll04.corp", "conll04_multihead.txt", "conll04_spert.json",
+    "sentences.jsonl", "own/brat", "own/prodigy.jsonl", "own/doccano.jsonl",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("target", ["a.jsonl", "a.json.gz"])
+def test_every_format_becomes_what_keeps_everything(fixtures, tmp_path, name, target):
+    gold = list(read_corpus(fixtures / name))
+    assert convert(str(fixtures / name), str(tmp_path / target)) == len(gold)
+    assert list(read_corpus(tmp_path / target)) == gold
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_format_becomes_brats_without_a_loss_of_annotations(fixtures, tmp_path, name):
+    convert(str(fixtures / name), str(tmp_path / "a"), to="brat")
+
+    def counted(sentences):
+        sentences = list(sentences)
+        return sum(len(s.entities) for s in sentences), sum(len(s.relations) for s in sentences)
+
+    # Splitting anew might put the two ends of a relation apart.
+    again = read_corpus(tmp_path / "a", split_sentences=False)
+    assert counted(again) == counted(read_corpus(fixtures / name))
+
+
+def test_brat_documents_come_back_byte_by_byte(fixtures, tmp_path):
+    convert(str(fixtures / "own/brat"), str(tmp_path / "a.jsonl"))
+    convert(str(tmp_path / "a.jsonl"), str(tmp_path / "a"))
+    for path in (fixtures / "own/brat").glob("*.txt"):
+        assert (tmp_path / "a" / path.name).read_bytes() == path.read_bytes()
+        used = [n for n in path.with_suffix(".ann").read_text().splitlines() if n[0] in "TR"]
+        found = (tmp_path / "a" / path.name).with_suffix(".ann").read_text().splitlines()
+        # The numbers differ where a sentence's relations come before the next one's entities.
+        assert sorted(line.split("\t")[2] for line in found) == sorted(
+            line.split("\t")[2] for line in used
+        )
+
+
+def test_the_command(allennlp, fixtures, tmp_path, capsys):
+    out = tmp_path / "a.jsonl.gz"
+    allennlp("convert", fixtures / "own/doccano.jsonl", out)
+    assert capsys.readouterr().out == f"{out}: 30 sentences\n"
+    assert json.loads(gzip.decompress(out.read_bytes()).splitlines()[0])["id"] == "41:0-48"
+
+
+def test_options_reach_reader_and_tokenizer(allennlp, tmp_path):
+    line = {"text": "Amoxicillin/clavulanate helped. It rained.", "label": []}
+    (tmp_path / "in").write_text(json.dumps(line))
+    tokens = {}
+    for name in ("standard", "fine"):
+        allennlp(
+            "convert", tmp_path / "in", tmp_path / "out", "--from", "doccano", "--to", "jsonl",
+            "--granularity", name, "--whole-documents", "--tokenizer-pipeline", "en",
+        )  # fmt: skip
+        (sentence,) = read_corpus(tmp_path / "out")
+        tokens[name] = sentence.tokens[:3]
+    assert tokens["fine"] == ("Amoxicillin", "/", "clavulanate")
+    allennlp("convert", tmp_path / "in", tmp_path / "out.jsonl", "--split-sentences")
+    assert len(list(read_corpus(tmp_path / "out.jsonl"))) == 2
+    # Corpora that come with tokens have no use for a tokenizer.
+    allennlp("convert", tmp_path / "out", tmp_path / "b.json", "--granularity", "fine")
+
+
+def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
+    record = {
+        "tokens": ["Ada", ".", "Bob", "."], "text": "Ada. Bob.",
+        "offsets": [[0, 3], [3, 4], [5, 8], [8, 9]], "sentences": [[0, 2], [2, 4]],
+        "entities": [{"type": "P", "start": 2, "end": 3}], "relations": [],
+    }  # fmt: skip
+    (tmp_path / "in.jsonl").write_text(json.dumps(record))
+    csv, entities = tmp_path / "a.csv", tmp_path / "b.csv"
+    allennlp("convert", tmp_path / "in.jsonl", csv, "--entities", entities)
+    assert entities.read_text().splitlines()[1] == "1,5,9,Bob,P,5,8,"
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["nowhere", "a.jsonl"], "nowhere: there is no such file"),
+        (["IN", "a.xml"], "which format is .*a.xml to have.* brat, csv, jsonl, spert"),
+        (["IN", "a.gz"], "which format"),
+        (["IN", "a.jsonl", "--entities", "b.csv"], "--entities is for csv"),
+        (["IN", "a.jsonl", "--from", "spert"], "in.jsonl:1: expected a JSON list"),
+        (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'split_sentences'"),
+        (["IN", "."], "File exists|exists; expected a new"),
+    ],
+)
+def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch, arguments, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.jsonl").write_text('{"tokens": ["a"]}\n')
+    arguments = ["in.jsonl" if argument == "IN" else argument for argument in arguments]
+    if arguments[1] == ".":
+        arguments += ["--to", "brat"]
+    with pytest.raises(SystemExit, match=f"allennlp convert: .*{reason}"):
+        allennlp("convert", *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "name, format",
+    [
+        ("a.jsonl", "jsonl"), ("x.y/a.json", "spert"), ("a.csv.gz", "csv"), ("x.y/a", "brat"),
+        ("a/", "brat"),
+    ],
+)  # fmt: skip
+def test_the_name_tells_the_format(name, format):
+    assert format_of(name) == format
