@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := build/demo
 
-.PHONY: demo test lint types unit lock clean
+.PHONY: demo install test lint types docs unit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -25,8 +25,11 @@ demo: $(READY)
 	@echo "The predictions:                $(DEMO)/predictions.jsonl"
 	@echo "The picture of the predictions: $(DEMO)/predictions.html (open it in a browser)"
 
-# Lint, type checks and all tests; pytest's summary comes last.
-test: lint types unit
+# The virtual environment, with the package in it.
+install: $(READY)
+
+# Lint, type checks, the documentation and all tests; pytest's summary comes last.
+test: lint types docs unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,6 +37,11 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+# The documentation as pages: build/docs/index.html. A warning is an error.
+docs: export NO_MKDOCS_2_WARNING = true
+docs: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
 unit: $(READY)
 	$(BIN)/pytest --cov --cov-report=term

@@ -1,0 +1,296 @@
+"""The configuration reference and the list of commands, made from the code itself."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import typing
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from allennlp.commands.subcommand import Subcommand
+from allennlp.common import FromParams, Lazy, Params
+from allennlp.common.registrable import Registrable
+from allennlp.data import DatasetReader, TokenIndexer
+from allennlp.models import Model
+from allennlp.modules import Seq2SeqEncoder
+from allennlp.modules.token_embedders import TokenEmbedder
+from allennlp.predictors import Predictor
+from allennlp.training.callbacks import TrainerCallback
+from allennlp.training.learning_rate_schedulers import LearningRateScheduler
+from allennlp.training.metrics import Metric
+from docstrings import Entry, one_line, parse, with_fences
+
+import joint_ner_re
+from joint_ner_re import pretrained
+
+ROOT = Path(__file__).parents[2]
+# What AllenNLP or the model passes to a constructor stands in no configuration.
+GIVEN = re.compile(r"\binferred\b|\bGiven by AllenNLP\b", re.IGNORECASE)
+AS_JSON = {"None": "null", "True": "true", "False": "false"}
+
+
+class Part(NamedTuple):
+    """A class that a configuration makes."""
+
+    title: str
+    cls: type
+    place: str
+    """Where it stands in a configuration."""
+
+
+class Option(NamedTuple):
+    """What a constructor takes."""
+
+    name: str
+    type: str
+    default: Optional[str]
+    """`None` if the option is required."""
+    text: str
+    given: bool
+    """Whether it is passed by other code and must not stand in a configuration."""
+
+
+PLACES = {
+    Model: "`model`",
+    DatasetReader: "`dataset_reader`, `validation_dataset_reader`",
+    TokenIndexer: "a value of the reader's `token_indexers`",
+    TokenEmbedder: "a value of `model.text_field_embedder.token_embedders`",
+    Seq2SeqEncoder: "`model.encoder.shared`, `.ner` or `.relation`",
+    LearningRateScheduler: "`trainer.learning_rate_scheduler`",
+    Predictor: "`allennlp predict --predictor`, where it is the default",
+}
+KINDS = {
+    Model: "Model",
+    DatasetReader: "Dataset readers",
+    TokenIndexer: "Token indexers",
+    TokenEmbedder: "Token embedders",
+    Seq2SeqEncoder: "Layers",
+    LearningRateScheduler: "Learning rate",
+    Predictor: "Predictor",
+}
+# What other code makes, and no configuration; and subcommands, which have a page of their own.
+ELSEWHERE = (Subcommand, Metric, TrainerCallback)
+
+
+def registered() -> Dict[type, Dict[str, type]]:
+    """The package's classes in AllenNLP's registry, by their kind and name."""
+    found = {
+        kind: {
+            name: cls
+            for name, (cls, _) in sorted(names.items())
+            if cls.__module__.split(".")[0] == joint_ner_re.__name__
+        }
+        for kind, names in Registrable._registry.items()
+        if kind not in ELSEWHERE
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+def parts() -> List[Tuple[str, List[Part]]]:
+    """The sections of the page: a title, and what stands under it."""
+    by_kind = registered()
+    unknown = set(by_kind) - set(KINDS)
+    if unknown:
+        raise LookupError(f"a new kind of registered class: {unknown}; say where it is used")
+    sections = []
+    for kind, title in KINDS.items():
+        named = [Part(f"`{name}`", cls, PLACES[kind]) for name, cls in by_kind[kind].items()]
+        sections.append((title, named))
+        if kind is Model:
+            inner = [part for one in named for part in inner_parts(one.cls, "model")]
+            sections.append(("Parts of the model", inner))
+    return sections
+
+
+def inner_parts(cls: type, place: str) -> Iterator[Part]:
+    """The package's unregistered classes among the options of a class, and theirs."""
+    for name, parameter in constructor(cls).items():
+        inner = _bare(parameter.annotation)
+        if (
+            inspect.isclass(inner)
+            and issubclass(inner, FromParams)
+            and not issubclass(inner, Registrable)
+            and inner.__module__.startswith("joint_ner_re")
+        ):
+            yield Part(inner.__name__, inner, f"`{place}.{name}`")
+            yield from inner_parts(inner, f"{place}.{name}")
+
+
+def constructor(cls: type) -> Dict[str, inspect.Parameter]:
+    """What the constructor takes; nothing if it is one of AllenNLP's own."""
+    if not cls.__init__.__module__.startswith("joint_ner_re"):  # type: ignore[misc]
+        return {}
+    return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]
+
+
+def options(cls: type) -> List[Option]:
+    """The constructor's parameters with their documentation."""
+    documented = parse(cls)
+    found = []
+    for name, parameter in constructor(cls).items():
+        shown = f"**{name}" if parameter.kind is parameter.VAR_KEYWORD else name
+        entry = documented.parameter(shown) or Entry([shown], "", False, None, "")
+        given = bool(GIVEN.search(entry.text))
+        default = _default(parameter, entry)
+        found.append(Option(shown, type_name(parameter), default, entry.text, given))
+    return found
+
+
+def _default(parameter: inspect.Parameter, entry: Entry) -> Optional[str]:
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return ""
+    if parameter.default is parameter.empty:
+        return None
+    return AS_JSON.get(entry.default or "", entry.default or "")
+
+
+def _bare(annotation: Any) -> Any:
+    """`X` of `Optional[X]` and `Lazy[X]`."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Union and type(None) in arguments:
+        rest = tuple(one for one in arguments if one is not type(None))
+        return _bare(typing.Union[rest])
+    if typing.get_origin(annotation) is Lazy:
+        return _bare(arguments[0])
+    return annotation
+
+
+def type_name(parameter: inspect.Parameter) -> str:
+    """A parameter's type, without modules."""
+    if parameter.annotation is parameter.empty:
+        return ""
+    name = inspect.formatannotation(_bare(parameter.annotation))
+    return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", name)
+
+
+def configuration_page() -> str:
+    """The page's Markdown."""
+    sections = parts()
+    links = {part.cls.__name__: f"#{anchor(part)}" for _, members in sections for part in members}
+    lines = [(ROOT / "docs/scripts/configuration.head.md").read_text("utf-8").rstrip()]
+    for title, members in sections:
+        lines += ["", f"## {title}"]
+        for part in members:
+            lines += ["", *_part(part, links)]
+    lines += ["", "## Pretrained encoders", "", with_fences(parse(pretrained).text), ""]
+    lines += ["## A whole configuration", "", *_example()]
+    text = "\n".join(lines) + "\n"
+    return text.replace("`joint_ner_re.pretrained`", "[Pretrained encoders](#pretrained-encoders)")
+
+
+def anchor(part: Part) -> str:
+    """The part's place on the page."""
+    return part.cls.__name__.lower()
+
+
+def _part(part: Part, links: Dict[str, str]) -> List[str]:
+    described = parse(part.cls)
+    lines = [f"### {part.title} {{ #{anchor(part)} }}", ""]
+    lines += [f"Stands at {part.place}. Class `{part.cls.__module__}.{part.cls.__name__}`.", ""]
+    lines += [_linked(with_fences(described.text), links, part), ""]
+    found = options(part.cls)
+    shown = [option for option in found if not option.given]
+    if shown:
+        lines += ["| option | type | default | |", "| --- | --- | --- | --- |"]
+        lines += [_linked(_row(option), links, part) for option in shown]
+    else:
+        lines += ["It has no options."]
+    given = [f"`{option.name}`" for option in found if option.given]
+    if given:
+        be = "are" if len(given) > 1 else "is"
+        names = " and ".join([", ".join(given[:-1]), given[-1]] if given[1:] else given)
+        lines += ["", f"{names} {be} passed by the code and must not be given."]
+    return lines
+
+
+def _linked(text: str, links: Dict[str, str], part: Part) -> str:
+    """The text, in which the names of other classes of the page lead to them."""
+    others = {name: link for name, link in links.items() if name != part.cls.__name__}
+    known = "|".join(map(re.escape, others))
+    return re.sub(rf"`({known})`", lambda found: f"[{found[0]}]({others[found[1]]})", text)
+
+
+def _row(option: Option) -> str:
+    type_cell = f"`{option.type}`" if option.type else ""
+    default = "**required**" if option.default is None else ""
+    if option.default:
+        default = f"`{option.default}`"
+    return f"| `{option.name}` | {type_cell} | {default} | {one_line(option.text)} |"
+
+
+def _example() -> List[str]:
+    params = Params.from_file(ROOT / "training_config/sample.jsonnet").as_dict()
+    return [
+        "What `training_config/sample.jsonnet` and the file it refines come to:",
+        "",
+        "```json",
+        json.dumps(params, indent=2, ensure_ascii=False),
+        "```",
+    ]
+
+
+# The commands
+
+
+def commands() -> Dict[str, argparse.ArgumentParser]:
+    """The parsers of the package's subcommands of `allennlp`, by name."""
+    found = {}
+    for name, (cls, _) in sorted(Registrable._registry[Subcommand].items()):
+        if cls.__module__.split(".")[0] == joint_ner_re.__name__:
+            subparsers = argparse.ArgumentParser(prog="allennlp").add_subparsers()
+            found[name] = cls().add_subparser(subparsers)
+    return found
+
+
+def commands_page() -> str:
+    """The page's Markdown."""
+    lines = [(ROOT / "docs/scripts/commands.head.md").read_text("utf-8").rstrip()]
+    for name, parser in commands().items():
+        lines += ["", f"## {name}", "", *_parser(parser)]
+    return "\n".join(lines) + "\n"
+
+
+def _parser(parser: argparse.ArgumentParser) -> List[str]:
+    lines = [parser.description or "", ""]
+    actions = [one for one in parser._actions if not isinstance(one, argparse._HelpAction)]
+    inner = [one for one in actions if isinstance(one, argparse._SubParsersAction)]
+    if not inner:
+        for action in actions:
+            if action.choices is not None and action.metavar is None:
+                # The table has them all.
+                action.metavar = action.dest.upper()
+        formatter = argparse.HelpFormatter(prog=parser.prog, width=88)
+        formatter.add_usage(None, actions, parser._mutually_exclusive_groups, prefix="")
+        lines += ["```text", formatter.format_help().strip(), "```", ""]
+        lines += ["| argument | |", "| --- | --- |", *(_argument(one) for one in actions)]
+    for choices in inner:
+        for name, one in choices.choices.items():
+            lines += ["", f"### {parser.prog.split(' ', 1)[1]} {name}", "", *_parser(one)]
+    return lines
+
+
+def _argument(action: argparse.Action) -> str:
+    metavar = action.metavar or action.dest.upper()
+    names = list(action.option_strings) or [str(action.metavar or action.dest)]
+    if action.option_strings and action.nargs != 0:
+        names = [f"{name} {metavar}" for name in names]
+    notes = [str(action.help or "")]
+    if action.choices is not None:
+        notes[0] = f"{notes[0]}: {', '.join(map(str, action.choices))}".lstrip(": ")
+    if action.required and action.option_strings:
+        notes[0] = f"{notes[0]} (required)"
+    plain = action.default not in (None, False, argparse.SUPPRESS, "")
+    if plain and "default" not in notes[0] and action.nargs != 0:
+        notes.append(f"(default: {action.default})")
+    text = one_line(" ".join(note for note in notes if note))
+    return f"| {'<br>'.join(f'`{name}`' for name in names)} | {_code(text)} |"
+
+
+def _code(text: str) -> str:
+    """File names and options in the text as code, and nothing taken for Markdown."""
+    return re.sub(
+        r"(?<![\w`=-])(--?[a-z][\w-]*|\w+\.(?:tar\.gz|jsonl?|csv|txt|gz))\b", r"`\1`", text
+    )

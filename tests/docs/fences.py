@@ -1,0 +1,149 @@
+"""Does what a page of docs/ says: its fenced blocks, in order, in the working directory.
+
+| block | what becomes of it |
+| --- | --- |
+| `bash` | every line is run |
+| `python` | is run, with the names of the blocks before it |
+| one that begins with `# name.ext` or `// name.ext` | is written to that file |
+| `text` behind a block that was run | must be what that block printed |
+| `json`, `csv` behind one | the same, white space and decimal fractions left out |
+| `console`, and all others | only shown: that depends on the machine |
+
+A line `<!-- not run: why -->` before a block leaves it out.
+"""
+
+import contextlib
+import io
+import logging
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+import pytest
+
+FENCE = re.compile(
+    r"^(?P<skip><!-- not run: .+ -->\n)?```(?P<language>\w*)\n(?P<content>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+FILE_NAME = re.compile(r"(?://|#) (\S+\.\w+)\n")
+REMARK = re.compile(r"(?:^|\s+)#.*")
+FRACTION = re.compile(r"\d+\.\d+(e-\d+)?")
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    content: str
+    skipped: bool
+    line: int
+
+
+def blocks(text: str) -> List[Block]:
+    """The blocks of a page, in order."""
+    return [
+        Block(
+            match["language"],
+            match["content"],
+            match["skip"] is not None,
+            text.count("\n", 0, match.start("language")) + 1,
+        )
+        for match in FENCE.finditer(text)
+    ]
+
+
+def commands(block: str) -> List[str]:
+    """The commands of a `bash` block: its lines, those joined that a quote or a backslash joins."""
+    found: List[str] = []
+    begun = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        # shlex would also take what follows the sign in `corpus.jsonl#dev` for a remark.
+        begun += REMARK.sub("", line)
+        try:
+            words = shlex.split(begun)
+        except ValueError:
+            # A quotation is not closed yet.
+            begun += "\n"
+            continue
+        if words:
+            found.append(begun)
+        begun = ""
+    assert not begun, f"no closing quotation: {begun}"
+    return found
+
+
+def follow(page: Path, **less: str) -> List[str]:
+    """Do what the page says; returns the commands that were run.
+
+    # Parameters
+
+    page : `Path`
+    less : `str`
+        Options of the page's commands that take other values here, so that it takes less time:
+        `trials="2"` for `--trials 10`.
+
+    # Raises
+
+    `AssertionError`
+        If something prints another thing than the page shows.
+    """
+    done: List[str] = []
+    names: Dict[str, Any] = {"__name__": "__main__"}
+    printed = None
+    for block in blocks(page.read_text("utf-8")):
+        shown, printed = printed, None
+        file = FILE_NAME.match(block.content)
+        if block.skipped:
+            continue
+        if file:
+            Path(file[1]).write_text(block.content, "utf-8")
+        elif block.language == "bash":
+            lines = [_with_less(line, less) for line in commands(block.content)]
+            printed = "".join(run(line) for line in lines)
+            done += lines
+        elif block.language == "python":
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                code = "\n" * block.line + block.content
+                exec(compile(code, str(page), "exec"), names)
+            printed = output.getvalue()
+        elif block.language in ("text", "json", "csv") and shown is not None:
+            left, right = (_comparable(one, block.language) for one in (shown, block.content))
+            assert left == right, f"{page}:{block.line} shows\n{block.content}\nbut it is\n{shown}"
+    return done
+
+
+def _with_less(command: str, less: Dict[str, str]) -> str:
+    for option, value in less.items():
+        command = re.sub(rf"(?<= --{option} )\S+", value, command)
+    return command
+
+
+def _comparable(text: str, language: str) -> str:
+    if language == "text":
+        return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return FRACTION.sub("#", re.sub(r"\s+", "", text))
+
+
+def run(line: str) -> str:
+    """What a command prints. Commands of `allennlp` run in this process, which is faster."""
+    words = shlex.split(line)
+    plain = not {"|", ">", ">>", "<"} & set(words)
+    if not (plain and words[0] in ("allennlp", "python")):
+        return subprocess.check_output(["bash", "-c", line], encoding="utf-8")
+    handlers = list(logging.getLogger().handlers)
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        if words[0] == "python":
+            runpy.run_path(words[1], run_name="__main__")
+        else:
+            from allennlp.commands import main
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", words)
+                main(prog="allennlp")
+    # Loggers that were given the streams of this command would fail in the next one.
+    logging.getLogger().handlers = handlers
+    return output.getvalue()

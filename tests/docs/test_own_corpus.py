@@ -1,0 +1,27 @@
+"""docs/own-corpus.md, done as it says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fences import follow
+
+GUIDE = Path(__file__).parents[2] / "docs" / "own-corpus.md"
+
+
+@pytest.fixture
+def directory(root, tmp_path, monkeypatch):
+    shutil.copytree(root / "fixtures" / "own", tmp_path / "annotations")
+    shutil.copy(root / "training_config" / "joint_ner_re.libsonnet", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_guide_works_as_written(directory, few_threads, one_tokenizer):
+    done = [line.split()[:2] for line in follow(GUIDE)]
+    commands = [words[1] for words in done if words[0] == "allennlp"]
+    wanted = ["convert", "check", "train", "tune-threshold", "evaluate", "extract", "draw"]
+    assert [name for name in wanted if name not in commands] == []
+    assert ["python", "serve.py"] in done
+    assert (directory / "relations.csv").read_text().startswith("document,sentence_start")
+    assert len(list((directory / "predictions").glob("*.ann"))) == 6
