@@ -48,12 +48,14 @@ class VectorCache:
         self._path = path
         self._kept: Dict[bytes, Tensor] = {}
         self._database: Optional[Tuple[int, sqlite3.Connection]] = None
-        self._writes = path is not None
+        self._on_disk = path is not None
         if path is not None:
             try:
                 os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
                 with self._connection() as connection:
-                    connection.execute("PRAGMA journal_mode=WAL")
+                    # Whoever asks for the lock at once waits for it; one who reads first may be
+                    # told that the database is locked.
+                    connection.execute("BEGIN IMMEDIATE")
                     connection.execute(
                         "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, numbers BLOB)"
                     )
@@ -67,13 +69,14 @@ class VectorCache:
     def get(self, key: bytes) -> Optional[Tensor]:
         """What was kept under this key, of shape (rows, size), or `None`."""
         found = self._kept.get(key)
-        if found is None and self._path is not None:
-            row = (
-                self._connection()
-                .execute("SELECT numbers FROM vectors WHERE key = ?", (key,))
-                .fetchone()
-            )
-            found = self._checked(row[0]) if row else None
+        if found is None and self._on_disk:
+            try:
+                rows = self._connection().execute(
+                    "SELECT numbers FROM vectors WHERE key = ?", (key,)
+                )
+                found = next((self._checked(row[0]) for row in rows.fetchall()), None)
+            except sqlite3.Error as error:
+                self._give_up(error)
             if found is not None:
                 self._keep(key, found)
         return found
@@ -82,16 +85,19 @@ class VectorCache:
         """Keep these tensors, each of shape (rows, size), on the CPU in single precision."""
         for key, tensor in vectors.items():
             self._keep(key, tensor)
-        if not self._writes:
+        if not self._on_disk:
             return
         rows = [(key, tensor.numpy().tobytes()) for key, tensor in vectors.items()]
         try:
             with self._connection() as connection:
                 connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
         except sqlite3.Error as error:
-            # A full disk, most likely. Everything can be computed again: go on without.
-            self._writes = False
-            logger.warning("%s: %s; from here on nothing is kept on disk", self._path, error)
+            self._give_up(error)
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        # A full disk, most likely. Everything can be computed again: go on without.
+        self._on_disk = False
+        logger.warning("%s: %s; from here on nothing is kept on disk", self._path, error)
 
     def clear(self) -> None:
         """Forget what is in memory."""
@@ -119,7 +125,10 @@ class VectorCache:
         if self._database is None or self._database[0] != os.getpid():
             assert self._path is not None
             connection = sqlite3.connect(
-                self._path, timeout=_SECONDS_TO_WAIT_FOR_A_LOCK, check_same_thread=False
+                self._path,
+                timeout=_SECONDS_TO_WAIT_FOR_A_LOCK,
+                isolation_level="IMMEDIATE",
+                check_same_thread=False,
             )
             # The file stays whole without waiting for the disk; only the last rows can be lost.
             connection.execute("PRAGMA synchronous=NORMAL")

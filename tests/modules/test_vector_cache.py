@@ -70,8 +70,12 @@ def _killed_while_writing(path, started):
             started.set()
 
 
-def test_two_processes_write_at_once(tmp_path):
-    """Their keys overlap by half; everything is there afterwards, once."""
+@pytest.mark.parametrize("attempt", range(5))
+def test_two_processes_write_at_once(tmp_path, attempt):
+    """Their keys overlap by half; everything is there afterwards, once.
+
+    They also make the file at the same moment. More attempts, more ways to collide.
+    """
     path = str(tmp_path / "v.sqlite")
     context = multiprocessing.get_context("fork")
     start = context.Event()
@@ -141,6 +145,17 @@ def test_when_the_disk_fails_the_run_goes_on(tmp_path, caplog):
         cache.put({b"b": numbers(1)})
     assert [record.message.count("nothing is kept on disk") for record in caplog.records] == [1]
     assert torch.equal(cache.get(b"a"), numbers(1)) and torch.equal(cache.get(b"b"), numbers(1))
+
+
+def test_a_file_that_breaks_while_it_is_read_counts_as_empty(tmp_path, caplog):
+    path = str(tmp_path / "v.sqlite")
+    cache = VectorCache(3, 0, path)
+    cache.put({b"a": numbers(1)})
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE vectors")
+    with caplog.at_level(logging.WARNING):
+        assert cache.get(b"a") is None and cache.get(b"a") is None
+    assert len(caplog.records) == 1
 
 
 def test_a_copy_opens_the_database_itself(tmp_path):
