@@ -8,6 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("joint_ner_re", deadline=None)
+settings.load_profile("joint_ner_re")
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
