@@ -1,21 +1,9 @@
 import json
-import sys
 
 import pytest
 
 from joint_ner_re.checking import Part
 from joint_ner_re.commands.check import parts_of
-
-
-@pytest.fixture
-def allennlp(monkeypatch):
-    def run(*arguments):
-        from allennlp.commands import main
-
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
 
 
 def test_a_corpus_without_errors(allennlp, fixtures, tmp_path, capsys):

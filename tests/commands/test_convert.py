@@ -1,23 +1,10 @@
 import gzip
 import json
-import sys
 
 import pytest
 
 from joint_ner_re.commands.convert import convert, format_of
 from joint_ner_re.corpora import read_corpus
-
-
-@pytest.fixture
-def allennlp(monkeypatch):
-    def run(*arguments):
-        from allennlp.commands import main
-
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
-
 
 SOURCES = [
     "ade.rel", "ade_neg.txt", "conll04.corp", "conll04_multihead.txt", "conll04_spert.json",

@@ -10,17 +10,6 @@ import pytest
 from joint_ner_re.commands import extract as command
 
 
-@pytest.fixture
-def allennlp(monkeypatch):
-    def run(*arguments):
-        from allennlp.commands import main
-
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
-
-
 def test_documents_in_predictions_out(allennlp, tiny_archive, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("Ada left Kesh.\n\nIt rained.\n")
     out = tmp_path / "out.jsonl"
