@@ -343,7 +343,11 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], title: str) -> Figure:
             scores, epochs, f"validation_{part}", 100, color=COLOURS[number], marker=marker,
             label=name, linestyle="-",
         )  # fmt: skip
-    losses.set_title("Loss", fontsize=10)
+    # The first epoch's loss can be a hundred times the last one's, and a loss can be 0.
+    losses.set_yscale("symlog", linthresh=1)
+    losses.yaxis.set_major_formatter("{x:g}")
+    losses.set_ylim(bottom=0)
+    losses.set_title("Loss, logarithmic above 1", fontsize=10)
     scores.set_title("Strict F1 on the development part, percent", fontsize=10)
     scores.set_ylim(0, 100)
     best = epochs[-1].get("best_epoch")

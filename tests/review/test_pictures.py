@@ -157,6 +157,9 @@ def test_epochs_are_read_in_the_order_of_their_numbers(run):
 
 def test_learning_curves_are_the_metrics_and_mark_the_best_epoch(run):
     losses, scores = learning_curves(read_epochs(run), "run").axes
+    # A first epoch's loss of hundreds must not flatten the others, and 0 must have a place.
+    places = [losses.transData.transform((0, loss))[1] for loss in (0, 1, 10, 100)]
+    assert min(after - before for before, after in zip(places, places[1:])) > 5
     lines = {line.get_label(): line for line in losses.lines}
     assert list(lines["sum, training"].get_ydata()) == [3.0 - number for number in range(12)]
     assert list(lines["best epoch: 1"].get_xdata()) == [1, 1]
