@@ -33,12 +33,7 @@ from tqdm import tqdm
 from joint_ner_re.corpora import WRITABLE, read_corpus, write_corpus
 from joint_ner_re.corpora.files import read_document
 from joint_ner_re.predictors import JointPredictor
-from joint_ner_re.writing import PathLike, write_json
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover (Windows has none)
-    fcntl = None  # type: ignore[assignment]
+from joint_ner_re.writing import PathLike, lock, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -307,11 +302,10 @@ _PROGRESS = ("bytes", "documents", "errors", "position")
 def _locked(part: Path) -> Iterator[BinaryIO]:
     """The file, which no other run has."""
     with open(part, "a+b") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ExtractionError(f"another run is writing {part}; wait for its end") from error
+        try:
+            lock(file)
+        except BlockingIOError as error:
+            raise ExtractionError(f"another run is writing {part}; wait for its end") from error
         yield file
 
 

@@ -41,6 +41,11 @@ class Pieces(NamedTuple):
     ids: List[int]
     words: List[int]
 
+    @property
+    def length(self) -> int:
+        """How many words there are: each has a piece."""
+        return self.words[-1] + 1 if self.words else 0
+
 
 class Markers(NamedTuple):
     """What an encoder wants around a sequence and in the place of nothing."""

@@ -159,6 +159,16 @@ class Sentence:
                 )
             previous = end
 
+    def relation_key(
+        self, relation: "Relation"
+    ) -> Tuple[str, Tuple[str, int, int], Tuple[str, int, int]]:
+        """What makes two relations the same one: type, and the keys of head and tail."""
+        return (
+            relation.type,
+            self.entities[relation.head].key,
+            self.entities[relation.tail].key,
+        )
+
     def character_span(self, entity: Entity) -> Optional[Tuple[int, int]]:
         """The entity's `(begin, end)` in `text`, in code points; `None` without a text."""
         if self.offsets is None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from typing import Any, Iterator, Union
+from typing import IO, Any, Iterator, Union
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover (Windows has none)
+    fcntl = None  # type: ignore[assignment]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -40,6 +45,22 @@ def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def lock(file: IO[Any], wait: bool = False) -> None:
+    """Take the file's lock, which its closing gives back, and so does any end of the process.
+
+    Where there are no such locks nothing happens.
+
+    # Raises
+
+    `BlockingIOError`
+        If another process has it, unless `wait` is true.
+    `OSError`
+        If the file system refuses locks.
+    """
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from joint_ner_re.writing import replacing, write_json, write_text
+from joint_ner_re.writing import lock, replacing, write_json, write_text
 
 
 def names(directory):
@@ -49,3 +49,13 @@ def test_the_new_file_appears_only_at_the_end(tmp_path):
 def test_a_directory_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "none" / "a.txt", "")
+
+
+def test_a_lock_is_of_one_file_object_until_it_is_closed(tmp_path):
+    pytest.importorskip("fcntl")
+    with open(tmp_path / "a", "a") as one, open(tmp_path / "a", "a") as other:
+        lock(one)
+        with pytest.raises(BlockingIOError):
+            lock(other)
+        one.close()
+        lock(other, wait=True)

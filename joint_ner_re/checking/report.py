@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from joint_ner_re.checking.counts import TOTALS, Counts
 from joint_ner_re.checking.suspicions import Suspicion
 from joint_ner_re.corpora import CorpusFormatError
+from joint_ner_re.tables import markdown_table
 
 _SHOWN_ERRORS = 20
 
@@ -56,10 +57,7 @@ def as_markdown(report: Report) -> str:
     lines: List[str] = []
     for table in _tables(report):
         head = (table.title, *table.columns)
-        rule = ("---", *("---:" for _ in table.columns))
-        for row in (head, rule, *table.rows):
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
-        lines.append("")
+        lines += [markdown_table(head, table.rows, figures=True), ""]
     return "\n".join([*lines, *_findings(report, "- ", "### ")])
 
 

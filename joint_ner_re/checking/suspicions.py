@@ -95,10 +95,7 @@ class Knowledge:
     ) -> None:
         annotations = _digest(
             *sorted(map(repr, (entity.key for entity in sentence.entities))),
-            *sorted(
-                repr((r.type, sentence.entities[r.head].key, sentence.entities[r.tail].key))
-                for r in sentence.relations
-            ),
+            *sorted(map(repr, map(sentence.relation_key, sentence.relations))),
         )
         exact = _digest(*sentence.tokens)
         bare = _digest("".join("".join(sentence.tokens).split()).casefold())

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import lru_cache
 from typing import List
 
 from allennlp.commands.subcommand import Subcommand
@@ -50,7 +51,8 @@ def _check_from_args(args: argparse.Namespace) -> None:
     try:
         report = check_corpus(
             parts_of(args.corpora, args.format),
-            lambda format: tokenizer_option(args, format),
+            # A corpus is read twice; spaCy's rules need be loaded only once.
+            lru_cache(maxsize=None)(lambda format: tokenizer_option(args, format)),
             lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
         )
         if args.json:

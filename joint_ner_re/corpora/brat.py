@@ -25,6 +25,7 @@ from joint_ner_re.corpora.documents import (
     Mention,
     log_changes,
     parse_part_id,
+    parsed,
     sentences_of,
 )
 from joint_ner_re.corpora.errors import (
@@ -95,20 +96,13 @@ def read(
         If a file is missing, a line is malformed, or a mention is not where it is said to be.
     """
     changes: "Counter[str]" = Counter()
-    documents = _documents(path, changes, on_error)
+    documents = parsed(
+        _bases(path, changes),
+        lambda base, name: _document(base, name, changes, on_error),
+        on_error,
+    )
     yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
     log_changes(path, changes)
-
-
-def _documents(
-    path: PathLike, changes: "Counter[str]", on_error: Optional[ErrorHandler]
-) -> Iterator[Document]:
-    for base, name in _bases(path, changes):
-        document = None
-        with handled(on_error):
-            document = _document(base, name, changes, on_error)
-        if document is not None:
-            yield document
 
 
 def _bases(path: PathLike, changes: "Counter[str]") -> List[Tuple[str, str]]:

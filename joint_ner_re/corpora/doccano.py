@@ -17,13 +17,13 @@ from joint_ner_re.corpora.documents import (
     Link,
     Mention,
     log_changes,
+    parsed,
     sentences_of,
 )
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
-    handled,
 )
 from joint_ner_re.corpora.json_values import first_object, get, read_objects, shown
 from joint_ner_re.sentence import Sentence
@@ -69,18 +69,13 @@ def read(
         If a line is not an object with Doccano's keys, or an annotation does not fit the text.
     """
     changes: "Counter[str]" = Counter()
-    documents = _documents(path, on_error)
+    documents = parsed(
+        read_objects(path, on_error),
+        lambda line, record: _document(path, line, record),
+        on_error,
+    )
     yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
     log_changes(path, changes)
-
-
-def _documents(path: PathLike, on_error: Optional[ErrorHandler]) -> Iterator[Document]:
-    for line, record in read_objects(path, on_error):
-        document = None
-        with handled(on_error):
-            document = _document(path, line, record)
-        if document is not None:
-            yield document
 
 
 def _document(path: PathLike, line: int, record: Dict[str, Any]) -> Document:

@@ -13,7 +13,19 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from itertools import accumulate, islice
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -94,6 +106,26 @@ def parse_part_id(sentence: Sentence) -> Tuple[str, int]:
         if end - begin == len(sentence.text):
             return match.group(1), begin
     return sentence.id, 0
+
+
+def parsed(
+    items: Iterable[Any],
+    parse: Callable[..., Optional[Document]],
+    on_error: Optional[ErrorHandler],
+) -> Iterator[Document]:
+    """What `parse(*item)` makes of each item, but for those that are `None` or an error.
+
+    # Raises
+
+    `CorpusFormatError`
+        As `parse` does, without `on_error`.
+    """
+    for item in items:
+        document = None
+        with handled(on_error):
+            document = parse(*item)
+        if document is not None:
+            yield document
 
 
 def sentences_of(

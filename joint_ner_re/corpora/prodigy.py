@@ -21,13 +21,13 @@ from joint_ner_re.corpora.documents import (
     Link,
     Mention,
     log_changes,
+    parsed,
     sentences_of,
 )
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
-    handled,
     shorten,
 )
 from joint_ner_re.corpora.json_values import first_object, get, read_objects
@@ -76,20 +76,13 @@ def read(
         If a line is not an object with Prodigy's keys, or an annotation does not fit the text.
     """
     changes: "Counter[str]" = Counter()
-    documents = _documents(path, changes, on_error)
+    documents = parsed(
+        read_objects(path, on_error),
+        lambda line, record: _document(path, line, record, changes),
+        on_error,
+    )
     yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
     log_changes(path, changes)
-
-
-def _documents(
-    path: PathLike, changes: "Counter[str]", on_error: Optional[ErrorHandler]
-) -> Iterator[Document]:
-    for line, record in read_objects(path, on_error):
-        document = None
-        with handled(on_error):
-            document = _document(path, line, record, changes)
-        if document is not None:
-            yield document
 
 
 def _document(

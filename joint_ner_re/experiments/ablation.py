@@ -26,10 +26,10 @@ from joint_ner_re.experiments.summary import (
     command_line,
     percents,
     summarise,
-    table,
 )
 from joint_ner_re.figures import save_figure
 from joint_ner_re.metrics.score import TASKS
+from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_json, write_text
 
 FULL = "full"
@@ -96,6 +96,7 @@ def ablation_runs(
     if folds is None:
         runs = seed_runs(own, seeds)
     else:
+        per_fold = fold_runs(own, folds)
         runs = [
             replace(
                 run,
@@ -104,7 +105,7 @@ def ablation_runs(
                 about={**run.about, "seed": seed},
             )
             for seed in dict.fromkeys(seeds)
-            for run in fold_runs(own, folds)
+            for run in per_fold
         ]
     return [replace(run, name=f"{variant}/{run.name}") for run in runs]
 
@@ -284,7 +285,7 @@ def _markdown(study: Mapping[str, Any], samples: int, rest: str) -> str:
                 "difference to the full variant has its 95 % bootstrap interval; p is of a paired "
                 f"approximate randomisation over sentences, {samples:,} samples, all runs of a "
                 "sentence together, not corrected for the number of comparisons.",
-                table(
+                markdown_table(
                     [
                         "variant",
                         "layers: shared + NER + RE",
@@ -301,7 +302,7 @@ def _markdown(study: Mapping[str, Any], samples: int, rest: str) -> str:
                     rows,
                 ),
                 "## More scores",
-                table(
+                markdown_table(
                     ["variant", "task", "precision", "recall", "macro F1", "F1, boundaries"],
                     details,
                 ),

@@ -183,7 +183,8 @@ def cross_validate(
         Which to do now; all when not given. The summary has all that are finished.
     keep_checkpoints : `bool`, optional (default = `False`)
     """
-    runs, all_runs = fold_runs(config, folds), fold_runs(config)
+    all_runs = fold_runs(config)
+    runs = all_runs if folds is None else fold_runs(config, folds)
     claim(directory, "cross-validate", without_fold(config), {"test": all_runs[0].data})
 
     def write() -> str:

@@ -29,12 +29,7 @@ from joint_ner_re.models import JointModel
 from joint_ner_re.models.joint_model import without_spans
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.writing import write_json
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
+from joint_ner_re.writing import lock, write_json
 
 CALLBACK = {"type": "experiment"}
 SETTINGS = "settings.json"
@@ -169,12 +164,11 @@ def locked(path: Path, wait: bool = False) -> Iterator[bool]:
     """Whether the block has the lock; a process that ends in any way gives it back."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except OSError:
-                yield False
-                return
+        try:
+            lock(file, wait)
+        except OSError:
+            yield False
+            return
         yield True
 
 

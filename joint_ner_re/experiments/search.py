@@ -40,8 +40,8 @@ from joint_ner_re.experiments.runs import (
     read_result,
     train,
 )
-from joint_ner_re.experiments.summary import table
 from joint_ner_re.figures import save_figure
+from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_json, write_text
 
 DEFAULT_SPACE: Dict[str, Dict[str, Any]] = {
@@ -472,7 +472,7 @@ def _markdown(study: Mapping[str, Any]) -> str:
                 f"{len(study['trials'])} trials ({states}), sampler {study['sampler']}; the score "
                 f"is `{study['metric']}` on `{study['data']}` in the best epoch. Best first; a "
                 "trial that is pruned or goes on has its best score so far.",
-                table(
+                markdown_table(
                     [
                         "trial",
                         *(stacks.get(name, name) for name in names),

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import CRITERIA, TASKS
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.tables import markdown_table
 
 KINDS = ("precision", "recall", "f1")
 # The averages' names in tables, and the beginnings of their names in `score`.
@@ -120,16 +121,6 @@ def percents(values: Spread) -> str:
     return percent(values["mean"]) + ("" if deviation is None else f" ± {percent(deviation)}")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
-
-
 def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part: str) -> str:
     """The summary as a page: averages, validation, types, runs.
 
@@ -163,10 +154,10 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
         for name, prefix in AVERAGES.items():
             row = [name, *(percents(summary["scores"][criterion][f"{prefix}_{k}"]) for k in KINDS)]
             rows.append(row + ([percent(pooled[f"{prefix}_f1"])] if pooled else []))
-        sections.append(table(header, rows))
+        sections.append(markdown_table(header, rows))
     sections += [
         "Per type, strict:",
-        table(
+        markdown_table(
             ["type", "precision", "recall", "F1", "support"],
             [
                 [name, *(percents(values[kind]) for kind in KINDS), values["support"]]
@@ -175,7 +166,7 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
             ],
         ),
         "## F1 on the validation data, which chose the best epoch (strict)",
-        table(
+        markdown_table(
             ["", "best epoch", "last epoch"],
             [
                 [
@@ -191,7 +182,7 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
             ],
         ),
         f"## The runs (F1 on the {part} data, strict; epochs count from 0)",
-        table(
+        markdown_table(
             ["run", *AVERAGES, "best epoch", "epochs", "seconds"],
             [
                 [

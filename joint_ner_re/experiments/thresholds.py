@@ -12,10 +12,11 @@ from joint_ner_re.experiments import archives
 from joint_ner_re.experiments.plots import plot_thresholds
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.runs import data_name, device, predict
-from joint_ner_re.experiments.summary import percent, table
+from joint_ner_re.experiments.summary import percent
 from joint_ner_re.figures import save_figure
 from joint_ner_re.metrics.score import Figures
-from joint_ner_re.sentence import Relation, Sentence
+from joint_ner_re.sentence import Sentence
+from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_json, write_text
 
 Thresholds = Union[float, Dict[str, float]]
@@ -79,9 +80,9 @@ def candidates_of(
     numbers = {name: number for number, name in enumerate(names)}
     rows: List[Tuple[int, int, float, bool]] = []
     for place, (right, guess) in enumerate(zip(gold, predicted)):
-        wanted = {_key(right, relation) for relation in right.relations}
+        wanted = set(map(right.relation_key, right.relations))
         rows += [
-            (place, numbers[r.type], float(r.score or 0.0), _key(guess, r) in wanted)
+            (place, numbers[r.type], float(r.score or 0.0), guess.relation_key(r) in wanted)
             for r in guess.relations
         ]
     sentences, types, scores, correct = zip(*rows) if rows else ((), (), (), ())
@@ -90,14 +91,9 @@ def candidates_of(
         numpy.array(types, dtype=int),
         numpy.array(scores, dtype=float),
         numpy.array(correct, dtype=bool),
-        numpy.array([len({_key(s, r) for r in s.relations}) for s in gold], dtype=int),
+        numpy.array([len(set(map(s.relation_key, s.relations))) for s in gold], dtype=int),
         list(names),
     )
-
-
-def _key(sentence: Sentence, relation: Relation) -> Any:
-    entities = sentence.entities
-    return (relation.type, entities[relation.head].key, entities[relation.tail].key)
 
 
 class Plateau(NamedTuple):
@@ -332,4 +328,4 @@ def _markdown(result: Mapping[str, Any]) -> str:
             "several."
         )
     header = ["threshold", "value", "precision", "recall", "F1", "F1, held out"]
-    return f"# The threshold of relations\n\n{paragraph}\n\n{table(header, rows)}\n"
+    return f"# The threshold of relations\n\n{paragraph}\n\n{markdown_table(header, rows)}\n"

@@ -379,8 +379,7 @@ def _check_options(weight: float, average: str) -> None:
 
 def _check_threshold(threshold: Union[float, Dict[str, float]], types: Sequence[str]) -> None:
     if not isinstance(threshold, dict):
-        if not 0 <= threshold <= 1:
-            raise ConfigurationError(f"relation_threshold is {threshold}; expected 0 to 1")
+        _check_share("relation_threshold", threshold)
         return
     for problem, names in (
         ("lacks", [name for name in types if name not in threshold]),
@@ -392,8 +391,7 @@ def _check_threshold(threshold: Union[float, Dict[str, float]], types: Sequence[
                 f"or one for each of the relation types {', '.join(map(repr, types))}"
             )
     for name, value in threshold.items():
-        if not 0 <= value <= 1:
-            raise ConfigurationError(f"relation_threshold of {name!r} is {value}; expected 0 to 1")
+        _check_share(f"relation_threshold of {name!r}", value)
 
 
 def _check_share(name: str, value: float) -> None:

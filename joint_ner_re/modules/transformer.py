@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from joint_ner_re.modules.vector_cache import VectorCache
 from joint_ner_re.pretrained import (
+    Pieces,
     fingerprint,
     load_encoder,
     longest_input,
@@ -124,7 +125,7 @@ class TransformerEmbedder(TokenEmbedder):
             return states.squeeze(2)
         return torch.einsum("bwls,l->bws", states, self.mix.softmax(dim=0))
 
-    def _remembered(self, sentences: "Sequence[_Sentence]") -> Tensor:
+    def _remembered(self, sentences: Sequence[Pieces]) -> Tensor:
         """The layers' states, from the cache where they are in it."""
         cache = self._open_cache()
         keys = [_key(sentence) for sentence in sentences]
@@ -140,7 +141,7 @@ class TransformerEmbedder(TokenEmbedder):
         states = pad_sequence([found[key] for key in keys], batch_first=True)  # type: ignore
         return states.unflatten(2, (len(self._layers), -1)).to(self._device)
 
-    def _encode(self, sentences: "Sequence[_Sentence]") -> Tensor:
+    def _encode(self, sentences: Sequence[Pieces]) -> Tensor:
         """The layers' states. Shape: (batch, words, layers, output size), 0 at padding."""
         length = max(sentence.length for sentence in sentences)
         inputs: List[List[int]] = []
@@ -200,25 +201,14 @@ class TransformerEmbedder(TokenEmbedder):
         return next(self.encoder.parameters()).device
 
 
-class _Sentence:
-    """The pieces of a sentence, their words, and the number of words."""
-
-    __slots__ = ("ids", "words", "length")
-
-    def __init__(self, ids: List[int], words: List[int]) -> None:
-        self.ids = ids
-        self.words = words
-        self.length = words[-1] + 1 if words else 0
-
-
-def _sentences(pieces: Tensor, words: Tensor) -> List[_Sentence]:
+def _sentences(pieces: Tensor, words: Tensor) -> List[Pieces]:
     return [
-        _Sentence([number - 1 for number in ids if number], [word - 1 for word in row if word])
+        Pieces([number - 1 for number in ids if number], [word - 1 for word in row if word])
         for ids, row in zip(pieces.tolist(), words.tolist())
     ]
 
 
-def _key(sentence: _Sentence) -> bytes:
+def _key(sentence: Pieces) -> bytes:
     """What a sentence's vectors depend on, besides the encoder."""
     return hashlib.blake2b(repr((sentence.ids, sentence.words)).encode(), digest_size=16).digest()
 

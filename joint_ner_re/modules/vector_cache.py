@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import closing
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy
@@ -138,9 +137,3 @@ class VectorCache:
     def __getstate__(self) -> Dict[str, Any]:
         # A copy of a model opens the database itself.
         return {**self.__dict__, "_database": None, "_kept": {}}
-
-
-def number_kept(path: str) -> int:
-    """How many tensors a database holds."""
-    with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])

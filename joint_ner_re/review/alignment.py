@@ -184,7 +184,7 @@ def _links(sentence: Sentence) -> Dict[Hashable, _Link]:
         _Link(relation, sentence.entities[relation.head], sentence.entities[relation.tail])
         for relation in reversed(sentence.relations)
     ]
-    return {(link.relation.type, link.head.key, link.tail.key): link for link in links}
+    return {sentence.relation_key(link.relation): link for link in links}
 
 
 # A kind that two may have, then what makes one pair of this kind better than another.

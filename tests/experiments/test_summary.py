@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from joint_ner_re.experiments.summary import command_line, percents, spread, table
+from joint_ner_re.experiments.summary import command_line, percents, spread
 
 
 def test_the_spread_is_the_statistics_modules():
@@ -19,10 +19,6 @@ def test_one_value_has_no_deviation():
     assert spread([0.5]) == {"mean": 0.5, "standard_deviation": None, "runs": 1}
     assert percents(spread([0.5])) == "50.0"
     assert percents(spread([0.5, 0.6])) == "55.0 ± 7.1"
-
-
-def test_a_tables_cells_keep_to_themselves():
-    assert table(["a", "b"], [["x|y", "1\n2"]]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 2 |"
 
 
 def test_a_command_can_be_pasted():

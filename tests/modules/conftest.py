@@ -1,3 +1,6 @@
+import sqlite3
+from contextlib import closing
+
 import pytest
 import torch
 
@@ -9,3 +12,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def number_kept():
+    """Counts the tensors in a database of kept vectors."""
+
+    def count(path):
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+
+    return count

@@ -10,7 +10,7 @@ import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.modules.vector_cache import VectorCache, number_kept
+from joint_ner_re.modules.vector_cache import VectorCache
 
 
 def numbers(rows, value=1.0):
@@ -43,7 +43,7 @@ def test_no_memory_keeps_nothing():
     assert len(cache) == 0
 
 
-def test_another_run_finds_what_is_on_disk(tmp_path):
+def test_another_run_finds_what_is_on_disk(tmp_path, number_kept):
     path = str(tmp_path / "new" / "v.sqlite")
     tensor = torch.randn(4, 3)
     VectorCache(3, 1, path).put({b"a": tensor, b"none": numbers(0)})
@@ -71,7 +71,7 @@ def _killed_while_writing(path, started):
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_two_processes_write_at_once(tmp_path, attempt):
+def test_two_processes_write_at_once(tmp_path, number_kept, attempt):
     """Their keys overlap by half; everything is there afterwards, once.
 
     They also make the file at the same moment. More attempts, more ways to collide.
@@ -92,7 +92,7 @@ def test_two_processes_write_at_once(tmp_path, attempt):
         assert torch.equal(cache.get(key.to_bytes(2, "big")), numbers(5, float(key)))
 
 
-def test_a_killed_writer_leaves_whole_tensors(tmp_path):
+def test_a_killed_writer_leaves_whole_tensors(tmp_path, number_kept):
     path = str(tmp_path / "v.sqlite")
     context = multiprocessing.get_context("fork")
     started = context.Event()
