@@ -10,10 +10,20 @@ from joint_ner_re import (
     metrics,
     models,
     modules,
+    optimizers,
     predictors,
 )
 from joint_ner_re.version import VERSION
 
 __version__ = VERSION
 
-__all__ = ["commands", "compat", "dataset_readers", "metrics", "models", "modules", "predictors"]
+__all__ = [
+    "commands",
+    "compat",
+    "dataset_readers",
+    "metrics",
+    "models",
+    "modules",
+    "optimizers",
+    "predictors",
+]

@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from joint_ner_re import extraction
 from joint_ner_re.corpora import read_corpus
-from joint_ner_re.extraction import ExtractionError, Summary, extract
+from joint_ner_re.extraction import ExtractionError, Summary, batches, extract, one_process
 from joint_ner_re.spacy_component import load_predictor
 
 LINES = [
@@ -127,7 +126,7 @@ def test_what_cannot_be_processed_is_an_error_in_its_place(run, source, ends):
 
 
 def test_a_line_too_long_for_memory_is_an_error(run, source, monkeypatch):
-    monkeypatch.setattr(extraction, "_MAX_LINE_BYTES", 20)
+    monkeypatch.setattr(batches, "_MAX_LINE_BYTES", 20)
     source.write_text("Ada left Kesh.\n" + "x" * 99 + "\nIt rained.\n" + "y" * 19 + "\nEnd.")
     records = [json.loads(line) for line in run().splitlines()]
     assert ["error" in record for record in records] == [False, True, False, True, False]
@@ -182,7 +181,7 @@ def killed(moment, number, run, name):
     child = os.fork()
     if child == 0:
         count = 0
-        add, fsync, write_json = extraction._State.add, os.fsync, extraction.write_json
+        add, fsync, write_json = one_process._State.add, os.fsync, one_process.write_json
 
         def now(at):
             nonlocal count
@@ -206,8 +205,8 @@ def killed(moment, number, run, name):
             write_json(*arguments)
             now("noted")
 
-        extraction._State.add, extraction.write_json = adding, noting
-        extraction.os.fsync = syncing
+        one_process._State.add, one_process.write_json = adding, noting
+        one_process.os.fsync = syncing
         try:
             run(name)
         finally:

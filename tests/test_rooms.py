@@ -15,6 +15,7 @@ PACKAGE = "joint_ner_re"
 BELOW = {
     "version": set(),
     "compat": set(),
+    "optimizers": set(),
     "writing": set(),
     "tables": set(),
     "figures": {"writing"},
@@ -42,9 +43,9 @@ BELOW = {
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [
     "predictors",
-    "extraction",
     "spacy",
     "spacy_component",
+    "extraction",
     "experiments",
     "review",
     "commands",

@@ -170,8 +170,8 @@ def test_a_trained_encoder_has_rates_and_decay_of_its_own(
         plain = mix or "bias" in name or "LayerNorm" in name
         assert decay == (0 if plain else 0.01), name
     # Both kinds in both places, or the loop would show nothing.
-    # Of six layers with 16 parameters each the two above the mix are left out.
-    assert sum("contextual.encoder" in name for name in groups) == 16 * 4 + 5
+    # Of six layers with 16 parameters each the one above the mix is left out.
+    assert sum("contextual.encoder" in name for name in groups) == 16 * 5 + 5
     assert sum(decay == 0 for _, decay in groups.values()) > 50
 
 
@@ -194,10 +194,12 @@ def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published
     for name in ("", "_scratch", "_minilm", "_minilm_finetuned"):
         model = Params.from_file(CONFIGS / f"{corpus}{name}.jsonnet").as_dict()["model"]
         assert not {"spurious_entities", "token_dropout"} & set(model)
+        assert not any(layers["variational_dropout"] for layers in model["encoder"].values())
         assert "pair_layer" not in model["relation_scorer"]
     model = Params.from_file(CONFIGS / f"{corpus}_minilm_extended.jsonnet").as_dict()["model"]
     assert (model["spurious_entities"], model["token_dropout"]) == (0.5, 0.15)
     assert model["relation_scorer"]["pair_layer"] == {"hidden_size": 128, "dropout": 0.5}
+    assert all(layers["variational_dropout"] for layers in model["encoder"].values())
 
 
 # Hidden fields
@@ -258,7 +260,7 @@ def test_the_known_values_of_the_paper_are_set(name, published_files):
         layers = model["encoder"][task]
         assert layers == {
             "type": "bi_rnn", "num_layers": depth, "hidden_size": 256, "cell": "gru",
-            "dropout": 0.35,
+            "dropout": 0.35, "variational_dropout": False,
         }  # fmt: skip
     assert model["relation_scorer"] == {
         "hidden_size": 128, "activation": "relu", "tag_embedding_size": 25, "dropout": 0.5,

@@ -9,6 +9,9 @@
   hidden_size:: 256,
   word_size:: 100,
   dropout:: 0.35,
+  variational_dropout:: false,
+  // Faster on processors with instructions for it; scores change by less than seeds change them.
+  bfloat16:: false,
   epochs:: 20,
   batch_size:: 8,
   learning_rate:: 2e-3,
@@ -48,6 +51,7 @@
       hidden_size: config.hidden_size,
       cell: config.cell,
       dropout: config.dropout,
+      variational_dropout: config.variational_dropout,
     },
     encoder: {
       shared: layers(config.layers.shared),
@@ -65,20 +69,23 @@
     relation_loss_average: 'sentence_mean',
     relation_loss_weight: 1.0,
     relation_threshold: 0.5,
+    bfloat16: config.bfloat16,
   },
 
+  // As AllenNLP's own, but that in distributed training no batch is left out.
   data_loader: {
+    type: 'even',
     batch_sampler: {
       type: 'bucket',
       batch_size: config.batch_size,
       sorting_keys: ['tokens'],
     },
   },
-  validation_data_loader: { batch_size: 32 },
+  validation_data_loader: { type: 'even', batch_size: 32 },
 
   trainer: {
     num_epochs: config.epochs,
-    optimizer: { type: 'adamw', lr: config.learning_rate, weight_decay: 0.01 },
+    optimizer: { type: 'fused_adamw', lr: config.learning_rate, weight_decay: 0.01 },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 100 },
     grad_norm: 1.0,
     validation_metric: '+mean_f1',

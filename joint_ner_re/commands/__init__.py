@@ -6,6 +6,7 @@ from joint_ner_re.commands.convert import Convert
 from joint_ner_re.commands.cross_validate import CrossValidate
 from joint_ner_re.commands.draw import Draw
 from joint_ner_re.commands.extract import Extract
+from joint_ner_re.commands.extract_on_ray import ExtractOnRay
 from joint_ner_re.commands.plot import Plot
 from joint_ner_re.commands.repeat import Repeat
 from joint_ner_re.commands.search import Search
@@ -18,6 +19,7 @@ __all__ = [
     "CrossValidate",
     "Draw",
     "Extract",
+    "ExtractOnRay",
     "Plot",
     "Repeat",
     "Search",

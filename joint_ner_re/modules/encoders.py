@@ -6,9 +6,12 @@ import torch
 from allennlp.common import Lazy
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import FromParams
-from allennlp.modules import Seq2SeqEncoder
+from allennlp.modules import InputVariationalDropout, Seq2SeqEncoder
 from overrides import overrides
 from torch import Tensor, nn
+
+from joint_ner_re.modules.bi_gru import bi_gru
+from joint_ner_re.modules.dropout import Dropout
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -18,8 +21,8 @@ class BiRnnLayer(nn.Module):
 
     Both directions are one-direction networks over dense batches: the backward one reads each
     sentence from its last real token. The result is that of a packed bidirectional network, but
-    dense batches take PyTorch's fused kernel for LSTMs on CPUs, which packed ones do not
-    (benchmarks/ measures it).
+    dense batches take PyTorch's fused kernel for LSTMs on CPUs, which packed ones do not, and
+    `bi_gru` for GRUs (benchmarks/ measures both). Under `torch.autocast` both multiply in its type.
 
     # Parameters
 
@@ -56,6 +59,11 @@ class BiRnnLayer(nn.Module):
         `Tensor`
             Shape: (batch, length, 2 * hidden_size), 0 at padding.
         """
+        if isinstance(self.forwards, nn.GRU) and inputs.device.type == "cpu":
+            low = torch.is_autocast_cpu_enabled()
+            inputs = inputs.float() if low else inputs
+            dtype = torch.bfloat16 if low else inputs.dtype
+            return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
         order = reversal(mask)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
@@ -105,6 +113,9 @@ class BiRnnStack(Seq2SeqEncoder):
         `"lstm"` or `"gru"`.
     dropout : `float`, optional (default = `0.0`)
         The probability that an input of a layer is dropped in training.
+    variational_dropout : `bool`, optional (default = `False`)
+        Whether the same inputs are dropped at all tokens of a sentence (Gal and Ghahramani 2016,
+        arXiv 1512.05287), in place of others at each.
 
     # Raises
 
@@ -119,6 +130,7 @@ class BiRnnStack(Seq2SeqEncoder):
         hidden_size: int = 256,
         cell: str = "lstm",
         dropout: float = 0.0,
+        variational_dropout: bool = False,
     ) -> None:
         super().__init__()
         if num_layers < 0:
@@ -128,7 +140,7 @@ class BiRnnStack(Seq2SeqEncoder):
         self.layers = nn.ModuleList(
             BiRnnLayer(sizes[number], hidden_size, cell) for number in range(num_layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = (InputVariationalDropout if variational_dropout else Dropout)(dropout)
         self._input_dim = input_size
         self._output_dim = sizes[-1]
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from typing import Any, List, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import Any, ContextManager, List, Optional, Sequence, Tuple
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -131,12 +132,14 @@ class TransformerEmbedder(TokenEmbedder):
         keys = [_key(sentence) for sentence in sentences]
         found = {key: cache.get(key) for key in keys}
         missing = {key: sentence for key, sentence in zip(keys, sentences) if found[key] is None}
+        keeps = self.remember and self._cache_options != (0, None)
         if missing:
-            with torch.no_grad():
-                encoded = self._encode(list(missing.values())).flatten(2).cpu()
+            # What is kept serves other runs, too: it is not rounded for this one.
+            with torch.no_grad(), _precision(self._device, full=keeps):
+                encoded = self._encode(list(missing.values())).flatten(2).float().cpu()
             for row, (key, sentence) in zip(encoded, missing.items()):
                 found[key] = row[: sentence.length].contiguous()
-            if self.remember:
+            if keeps:
                 cache.put({key: found[key] for key in missing})  # type: ignore[misc]
         states = pad_sequence([found[key] for key in keys], batch_first=True)  # type: ignore
         return states.unflatten(2, (len(self._layers), -1)).to(self._device)
@@ -199,6 +202,11 @@ class TransformerEmbedder(TokenEmbedder):
     @property
     def _device(self) -> torch.device:
         return next(self.encoder.parameters()).device
+
+
+def _precision(device: torch.device, full: bool) -> ContextManager:
+    """Single precision, or that of `torch.autocast` where it is on."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=False) if full else nullcontext()
 
 
 def _sentences(pieces: Tensor, words: Tensor) -> List[Pieces]:

@@ -315,6 +315,25 @@ def test_token_dropout_drops_whole_tokens_in_training_only(make, training):
     assert bool((~dropped & mask).any()) and bool((partly < inputs.size(2)).all())
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_sixteen_bits_change_states_by_little_and_no_weight(make, cell):
+    cells = {f"model.encoder.{part}.cell": cell for part in ("shared", "ner", "relation")}
+    made = [make(CORPUS, {**cells, "model.bfloat16": low}) for low in (False, True)]
+    made[1].model.load_state_dict(made[0].model.state_dict())
+
+    def states_of(each):
+        model = each.model.eval()
+        calls, output = outputs_of(model.relation_scorer, lambda: model(**batch_of(each)))
+        output["loss"].backward()
+        assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
+        return calls[0][0][0]
+
+    states = [states_of(each) for each in made]
+    assert states[1].dtype == torch.float32
+    assert not torch.equal(*states)
+    torch.testing.assert_close(*states, atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize("scores_at_once", [1, 7, 4_000_000])
 def test_a_prediction_carries_the_scores_of_its_own_pair_and_type(
     make, monkeypatch, scores_at_once

@@ -59,6 +59,49 @@ def test_a_layer_is_a_packed_bidirectional_network(cell):
 
 
 @each_cell
+def test_its_gradients_are_those_of_a_packed_network(cell):
+    inputs, mask = new_batch(6)
+    inputs = inputs.double().requires_grad_()
+    layer = BiRnnLayer(6, 4, cell).double()
+    rnn = packed_rnn(layer, cell).double()
+    packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(rnn(packed)[0], batch_first=True)
+    weights = torch.randn_like(expected)
+    expected_gradients = torch.autograd.grad(
+        (expected * weights).sum(), [inputs, *rnn.parameters()]
+    )
+    gradients = torch.autograd.grad(
+        (layer(inputs, mask) * weights).sum(), [inputs, *layer.parameters()]
+    )
+    assert len(gradients) == len(expected_gradients)
+    for ours, theirs in zip(gradients, expected_gradients):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
+@each_cell
+@pytest.mark.parametrize("training", [True, False])
+def test_autocast_multiplies_in_sixteen_bits(cell, training):
+    inputs, mask = new_batch(40)
+    layer = BiRnnLayer(40, 30, cell)
+    expected = layer(inputs, mask)
+    with torch.set_grad_enabled(training), torch.autocast("cpu", torch.bfloat16):
+        states = layer(inputs, mask)
+    # A bfloat16 has eight digits.
+    torch.testing.assert_close(states.float(), expected, atol=0.02, rtol=0)
+    if cell == "gru":
+        assert not torch.equal(states, expected)
+        assert states.dtype == torch.float32
+    if training:
+        weights = torch.randn_like(expected)
+        gradients, expected_gradients = (
+            torch.autograd.grad((s * weights).sum(), list(layer.parameters()))
+            for s in (states.float(), expected)
+        )
+        for ours, theirs in zip(gradients, expected_gradients):
+            torch.testing.assert_close(ours, theirs, atol=0.03 * theirs.abs().max().item(), rtol=0)
+
+
+@each_cell
 def test_a_row_without_a_token_is_zero(cell):
     inputs, mask = new_batch(6, [3, 0])
     layer = BiRnnLayer(6, 4, cell)
@@ -123,6 +166,22 @@ def test_dropout_comes_before_each_layer_in_training_only():
 
 
 # The encoder of both tasks
+
+
+def test_variational_dropout_drops_the_same_inputs_at_all_tokens():
+    torch.manual_seed(0)
+    stack = BiRnnStack(200, 1, 4, dropout=0.5, variational_dropout=True)
+    seen = []
+    stack.layers[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    inputs, mask = torch.ones(2, 3, 200), torch.ones(2, 3, dtype=torch.bool)
+    stack(inputs, mask)
+    dropped = seen[0] == 0
+    assert 150 < dropped[:, 0].sum() < 250
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert not torch.equal(dropped[0], dropped[1])
+    stack.eval()
+    stack(inputs, mask)
+    assert torch.equal(seen[1], inputs)
 
 
 def test_input_sizes_are_inferred():

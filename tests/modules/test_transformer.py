@@ -219,6 +219,19 @@ def test_kept_vectors_are_those_that_are_computed_anew(bert_directory):
     assert len(sizes) == 6
 
 
+def test_what_is_kept_is_not_rounded(bert_directory):
+    embedder = new_embedder(bert_directory)
+    expected = new_embedder(bert_directory)(**batch_of(bert_directory))
+    with torch.autocast("cpu", torch.bfloat16):
+        embedder.remember = False
+        rounded = embedder(**batch_of(bert_directory))
+        embedder.remember = True
+        embedder(**batch_of(bert_directory))
+    assert not torch.equal(rounded, expected)
+    torch.testing.assert_close(rounded.float(), expected, atol=0.1, rtol=0)
+    torch.testing.assert_close(embedder(**batch_of(bert_directory)), expected)
+
+
 def test_raw_text_is_not_kept(bert_directory):
     embedder = new_embedder(bert_directory)
     sizes = calls_of(embedder)

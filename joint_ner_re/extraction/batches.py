@@ -1,0 +1,146 @@
+"""A batch of documents to a batch of lines, whatever the documents hold."""
+
+import gzip
+import zlib
+from contextlib import contextmanager
+from itertools import islice
+from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple, cast
+
+import torch
+from allennlp.common.util import JsonDict
+
+from joint_ner_re.corpora.files import read_document
+from joint_ner_re.extraction.checks import ExtractionError
+from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.writing import PathLike
+
+_GZIP = b"\x1f\x8b"
+# Nobody's document; whatever it is, it shall not fill the memory.
+_MAX_LINE_BYTES = 2**26
+
+
+class Item(NamedTuple):
+    """One document of the input, as bytes of a line or as the file that holds it."""
+
+    number: int
+    content: bytes
+    # Where the next one begins: a byte of the file, or an index of the directory's files.
+    next: int = 0
+    file: str = ""
+    # The id of a document that is a file.
+    name: str = ""
+
+
+@contextmanager
+def opened(path: PathLike) -> Iterator[BinaryIO]:
+    """A file, decompressed if it is a gzip file.
+
+    # Raises
+
+    `ExtractionError`
+        If it cannot be read, now or later in the block.
+    """
+    try:
+        with open(path, "rb") as file:
+            packed = file.peek(2)[:2] == _GZIP
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ExtractionError(f"{path}: the gzip file is damaged ({error})") from error
+    except OSError as error:
+        raise ExtractionError(f"{path}: cannot be read ({error})") from error
+
+
+def lines_of(stream: BinaryIO, done: int) -> Iterator[Item]:
+    """The documents from here on, after the first `done`; of too long a line the beginning."""
+    number = done
+    while True:
+        line = stream.readline(_MAX_LINE_BYTES)
+        if not line:
+            return
+        number += 1
+        whole = line
+        while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = stream.readline(_MAX_LINE_BYTES)
+        yield Item(number, whole, stream.tell())
+
+
+def batches_of(items: Iterator[Item], size: int) -> Iterator[List[Item]]:
+    """The documents, `size` of them at once."""
+    return iter(lambda: list(islice(items, size)), [])
+
+
+def predicted_lines(predictor: JointPredictor, batch: List[Item]) -> Tuple[List[str], int]:
+    """One line for each document, in order, and how many of them tell of an error."""
+    outputs: Dict[int, JsonDict] = {}
+    records: Dict[int, JsonDict] = {}
+    for item in batch:
+        try:
+            records[item.number] = _record(predictor, item)
+        except (ValueError, RecursionError) as error:
+            outputs[item.number] = _failure(item.number, item.name, error)
+    outputs.update(_predicted(predictor, records))
+    in_order = [outputs[item.number] for item in batch]
+    lines = [predictor.dump_line(output) for output in in_order]
+    return lines, sum("error" in output for output in in_order)
+
+
+def _record(predictor: JointPredictor, item: Item) -> JsonDict:
+    """The document as the predictor takes it.
+
+    # Raises
+
+    `ValueError`
+        If it is not UTF-8, too long, or begins like a JSON object but is none.
+    """
+    if item.file:
+        return {"id": item.name, "text": read_document(item.file)}
+    if len(item.content) == _MAX_LINE_BYTES:
+        raise ValueError(f"a line of more than {_MAX_LINE_BYTES} bytes")
+    try:
+        return predictor.load_line(item.content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"byte {error.start + 1} of the line is not UTF-8; convert the file, for example "
+            "with iconv -f LATIN1 -t UTF-8"
+        ) from error
+
+
+def _predicted(predictor: JointPredictor, records: Dict[int, JsonDict]) -> Dict[int, JsonDict]:
+    """The outputs by number. Where some cannot be had, the batch is halved to get the others."""
+    if not records:
+        return {}
+    try:
+        return dict(zip(records, predictor.predict_batch_json(list(records.values()))))
+    except Exception as error:
+        if not _is_of_the_documents(error):
+            raise
+        # Without the traceback, which holds on to the tensors.
+        failure = error.with_traceback(None)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    numbers = list(records)
+    if len(numbers) == 1:
+        name = records[numbers[0]].get("id")
+        return {numbers[0]: _failure(numbers[0], "" if name is None else str(name), failure)}
+    middle = len(numbers) // 2
+    return {
+        number: output
+        for half in (numbers[:middle], numbers[middle:])
+        for number, output in _predicted(predictor, {n: records[n] for n in half}).items()
+    }
+
+
+def _is_of_the_documents(error: Exception) -> bool:
+    """Whether other documents may fare better: too little memory, or a malformed document."""
+    if isinstance(error, (ValueError, MemoryError, RecursionError)):
+        return True
+    # Neither PyTorch's class nor its words are the same in all versions.
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in message or "allocate memory" in message
+    )
+
+
+def _failure(number: int, name: str, error: Exception) -> JsonDict:
+    details = {"type": type(error).__name__, "message": str(error)}
+    return {"id": name, "error": details, "line": number}

@@ -1,0 +1,163 @@
+"""Files of JSON lines and Parquet, cut into blocks that can be read one by one, anywhere."""
+
+import glob
+import gzip
+import json
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+from joint_ner_re.extraction.batches import Item, lines_of, opened
+from joint_ner_re.extraction.checks import ExtractionError, content_fingerprint
+
+# What is read of a directory; others in it are an error, so that none is left out by mistake.
+ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
+_PARQUET = b"PAR1"
+_ROWS_AT_ONCE = 256
+
+
+class Block(NamedTuple):
+    """Some documents of a file, one after the other."""
+
+    # Among the blocks of all files.
+    number: int
+    file: str
+    # The byte where it begins, in a file of lines.
+    position: int
+    # How many documents of the file stand before it, and in it.
+    before: int
+    documents: int
+
+
+class CutFile(NamedTuple):
+    """What one pass over a file finds: what is in it, and `Block`'s last three for each block."""
+
+    fingerprint: str
+    cuts: List[Tuple[int, int, int]]
+
+
+def input_files(source: str) -> List[str]:
+    """The files of the input, in order.
+
+    # Parameters
+
+    source : `str`
+        A file, a pattern such as `"corpus/*.jsonl"`, or a directory, of which all files count
+        but those under a name that begins with a point or an underscore.
+
+    # Raises
+
+    `ExtractionError`
+        If there are none, or the directory holds others.
+    """
+    if os.path.isdir(source):
+        directory = Path(source)
+        files = [
+            path
+            for path in sorted(directory.rglob("*"))
+            if path.is_file() and not _is_hidden(path.relative_to(directory))
+        ]
+        for path in files:
+            if not path.name.endswith(ENDINGS):
+                raise ExtractionError(
+                    f"{path}: in a directory the names must end in {', '.join(ENDINGS)}; give a "
+                    "pattern to choose files, or use allennlp extract for a document in each file"
+                )
+        found = [str(path) for path in files]
+    elif os.path.exists(source):
+        found = [source]
+    else:
+        found = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+    if not found:
+        raise ExtractionError(f"{source}: cannot be read (there is no such file)")
+    return [os.path.abspath(path) for path in found]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def cut_file(file: str, size: int) -> CutFile:
+    """Cut a file into blocks of `size` documents; a compressed one is a single block.
+
+    # Raises
+
+    `ExtractionError`
+        If it cannot be read.
+    """
+    if _is_parquet(file):
+        rows = _open_parquet(file).metadata.num_rows
+        cuts = [(0, first, min(size, rows - first)) for first in range(0, rows, size)]
+    else:
+        cuts = list(_cut_lines(file, size))
+    return CutFile(content_fingerprint(file), cuts)
+
+
+def _cut_lines(file: str, size: int) -> Iterator[Tuple[int, int, int]]:
+    begin = before = done = 0
+    with opened(file) as stream:
+        # Nobody can begin to decompress in the middle of a file.
+        whole = isinstance(stream, gzip.GzipFile)
+        for item in lines_of(stream, 0):
+            done = item.number
+            if done - before == size and not whole:
+                yield begin, before, size
+                begin, before = item.next, done
+    if done > before:
+        yield begin, before, done - before
+
+
+def items_of(block: Block) -> Iterator[Item]:
+    """The block's documents, known by their numbers in the file.
+
+    A row of a Parquet file is the JSON object of its columns that are not null; what JSON lacks,
+    such as a date, is its string.
+
+    # Raises
+
+    `ExtractionError`
+        If the file cannot be read.
+    """
+    if _is_parquet(block.file):
+        for number, row in _rows(block.file, block.before, block.before + block.documents):
+            record = {name: value for name, value in row.items() if value is not None}
+            yield Item(number, json.dumps(record, default=str).encode("utf-8"))
+        return
+    with opened(block.file) as stream:
+        stream.seek(block.position)
+        yield from islice(lines_of(stream, block.before), block.documents)
+
+
+def _is_parquet(file: str) -> bool:
+    with opened(file) as stream:
+        return stream.read(len(_PARQUET)) == _PARQUET
+
+
+def _open_parquet(file: str) -> Any:
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise ExtractionError(
+            f"{file} is a Parquet file, which needs pyarrow: pip install 'joint_ner_re[ray]'"
+        ) from error
+    try:
+        return ParquetFile(file)
+    except (ValueError, OSError) as error:
+        raise ExtractionError(f"{file}: the Parquet file is damaged ({error})") from error
+
+
+def _rows(file: str, first: int, last: int) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    """The rows from `first`, before `last`, with their numbers from 1."""
+    parquet = _open_parquet(file)
+    place = 0
+    for group in range(parquet.num_row_groups):
+        count = parquet.metadata.row_group(group).num_rows
+        if place + count <= first or place >= last:
+            place += count
+            continue
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group]):
+            begin, end = max(first - place, 0), min(last - place, batch.num_rows)
+            if begin < end:
+                yield from enumerate(batch.slice(begin, end - begin).to_pylist(), place + begin + 1)
+            place += batch.num_rows

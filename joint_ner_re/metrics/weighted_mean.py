@@ -1,0 +1,50 @@
+"""A mean that does not depend on how the data are divided into batches and processes."""
+
+from typing import Union
+
+import torch
+from allennlp.nn.util import dist_reduce_sum
+from allennlp.training.metrics import Metric
+from overrides import overrides
+from torch import Tensor
+
+
+@Metric.register("weighted_mean")
+class WeightedMean(Metric):
+    """A sum divided by a count, both over all batches of all processes.
+
+    AllenNLP's `Average` is a mean of batches: a small last batch weighs as much as a full one,
+    and every process must have as many.
+    """
+
+    supports_distributed = True
+
+    def __init__(self) -> None:
+        self.reset()
+
+    @overrides(check_signature=False)
+    def __call__(self, total: Union[float, Tensor], count: Union[float, Tensor]) -> None:
+        """
+        # Parameters
+
+        total : `Union[float, Tensor]`
+            The sum of a batch's values.
+        count : `Union[float, Tensor]`
+            How many they are.
+        """
+        self._total += float(total)
+        self._count += float(count)
+
+    @overrides
+    def reset(self) -> None:
+        self._total = self._count = 0.0
+
+    @overrides
+    def get_metric(self, reset: bool = False) -> float:
+        """The mean over all processes; 0 if there are no values."""
+        # Shape: (total and count,)
+        local = torch.tensor([self._total, self._count], dtype=torch.double)
+        total, count = dist_reduce_sum(local).tolist()
+        if reset:
+            self.reset()
+        return total / count if count else 0.0

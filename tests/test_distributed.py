@@ -1,0 +1,240 @@
+"""Two processes train the model that one trains, count what one counts, and leave nothing out."""
+
+import json
+import os
+from copy import deepcopy
+from dataclasses import replace
+from functools import reduce
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.distributed
+import torch.multiprocessing
+from allennlp.commands.train import train_model
+from allennlp.common import Params
+from allennlp.data import Batch, DataLoader
+from allennlp.models import load_archive
+from allennlp.training.util import evaluate
+
+from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.dataset_readers import EvenDataLoader
+from joint_ner_re.metrics import WeightedMean
+from joint_ner_re.sentence import Sentence
+
+TWO = {"distributed": {"cuda_devices": [-1, -1]}}
+
+
+@pytest.fixture(scope="module")
+def train(root, tmp_path_factory, few_threads):
+    """Trains with fixtures/tiny.jsonnet on these sentences; `None` takes a setting out."""
+
+    def trained(sentences, validation, **change):
+        directory = tmp_path_factory.mktemp("distributed")
+        config = Params.from_file(root / "fixtures" / "tiny.jsonnet").as_dict()
+        config["dataset_reader"]["type"] = "joint_ner_re"
+        for name, value in change.items():
+            *parents, last = name.split(".")
+            part = reduce(dict.__getitem__, parents, config)
+            part.update({last: value})
+            if value is None:
+                del part[last]
+        for name, corpus in (("train", sentences), ("validation", validation)):
+            config[f"{name}_data_path"] = str(directory / f"{name}.jsonl")
+            write_corpus(corpus, config[f"{name}_data_path"], "jsonl")
+        run = directory / "run"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            patch.setenv("OMP_NUM_THREADS", "1")
+            train_model(Params(deepcopy(config)), run)
+        return SimpleNamespace(
+            archive=str(run / "model.tar.gz"),
+            validation=config["validation_data_path"],
+            epochs=[json.loads((run / f"metrics_epoch_{n}.json").read_text()) for n in range(2)],
+            logs="".join(path.read_text() for path in run.glob("out*.log")),
+        )
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def corpus(fixtures):
+    """Nine sentences, 5 and 7 without a token: the second of two processes has both at once."""
+    sentences = list(islice(read_corpus(fixtures / "sample" / "train.jsonl"), 9))
+    sentences[5] = sentences[7] = Sentence([], id="empty")
+    return sentences
+
+
+# One process and two: batches in the file's order, so that they are the same, and no dropout.
+
+
+@pytest.fixture(scope="module")
+def runs(train, corpus):
+    """The run of one process with batches of 4, and that of two processes with 2 each."""
+    plain = {
+        "data_loader.batch_sampler": None,
+        "trainer.optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9},
+        "trainer.learning_rate_scheduler.warmup_steps": 2,
+        "model.relation_scorer.dropout": 0.0,
+        **{f"model.encoder.{name}.dropout": 0.0 for name in ("shared", "ner", "relation")},
+    }
+    return [
+        train(corpus, corpus[:5], **{
+            **plain, **processes, "data_loader.batch_size": size,
+            "validation_data_loader.batch_size": size,
+        })
+        for processes, size in (({}, 4), (TWO, 2))
+    ]  # fmt: skip
+
+
+def test_two_processes_train_the_model_of_one(runs):
+    expected, found = (load_archive(run.archive).model.state_dict() for run in runs)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_two_processes_report_the_metrics_of_one(runs):
+    for expected, found in zip(runs[0].epochs, runs[1].epochs):
+        for name, value in expected.items():
+            if name.endswith("loss"):
+                assert found[name] == pytest.approx(value, rel=1e-5), name
+            elif name.startswith(("validation_", "best_")):
+                assert found[name] == value, name
+        assert found["validation_entity_support/Drug"] > 0
+
+
+def test_every_process_comes_to_its_end(runs):
+    assert "completed its entire epoch" in runs[1].logs
+    assert "finishing" not in runs[1].logs
+
+
+# As shipped: buckets, dropout, AdamW. The second process has one batch less to train on, and
+# nothing to validate.
+
+
+@pytest.fixture(scope="module")
+def shipped(train, corpus):
+    return train(corpus[:3], corpus[:1], **TWO, **{"data_loader.batch_sampler.batch_size": 1})
+
+
+def test_metrics_of_two_processes_are_those_of_one_on_the_same_predictions(shipped, in_root):
+    archive = load_archive(shipped.archive)
+    loader = DataLoader.from_params(
+        archive.config["validation_data_loader"], reader=archive.validation_dataset_reader,
+        data_path=shipped.validation,
+    )  # fmt: skip
+    loader.index_with(archive.model.vocab)
+    found = evaluate(archive.model, loader)
+    reported = shipped.epochs[-1]
+    assert found["entity_support/Drug"] > 0
+    for name, value in found.items():
+        if name.endswith("loss"):
+            assert value == pytest.approx(reported[f"best_validation_{name}"], rel=1e-5)
+        else:
+            assert value == reported[f"best_validation_{name}"]
+
+
+def test_an_empty_share_does_not_end_the_others(shipped):
+    assert "finishing" not in shipped.logs
+
+
+# The processes wait for each other's gradients: every weight must have one, in every batch.
+
+EXTENDED = {
+    "model.relation_scorer.pair_layer": {"hidden_size": 4}, "model.spurious_entities": 1.0,
+}  # fmt: skip
+
+
+def finetuned(directory):
+    embedder = {"type": "transformer", "model_name": directory, "train_parameters": True}
+    return {
+        "dataset_reader.token_indexers.c": {"type": "word_pieces", "model_name": directory},
+        "model.text_field_embedder.token_embedders.c": embedder,
+    }
+
+
+@pytest.mark.parametrize("batch", [[0], [5], [5, 0]], ids=["tokens", "no tokens", "both"])
+@pytest.mark.parametrize("kind", ["shipped", "extended", "finetuned", "no relations"])
+def test_every_weight_has_a_gradient(make, corpus, bert_directory, kind, batch):
+    options = {"extended": EXTENDED, "finetuned": finetuned(str(bert_directory))}.get(kind, {})
+    if kind == "no relations":
+        corpus = [replace(sentence, relations=()) for sentence in corpus]
+    made = make(corpus, options)
+    chosen = Batch([made.instances[n] for n in batch])
+    chosen.index_instances(made.vocab)
+    made.model.train()(**chosen.as_tensor_dict())["loss"].backward()
+    learned = [(n, p.grad) for n, p in made.model.named_parameters() if p.requires_grad]
+    assert [name for name, gradient in learned if gradient is None] == []
+
+
+# The parts, in two processes that read no files.
+
+
+class Number(int):
+    """An instance."""
+
+    def index_fields(self, vocab):
+        pass
+
+
+def reader_of(count):
+    return SimpleNamespace(
+        read=lambda path: map(Number, range(count)), apply_token_indexers=lambda instance: None
+    )
+
+
+COUNTS = [(3, 3), (3, 2), (5, 1), (1, 0), (0, 4), (0, 0)]
+LOADERS = {"batches": {}, "lazy": {"max_instances_in_memory": 2}, "shuffled": {"shuffle": True}}
+
+
+def work(rank, folder):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting-point", world_size=2, rank=rank
+    )
+    loaded = []
+    for counts in COUNTS:
+        for options in LOADERS.values():
+            loader = EvenDataLoader(
+                reader_of(counts[rank]), "", batch_size=2, collate_fn=list, quiet=True, **options
+            )
+            loader.index_with(object())
+            length = len(loader) if loader.max_instances_in_memory is None else None
+            loaded.append([length, list(loader), list(loader)])
+    mean, nothing = WeightedMean(), WeightedMean()
+    if rank == 0:
+        mean(torch.tensor(3.0), 2)
+        mean(4.5, torch.tensor(1.0))
+    means = [mean.get_metric(), mean.get_metric(True), mean.get_metric(), nothing.get_metric()]
+    torch.distributed.destroy_process_group()
+    with open(os.path.join(folder, f"{rank}.json"), "w") as file:
+        json.dump([loaded, means], file)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """What the two processes wrote."""
+    folder = tmp_path_factory.mktemp("processes")
+    torch.multiprocessing.start_processes(work, (str(folder),), nprocs=2, start_method="fork")
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_each_process_has_as_many_batches_and_all_of_its_own(parts):
+    cases = [(counts, options) for counts in COUNTS for options in LOADERS]
+    assert len(cases) == len(parts[0][0]) == len(parts[1][0])
+    for (counts, name), *both in zip(cases, *(loaded for loaded, _ in parts)):
+        most = max((count + 1) // 2 for count in counts)
+        for count, (length, *epochs) in zip(counts, both):
+            assert length == (None if name == "lazy" else most)
+            for batches in epochs:
+                assert len(batches) == most
+                real = [batch for batch in batches if isinstance(batch, list)]
+                assert sorted(n for batch in real for n in batch) == list(range(count))
+                rest = [{"tokens": {}, "metadata": [], "annotation": {}}] * (most - len(real))
+                assert batches[len(real) :] == rest
+
+
+def test_a_mean_is_of_all_values_of_all_processes(parts):
+    for _, means in parts:
+        assert means == [2.5, 2.5, 0.0, 0.0]
