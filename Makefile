@@ -3,9 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+CRF_TAGGER := .venv/.crf-tagger
 DEMO := build/demo
 
-.PHONY: demo install test lint types docs unit lock clean
+.PHONY: demo install test lint types docs unit bench bench-quick lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -45,6 +46,21 @@ docs: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest --cov --cov-report=term
+
+# Training and extraction against other systems and against the arithmetic's own time, in one run:
+# build/bench/results.md. Nothing else should run meanwhile. See docs/performance.md.
+bench: $(READY) $(CRF_TAGGER)
+	$(BIN)/python benchmarks/run.py -o build/bench
+
+# The same with less of everything, under 5 minutes.
+bench-quick: $(READY) $(CRF_TAGGER)
+	$(BIN)/python benchmarks/run.py --quick -o build/bench
+
+# A system to compare with. Without what it declares: its bound on torch is AllenNLP's, and what
+# CrfTagger imports is here.
+$(CRF_TAGGER): requirements/bench.txt $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
+	touch $@
 
 # The virtual environment, made again only when the lock or the package's metadata change.
 $(READY): requirements/lock.txt setup.cfg

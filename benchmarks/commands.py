@@ -1,0 +1,91 @@
+"""Whole commands, from the start of the process to its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence
+
+from measure import Finished, Spread, run_command, spread
+from prepared import ROOT
+from tqdm import tqdm
+
+from joint_ner_re.corpora import read_corpus
+
+DEMO = ROOT / "build" / "demo" / "model.tar.gz"
+SAMPLE = ROOT / "fixtures" / "sample"
+
+PREDICT = "allennlp predict, one sentence"
+COMMANDS = "import allennlp.commands"
+PACKAGE = "import allennlp.commands, joint_ner_re"
+# So many lines of the input make a batch of `allennlp predict`.
+LINES = 256
+
+
+class Streamed(NamedTuple):
+    """So many documents through `allennlp predict`."""
+
+    documents: int
+    finished: Finished
+
+
+def demo_archive(folder: Path) -> Path:
+    """The demo's model: that of `make demo`, or one trained now."""
+    if DEMO.is_file():
+        return DEMO
+    target = folder / "demo"
+    command = _allennlp("train", ROOT / "training_config" / "sample.jsonnet", "-s", target)
+    run_command(command, folder, ROOT)
+    return target / "model.tar.gz"
+
+
+def starts(archive: Path, folder: Path, repetitions: int) -> Dict[str, Spread]:
+    """Seconds of whole processes, which take turns: a prediction, and bare imports."""
+    source = folder / "one.jsonl"
+    write_documents(source, 1)
+    commands = {
+        PREDICT: _predict(archive, source, folder / "one.out"),
+        COMMANDS: [sys.executable, "-c", COMMANDS],
+        PACKAGE: [sys.executable, "-c", PACKAGE],
+    }
+    seconds: Dict[str, List[float]] = {name: [] for name in commands}
+    # The first round brings the files into memory.
+    for number in tqdm(range(repetitions + 1), desc="starts", leave=False):
+        for name, command in commands.items():
+            finished = run_command(command, folder, ROOT)
+            if number:
+                seconds[name].append(finished.seconds)
+    return {name: spread(values) for name, values in seconds.items()}
+
+
+def streams(archive: Path, folder: Path, numbers: Sequence[int]) -> List[Streamed]:
+    """`allennlp predict` over files of so many documents of one sentence each."""
+    found = []
+    for documents in tqdm(numbers, desc="streams", leave=False):
+        source, target = folder / "stream.jsonl", folder / "stream.out"
+        write_documents(source, documents)
+        command = [*_predict(archive, source, target), "--batch-size", str(LINES)]
+        found.append(Streamed(documents, run_command(command, folder, ROOT)))
+        source.unlink()
+        target.unlink()
+    return found
+
+
+def write_documents(path: Path, number: int) -> None:
+    """A file of so many documents, the demo's sentences over and over."""
+    texts = [sentence.text for sentence in read_corpus(SAMPLE / "train.jsonl")]
+    with open(path, "w", encoding="utf-8") as file:
+        for text in islice(cycle(texts), number):
+            file.write(json.dumps({"sentence": text}) + "\n")
+
+
+def _predict(archive: Path, source: Path, target: Path) -> List[str]:
+    return _allennlp("predict", archive, source, "--silent", "--output-file", target)
+
+
+def _allennlp(*arguments: object) -> List[str]:
+    # Where the plug-ins' file is not in the current folder, the package is named.
+    package = ["--include-package", "joint_ner_re"]
+    return [sys.executable, "-m", "allennlp", *map(str, arguments), *package]
