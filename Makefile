@@ -52,7 +52,7 @@ unit: $(READY)
 bench: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py -o build/bench
 
-# The same with less of everything, under 5 minutes.
+# The same with less of everything.
 bench-quick: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py --quick -o build/bench
 

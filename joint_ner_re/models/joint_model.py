@@ -147,6 +147,11 @@ class JointModel(Model):
         parts = list(text_field_embedder.modules())
         self._stateful = [module for module in parts if hasattr(module, "reset_states")]
         self._remembering = [module for module in parts if hasattr(module, "remember")]
+        # Constant tables need not be sent from process to process in distributed training, and
+        # torch 1.12 cannot send booleans between CPUs.
+        self._ddp_params_and_buffers_to_ignore = [
+            name for name, buffer in self.named_buffers() if buffer.dtype == torch.bool
+        ]
         initializer(self)
 
     @property
