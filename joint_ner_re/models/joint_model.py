@@ -1,5 +1,6 @@
 """The joint model: wiring, losses and readable output."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
@@ -205,8 +206,10 @@ class JointModel(Model):
         return output
 
     def _encode(self, tokens: TextFieldTensors, mask: Tensor) -> Dict[str, Tensor]:
-        """The encoder's output, in single precision."""
-        with torch.autocast(mask.device.type, torch.bfloat16, enabled=self._bfloat16):
+        """The encoder's output; with `bfloat16` in single precision again."""
+        # Not `enabled=False` where it is off, which would end the trainer's own mixed precision.
+        low = torch.autocast(mask.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()
+        with low:
             embedded = self.text_field_embedder(tokens)
             if self.training and self._token_dropout:
                 kept = torch.rand(mask.shape, device=mask.device) >= self._token_dropout

@@ -206,7 +206,7 @@ class TransformerEmbedder(TokenEmbedder):
 
 def _precision(device: torch.device, full: bool) -> ContextManager:
     """Single precision, or that of `torch.autocast` where it is on."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=False) if full else nullcontext()
+    return torch.autocast(device.type, enabled=False) if full else nullcontext()
 
 
 def _sentences(pieces: Tensor, words: Tensor) -> List[Pieces]:

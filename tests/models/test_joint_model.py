@@ -334,6 +334,25 @@ def test_sixteen_bits_change_states_by_little_and_no_weight(make, cell):
     torch.testing.assert_close(*states, atol=0.02, rtol=0)
 
 
+def test_mixed_precision_of_the_trainer_reaches_the_encoder(make):
+    made = make(CORPUS)
+    model = made.model.eval()
+    inputs = []
+    hidden = model.tag_scorer.hidden
+    hidden.register_forward_hook(lambda _, __, output: inputs.append(output.dtype))
+    layers = [m for m in model.encoder.modules() if isinstance(m, torch.nn.LSTM)]
+    for layer in layers:
+        layer.register_forward_pre_hook(
+            lambda *_: inputs.append(("layer", torch.is_autocast_cpu_enabled()))
+        )
+    with torch.autocast("cpu", torch.bfloat16):
+        model(**batch_of(made))
+    assert inputs == [("layer", True)] * len(layers) + [torch.bfloat16] and layers
+    inputs.clear()
+    model(**batch_of(made))
+    assert inputs == [("layer", False)] * len(layers) + [torch.float32]
+
+
 @pytest.mark.parametrize("scores_at_once", [1, 7, 4_000_000])
 def test_a_prediction_carries_the_scores_of_its_own_pair_and_type(
     make, monkeypatch, scores_at_once
