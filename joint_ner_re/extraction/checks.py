@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 from joint_ner_re.writing import PathLike
 
@@ -32,6 +32,32 @@ def check_options(batch_documents: int, relation_threshold: Optional[float]) -> 
         raise ExtractionError(f"batch_documents is {batch_documents}; expected 1 or more")
     if relation_threshold is not None and not 0 <= relation_threshold <= 1:
         raise ExtractionError(f"relation_threshold is {relation_threshold}; expected 0 to 1")
+
+
+def check_begun(
+    output: PathLike, begun: Mapping[str, Any], run: Mapping[str, Any], otherwise: str
+) -> None:
+    """
+    # Parameters
+
+    output : `str`
+        What the interrupted run has written.
+    begun, run : `Mapping[str, Any]`
+        Of what the output was begun, and what is asked for now.
+    otherwise : `str`
+        What to do, if not to give the same as then.
+
+    # Raises
+
+    `ExtractionError`
+        If these differ.
+    """
+    other = [name for name in run if begun.get(name) != run[name]]
+    if other:
+        raise ExtractionError(
+            f"{output} was begun with another {' and another '.join(other)}; give the same as then "
+            f"to go on, or {otherwise}"
+        )
 
 
 def model_fingerprint(archive: PathLike) -> str:

@@ -20,6 +20,7 @@ from joint_ner_re.extraction.blocks import Block, CutFile, cut_file, input_files
 from joint_ner_re.extraction.checks import (
     ExtractionError,
     Summary,
+    check_begun,
     check_options,
     model_fingerprint,
 )
@@ -290,12 +291,7 @@ class _Output:
             raise ExtractionError(
                 f"{path} is damaged ({error}); start over in another directory"
             ) from error
-        other = [name for name in run if begun.get(name) != run[name]]
-        if other:
-            raise ExtractionError(
-                f"{self._directory} was begun with another {' and another '.join(other)}; give the "
-                "same as then to go on, or another directory"
-            )
+        check_begun(self._directory, begun, run, "another directory")
 
     def write(self, block: Block, batches: Iterator[Any]) -> None:
         """Write the file of a block from its lines, batch by batch, and the errors in each."""

@@ -20,6 +20,7 @@ from joint_ner_re.extraction.batches import Item, batches_of, lines_of, opened, 
 from joint_ner_re.extraction.checks import (
     ExtractionError,
     Summary,
+    check_begun,
     check_options,
     model_fingerprint,
 )
@@ -190,12 +191,7 @@ class _State:
             raise ExtractionError(
                 f"{self.path} is damaged ({error}); start over with --no-resume"
             ) from error
-        other = [name for name in self._run if run.get(name) != self._run[name]]
-        if other:
-            raise ExtractionError(
-                f"{part} was begun with another {' and another '.join(other)}; give the same as "
-                "then to go on, or --no-resume to start over"
-            )
+        check_begun(part, run, self._run, "--no-resume to start over")
         if part.stat().st_size < done[0]:
             logger.warning("%s is shorter than it was; starting over", part)
             return 0
