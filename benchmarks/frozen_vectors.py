@@ -18,13 +18,11 @@ from allennlp.common import Params
 from allennlp.common.util import prepare_environment
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.models import Model
+from prepared import EMBEDDER, TrainingStep
 from torch import Tensor
 from tqdm import tqdm
 
-import joint_ner_re  # noqa: F401  (registers the project's classes)
-
 EPOCHS = 2
-EMBEDDER = "contextual"
 
 
 def main(config: str) -> None:
@@ -62,8 +60,7 @@ def run(config: str, cache_megabytes: int, free: bool = False) -> Tuple[List[flo
     for loader in loaders:
         loader.index_with(vocabulary)
     model = Model.from_params(vocab=vocabulary, params=params.pop("model"))
-    learned = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=1e-3)
+    step = TrainingStep(model, Params({"type": "adamw", "lr": 1e-3}))
     batches = list(loaders[0])
     if free:
         give_away(model, batches)
@@ -73,12 +70,7 @@ def run(config: str, cache_megabytes: int, free: bool = False) -> Tuple[List[flo
         losses = []
         start = time.perf_counter()
         for batch in tqdm(batches, leave=False):
-            optimizer.zero_grad()
-            loss = model(**batch)["loss"]
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(learned, 1.0)
-            optimizer.step()
-            losses.append(loss.item())
+            losses.append(step(batch))
         seconds.append(time.perf_counter() - start)
     return seconds, sum(losses) / len(losses), evaluate(model, loaders[1])
 

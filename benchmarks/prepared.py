@@ -263,14 +263,15 @@ class TrainingStep:
             model_parameters=named, params=optimizer.duplicate()
         )
 
-    def __call__(self, batch: Dict[str, Any]) -> None:
+    def __call__(self, batch: Dict[str, Any]) -> float:
+        """The batch's loss, before the step."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._model(**batch)["loss"]
         self.backward(loss)
         self.clip()
         self.optimizer.step()
         # As the trainer does for its progress bar.
-        loss.item()
+        return loss.item()
 
     def backward(self, loss: torch.Tensor) -> None:
         loss.backward()
