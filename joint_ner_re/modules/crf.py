@@ -1,14 +1,16 @@
 """A linear-chain CRF over the well-formed tag sequences of a scheme, for whole batches at once."""
 
-from typing import List, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
+from joint_ner_re.modules.encoders import reversal
 from joint_ner_re.tag_codec import TagCodec
 
-# exp(IMPOSSIBLE) is 0 in every float type, and sums of a few of them stay finite in all.
-IMPOSSIBLE = -1e4
+# What a tag's score is at most below the best one of its token: e**LOWEST is far below what any
+# float type tells from 0, and a few of them multiplied are still above 0 in double precision.
+LOWEST = -200.0
 
 
 class ConstrainedCrf(nn.Module):
@@ -63,9 +65,9 @@ class ConstrainedCrf(nn.Module):
 
     def _constrained(self) -> Tuple[Tensor, Tensor, Tensor]:
         return (
-            self.transitions.masked_fill(self._no_transition, IMPOSSIBLE),
-            self.start.masked_fill(self._no_start, IMPOSSIBLE),
-            self.end.masked_fill(self._no_end, IMPOSSIBLE),
+            self.transitions.masked_fill(self._no_transition, -torch.inf),
+            self.start.masked_fill(self._no_start, -torch.inf),
+            self.end.masked_fill(self._no_end, -torch.inf),
         )
 
     def log_likelihood(self, scores: Tensor, mask: Tensor, tags: Tensor) -> Tensor:
@@ -86,14 +88,11 @@ class ConstrainedCrf(nn.Module):
             Shape: (batch,); 0 for a sentence without a token.
         """
         transitions, start, end = self._constrained()
-        # Shape: (batch, length)
-        path = self._path_scores(scores, mask, tags, transitions, start)
-        last = (mask.sum(dim=1) - 1).clamp(min=0)
         # Shape: (batch,)
-        numerator = path.sum(dim=1) + end[tags.gather(1, last.unsqueeze(1)).squeeze(1)]
-        # Shape: (batch,)
-        denominator = (self._forward(scores, mask, transitions, start)[-1] + end).logsumexp(dim=1)
-        return (numerator - denominator) * mask[:, 0]
+        path = self._path_scores(scores, mask, tags, transitions, start).sum(dim=1)
+        path = path + end[tags.gather(1, _last(mask)).squeeze(1)]
+        total = _LogPartition.apply(scores, mask, transitions, start, end)
+        return torch.where(mask[:, 0], path - total, torch.zeros_like(path))
 
     @staticmethod
     def _path_scores(
@@ -103,34 +102,7 @@ class ConstrainedCrf(nn.Module):
         # Shape: (batch, length)
         emitted = scores.gather(2, tags.unsqueeze(2)).squeeze(2)
         entered = torch.cat([start[tags[:, :1]], transitions[tags[:, :-1], tags[:, 1:]]], dim=1)
-        return (emitted + entered) * mask
-
-    @staticmethod
-    def _forward(scores: Tensor, mask: Tensor, transitions: Tensor, start: Tensor) -> List[Tensor]:
-        """Per position the log sums over all paths that end there in each tag.
-
-        Past a sentence's end the last sums are carried on. Each of shape (batch, tags).
-        """
-        sums = [start + scores[:, 0]]
-        for position in range(1, scores.size(1)):
-            # Shape: (batch, tags before, tags)
-            paths = sums[-1].unsqueeze(2) + transitions
-            step = paths.logsumexp(dim=1) + scores[:, position]
-            sums.append(torch.where(mask[:, position, None], step, sums[-1]))
-        return sums
-
-    @staticmethod
-    def _backward(scores: Tensor, mask: Tensor, transitions: Tensor, end: Tensor) -> List[Tensor]:
-        """Per position the log sums over all ways to go on from each tag there.
-
-        Each of shape (batch, tags).
-        """
-        sums = [end.expand(scores.size(0), -1)]
-        for position in range(scores.size(1) - 1, 0, -1):
-            # Shape: (batch, tags, tags after)
-            paths = transitions + (scores[:, position] + sums[-1]).unsqueeze(1)
-            sums.append(torch.where(mask[:, position, None], paths.logsumexp(dim=2), sums[-1]))
-        return sums[::-1]
+        return torch.where(mask, emitted + entered, torch.zeros_like(emitted))
 
     def viterbi(self, scores: Tensor, mask: Tensor) -> Tensor:
         """The most probable tags.
@@ -148,26 +120,30 @@ class ConstrainedCrf(nn.Module):
             Shape: (batch, length), well-formed at real tokens and 0 (`"O"`) at padding.
         """
         transitions, start, end = self._constrained()
-        # No score outweighs a constraint here: nothing is differentiated, so infinity is safe.
-        transitions = transitions.masked_fill(self._no_transition, -torch.inf)
-        best = start.masked_fill(self._no_start, -torch.inf) + scores[:, 0]
-        pointers = []
-        # At padding every tag points to itself, so that the last real tag is carried to the end.
-        itself = torch.arange(scores.size(2), device=scores.device).expand_as(best)
-        for position in range(1, scores.size(1)):
-            # Shape of each: (batch, tags)
-            step, pointer = (best.unsqueeze(2) + transitions).max(dim=1)
-            real = mask[:, position, None]
-            best = torch.where(real, step + scores[:, position], best)
-            pointers.append(torch.where(real, pointer, itself))
+        # Shape: (tags after, tags before)
+        entering = transitions.t().contiguous()
+        first, *others = scores.unbind(1)
+        best = [start + first]
+        found = []
+        for score in others:
+            step, pointer = (best[-1].unsqueeze(1) + entering).max(dim=2)
+            best.append(step + score)
+            found.append(pointer)
+        # Shape: (batch, 1, tags)
+        last = _last(mask).unsqueeze(2).expand(-1, -1, scores.size(2))
         # Shape: (batch, 1)
-        tag = (best + end.masked_fill(self._no_end, -torch.inf)).argmax(dim=1, keepdim=True)
+        tag = (torch.stack(best, dim=1).gather(1, last).squeeze(1) + end).argmax(1, keepdim=True)
         path = [tag]
-        for pointer in reversed(pointers):
-            tag = pointer.gather(1, tag)
-            path.append(tag)
+        if found:
+            # At padding every tag points to itself, so that the last real tag is where to begin.
+            itself = torch.arange(scores.size(2), device=scores.device)
+            pointers = torch.where(mask.t()[1:].unsqueeze(2), torch.stack(found), itself)
+            for pointer in reversed(pointers.unbind(0)):
+                tag = pointer.gather(1, tag)
+                path.append(tag)
         return torch.cat(path[::-1], dim=1) * mask
 
+    @torch.no_grad()
     def span_probabilities(
         self, scores: Tensor, mask: Tensor, tags: Tensor, starts: Tensor, ends: Tensor
     ) -> Tensor:
@@ -193,36 +169,136 @@ class ConstrainedCrf(nn.Module):
             Shape: (batch, entities), in [0, 1].
         """
         transitions, start, end = self._constrained()
-        # Shape of each: (batch, length, tags)
-        forward = torch.stack(self._forward(scores, mask, transitions, start), dim=1)
-        backward = torch.stack(self._backward(scores, mask, transitions, end), dim=1)
-        # Shape: (batch,)
-        total = (forward[:, -1] + end).logsumexp(dim=1)
-        leave = self._leave(scores, mask, transitions, end, backward)
+        sums = _Sums.of(scores, mask, transitions, start, end)
+        # Under BIO a tag may be followed by one that carries its entity on: not after its end.
+        leave = sums.onwards(transitions.masked_fill(self._joins, -torch.inf), end)
         # Shape: (batch, length)
         path = self._path_scores(scores, mask, tags, transitions, start).cumsum(dim=1)
         lasts = ends - 1
         # Shape of each: (batch, entities)
-        before = _at(forward, starts, tags)
+        before = _at(sums.until.log() + sums.until_scale, starts, tags)
         inside = path.gather(1, lasts) - path.gather(1, starts)
         after = _at(leave, lasts, tags)
-        return (before + inside + after - total.unsqueeze(1)).exp().clamp(max=1.0)
+        probabilities = (before + inside + after - sums.total(end).unsqueeze(1)).exp()
+        return probabilities.clamp(max=1.0).to(scores.dtype)
 
-    def _leave(
-        self, scores: Tensor, mask: Tensor, transitions: Tensor, end: Tensor, backward: Tensor
+
+class _Sums(NamedTuple):
+    """Sums over paths (the forward-backward algorithm), in double precision.
+
+    Each token's sums are divided by their total, of which the logarithm is kept: matrix products
+    take the place of logarithms of sums of exponentials (Rabiner 1989, section V.A). What stands
+    at padding says nothing.
+
+    # Parameters
+
+    mask : `Tensor`
+        Shape: (batch, length).
+    until : `Tensor`
+        Over all paths that end in a tag here. Shape: (batch, length, tags).
+    until_scale : `Tensor`
+        Log of what `until` was divided by. Shape: (batch, length, 1).
+    since : `Tensor`
+        Over all paths that begin with a tag here, its own score included. As `until`.
+    since_scale : `Tensor`
+        As `until_scale`.
+    """
+
+    mask: Tensor
+    until: Tensor
+    until_scale: Tensor
+    since: Tensor
+    since_scale: Tensor
+
+    @classmethod
+    def of(
+        cls, scores: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor
+    ) -> "_Sums":
+        """The sums of these scores, in which -inf is what must not be."""
+        scores = scores.double()
+        # Shape: (batch, length, 1)
+        peaks = scores.max(dim=2, keepdim=True).values
+        weights = (scores - peaks).clamp(min=LOWEST).exp()
+        # The second direction reads each sentence from its end. Shape: (batch, length, 1)
+        order = reversal(mask).unsqueeze(2)
+        back = order.expand_as(scores)
+        # Shape of each: (length, 2, batch, tags or 1)
+        both = torch.stack([weights, weights.gather(1, back)]).transpose(0, 2).transpose(1, 2)
+        states = torch.empty_like(both, memory_format=torch.contiguous_format)
+        scales = states[..., :1].clone()
+        # Shape: (2, tags, tags)
+        matrices = torch.stack([transitions, transitions.t()]).double().exp()
+        # Shape: (2, 1, tags)
+        coming = torch.stack([start, end]).double().exp().unsqueeze(1)
+        for weight, state, scale in zip(both.unbind(0), states.unbind(0), scales.unbind(0)):
+            torch.mul(coming, weight, out=state)
+            torch.sum(state, dim=2, keepdim=True, out=scale)
+            coming = torch.bmm(state.div_(scale), matrices)
+        # Shape of each: (2, batch, length, tags or 1)
+        states, scales = (t.permute(1, 2, 0, 3) for t in (states, scales.log_()))
+        peaks = torch.stack([peaks, peaks.gather(1, order)])
+        logs = (scales + peaks).cumsum(dim=2)
+        return cls(mask, states[0], logs[0], states[1].gather(1, back), logs[1].gather(1, order))
+
+    def onwards(self, transitions: Tensor, end: Tensor) -> Tensor:
+        """Log sums over all ways to go on from each tag. Shape: (batch, length, tags)."""
+        sums = self.since[:, 1:] @ transitions.double().exp().t()
+        logs = sums.log() + self.since_scale[:, 1:]
+        ends = end.double().expand_as(self.until[:, :1])
+        return torch.cat([torch.where(self.mask[:, 1:, None], logs, ends), ends], dim=1)
+
+    def total(self, end: Tensor) -> Tensor:
+        """Log sum over all paths. Shape: (batch,)."""
+        last = _last(self.mask).unsqueeze(2)
+        until = self.until.gather(1, last.expand(-1, -1, self.until.size(2))).squeeze(1)
+        ended = (until @ end.double().exp()).clamp(min=torch.finfo(until.dtype).tiny)
+        return ended.log() + self.until_scale.gather(1, last).flatten()
+
+
+class _LogPartition(torch.autograd.Function):
+    """The log of the sum over all paths. Its gradients are the expected counts of what is scored,
+    which the sums of both directions give at once."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, scores: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor
     ) -> Tensor:
-        """Per position the log sums over all ways to go on that end the entity there.
+        sums = _Sums.of(scores, mask, transitions, start, end)
+        # Shape: (batch,)
+        total = sums.total(end)
+        ctx.save_for_backward(*sums, total, transitions, end)
+        return total.to(scores.dtype)
 
-        Under BIO a tag may be followed by one that carries its entity on, which `backward` must
-        not count. Shape: (batch, length, tags).
-        """
-        leaving = transitions.masked_fill(self._joins, IMPOSSIBLE)
-        # Shape: (batch, length - 1, tags after)
-        onwards = scores[:, 1:] + backward[:, 1:]
-        # Shape: (batch, length - 1, tags)
-        left = (leaving + onwards.unsqueeze(2)).logsumexp(dim=3)
-        left = torch.where(mask[:, 1:, None], left, end)
-        return torch.cat([left, end.expand_as(left[:, :1]) if left.size(1) else backward[:, :1]], 1)
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor
+    ) -> Tuple[Tensor, Optional[Tensor], Tensor, Tensor, Tensor]:
+        *parts, total, transitions, end = ctx.saved_tensors
+        sums = _Sums(*parts)
+        mask = sums.mask.unsqueeze(2)
+        # Shape: (batch, 1, 1)
+        total = total.view(-1, 1, 1)
+        weight = grad.double().view(-1, 1, 1)
+        # The probability of each tag. Shape: (batch, length, tags)
+        logs = sums.until.log() + sums.until_scale + sums.onwards(transitions, end) - total
+        of_tags = torch.where(mask, logs.exp() * weight, 0.0)
+        # Of each two tags in a row, but for the factor of their transition.
+        factors = (sums.until_scale[:, :-1] + sums.since_scale[:, 1:] - total).exp() * weight
+        before = torch.where(mask[:, 1:], sums.until[:, :-1] * factors, 0.0)
+        # Shape: (tags, tags)
+        pairs = before.flatten(0, 1).t() @ sums.since[:, 1:].flatten(0, 1)
+        pairs = pairs * transitions.double().exp()
+        last = _last(sums.mask).unsqueeze(2).expand(-1, -1, of_tags.size(2))
+        of_end = of_tags.gather(1, last).sum(dim=(0, 1))
+        of_start = of_tags[:, 0].sum(dim=0)
+        found = (of_tags, pairs, of_start, of_end)
+        scores, moves, starts, ends = (gradient.to(grad.dtype) for gradient in found)
+        return scores, None, moves, starts, ends
+
+
+def _last(mask: Tensor) -> Tensor:
+    """The position of each sentence's last token; 0 without one. Shape: (batch, 1)."""
+    return (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
 
 
 def _at(values: Tensor, positions: Tensor, tags: Tensor) -> Tensor:

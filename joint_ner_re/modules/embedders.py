@@ -1,7 +1,7 @@
 """Token embedders: characters by a BiRNN, casing, and word vectors that check their file."""
 
 import logging
-from typing import Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -17,6 +17,8 @@ from joint_ner_re.modules.encoders import BiRnnLayer, check_probability
 
 logger = logging.getLogger(__name__)
 
+# How many words' vectors are kept: of 64 numbers each, 13 MB.
+MOST_WORDS = 50_000
 # The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
 # whole vocabulary, is ten times smaller: words then look alike until late in training.
 RANDOM_DEVIATION = 0.3
@@ -26,7 +28,8 @@ RANDOM_DEVIATION = 0.3
 class CharacterEmbedder(TokenEmbedder):
     """The last states of one BiRNN over a word's characters (Lample et al. 2016).
 
-    Each distinct word of a batch is encoded once, however often it occurs.
+    Each distinct word of a batch is encoded once, however often it occurs; outside training, where
+    the weights stay, once for all batches.
 
     # Parameters
 
@@ -58,6 +61,7 @@ class CharacterEmbedder(TokenEmbedder):
         self.embedding = nn.Embedding(vocab.get_vocab_size(namespace), embedding_size)
         self.dropout = nn.Dropout(dropout)
         self.rnn = BiRnnLayer(embedding_size, hidden_size, cell)
+        self._known = KnownWords(list(self.parameters()), self.get_output_dim())
 
     @overrides
     def get_output_dim(self) -> int:
@@ -66,13 +70,79 @@ class CharacterEmbedder(TokenEmbedder):
     @overrides(check_signature=False)
     def forward(self, token_characters: Tensor) -> Tensor:
         """From characters of shape (batch, length, characters) to (batch, length, output size)."""
-        batch, length, _ = token_characters.shape
-        # Shape: (distinct words, characters), (batch * length,)
-        words, places = token_characters.flatten(0, 1).unique(dim=0, return_inverse=True)
-        mask = words > 0
-        # Shape: (distinct words, output size). A padding "word" has no character: 0.
-        vectors = self.rnn.last_states(self.dropout(self.embedding(words)), mask)
-        return vectors[places].unflatten(0, (batch, length))
+        keys = _words(token_characters)
+        # Where each distinct word stands first.
+        firsts: Dict[bytes, int] = {}
+        for place, key in enumerate(keys):
+            firsts.setdefault(key, place)
+        characters = token_characters.flatten(0, 1)
+        if torch.is_grad_enabled() or self.training:
+            vectors = self._encode(characters, list(firsts.values()))
+            numbers = {key: number for number, key in enumerate(firsts)}
+        else:
+            new = self._known.unknown(firsts)
+            if new:
+                self._known.add(new, self._encode(characters, list(new.values())))
+            vectors, numbers = self._known.vectors, self._known.numbers
+        places = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
+        return vectors.index_select(0, places).unflatten(0, token_characters.shape[:2])
+
+    def _encode(self, characters: Tensor, places: List[int]) -> Tensor:
+        """The vectors of the words at these places. Shape: (places, output size)."""
+        words = characters[torch.tensor(places, device=characters.device)]
+        # A vector must not depend on the precision of the batch that had the word first.
+        with torch.autocast(words.device.type, enabled=False):
+            # A padding "word" has no character: 0.
+            return self.rnn.last_states(self.dropout(self.embedding(words)), words > 0)
+
+
+class KnownWords:
+    """The vectors of words that have been encoded, as long as the weights stay the same.
+
+    # Parameters
+
+    weights : `Sequence[Tensor]`
+        What the vectors depend on, besides the words.
+    size : `int`
+        Of a vector.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], size: int) -> None:
+        self.numbers: Dict[bytes, int] = {}
+        self.vectors = torch.empty(0, size)
+        self._weights = list(weights)
+        self._state: Optional[List[Tuple[int, int]]] = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # A copy of a model has other tensors, and learns its words anew.
+        return {**self.__dict__, "numbers": {}, "vectors": self.vectors[:0], "_state": None}
+
+    def unknown(self, words: Mapping[bytes, int]) -> Dict[bytes, int]:
+        """Those of a batch's words that have to be encoded; after this there is room for them."""
+        state = [(weight.data_ptr(), weight._version) for weight in self._weights]
+        new = {word: place for word, place in words.items() if word not in self.numbers}
+        if state != self._state or len(self.numbers) + len(new) > len(self.vectors):
+            self.numbers.clear()
+            self._state = state
+            weight = self._weights[0]
+            rows = max(MOST_WORDS, len(words))
+            self.vectors = weight.new_empty(rows, self.vectors.size(1))
+            return dict(words)
+        return new
+
+    def add(self, words: Iterable[bytes], vectors: Tensor) -> None:
+        """Take the vectors of new words. Shape of `vectors`: (words, size)."""
+        first = len(self.numbers)
+        self.vectors[first : first + len(vectors)] = vectors
+        self.numbers.update((word, first + number) for number, word in enumerate(words))
+
+
+def _words(token_characters: Tensor) -> List[bytes]:
+    """The characters' numbers of each word, without padding, as something to look up."""
+    rows = token_characters.flatten(0, 1).cpu().numpy()
+    data, width = rows.tobytes(), rows.itemsize * rows.shape[1]
+    # Little-endian numbers: what is left is the same with more padding, and tells words apart.
+    return [data[end - width : end].rstrip(b"\0") for end in range(width, len(data) + 1, width)]
 
 
 @TokenEmbedder.register("casing")

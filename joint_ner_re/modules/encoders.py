@@ -11,6 +11,7 @@ from overrides import overrides
 from torch import Tensor, nn
 
 from joint_ner_re.modules.bi_gru import bi_gru
+from joint_ner_re.modules.bi_lstm import bi_lstm
 from joint_ner_re.modules.dropout import Dropout
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -59,12 +60,15 @@ class BiRnnLayer(nn.Module):
         `Tensor`
             Shape: (batch, length, 2 * hidden_size), 0 at padding.
         """
-        if isinstance(self.forwards, nn.GRU) and inputs.device.type == "cpu":
+        order = reversal(mask)
+        if inputs.device.type == "cpu":
             low = torch.is_autocast_cpu_enabled()
+            if isinstance(self.forwards, nn.LSTM):
+                inputs = inputs.to(torch.bfloat16) if low else inputs
+                return bi_lstm(self.forwards, self.backwards, inputs, mask, order)
             inputs = inputs.float() if low else inputs
             dtype = torch.bfloat16 if low else inputs.dtype
             return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
-        order = reversal(mask)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
         return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)

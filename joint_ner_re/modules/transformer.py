@@ -119,19 +119,23 @@ class TransformerEmbedder(TokenEmbedder):
         `Tensor`
             Shape: (batch, words, output size), 0 at padding.
         """
-        sentences = _sentences(pieces, words)
         # Shape: (batch, words, layers, output size)
-        states = self._encode(sentences) if self._trained else self._remembered(sentences)
+        if self._trained:
+            states = self._encode(_sentences(pieces, words))
+        else:
+            states = self._remembered(pieces, words)
         if self.mix is None:
             return states.squeeze(2)
         return torch.einsum("bwls,l->bws", states, self.mix.softmax(dim=0))
 
-    def _remembered(self, sentences: Sequence[Pieces]) -> Tensor:
+    def _remembered(self, pieces: Tensor, words: Tensor) -> Tensor:
         """The layers' states, from the cache where they are in it."""
         cache = self._open_cache()
-        keys = [_key(sentence) for sentence in sentences]
-        found = {key: cache.get(key) for key in keys}
-        missing = {key: sentence for key, sentence in zip(keys, sentences) if found[key] is None}
+        keys = _keys(pieces, words)
+        rows = {key: row for row, key in enumerate(keys)}
+        found = {key: cache.get(key) for key in rows}
+        new = [row for key, row in rows.items() if found[key] is None]
+        missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
         if missing:
             # What is kept serves other runs, too: it is not rounded for this one.
@@ -216,9 +220,14 @@ def _sentences(pieces: Tensor, words: Tensor) -> List[Pieces]:
     ]
 
 
-def _key(sentence: Pieces) -> bytes:
-    """What a sentence's vectors depend on, besides the encoder."""
-    return hashlib.blake2b(repr((sentence.ids, sentence.words)).encode(), digest_size=16).digest()
+def _keys(pieces: Tensor, words: Tensor) -> List[bytes]:
+    """What a sentence's vectors depend on, besides the encoder: its numbers without padding."""
+    numbers = torch.stack([pieces, words], dim=2).cpu().numpy()
+    lengths = (pieces > 0).sum(dim=1).tolist()
+    return [
+        hashlib.blake2b(row[:length].tobytes(), digest_size=16).digest()
+        for row, length in zip(numbers, lengths)
+    ]
 
 
 def _windows(length: int, size: Optional[int]) -> List[Tuple[int, int, int, int]]:

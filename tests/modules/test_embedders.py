@@ -1,3 +1,4 @@
+import copy
 import gzip
 import logging
 import zipfile
@@ -11,7 +12,7 @@ from allennlp.modules import TokenEmbedder
 from torch import nn
 
 from joint_ner_re.casing import CASINGS
-from joint_ner_re.modules import CasingEmbedder, CharacterEmbedder, WordVectors
+from joint_ner_re.modules import CasingEmbedder, CharacterEmbedder, WordVectors, embedders
 from joint_ner_re.modules.encoders import CELLS
 
 # Characters
@@ -55,13 +56,91 @@ def test_a_word_is_the_last_states_over_its_characters(cell):
         torch.testing.assert_close(vectors[row, column], expected, atol=1e-6, rtol=0)
 
 
+def encoded_words(embedder):
+    """How many words each pass encodes from now on."""
+    counts = []
+    embedder.rnn.register_forward_hook(lambda module, values, _: counts.append(len(values[0])))
+    return counts
+
+
 def test_equal_words_are_encoded_once():
     embedder = new_character_embedder()
-    rows = []
-    embedder.rnn.forwards.register_forward_hook(lambda m, values, _: rows.append(len(values[0])))
+    counts = encoded_words(embedder)
     embedder(CHARACTERS)
     # three words and the padding
-    assert rows == [4]
+    assert counts == [4]
+
+
+def test_outside_training_a_word_is_encoded_once_for_all_batches():
+    embedder = new_character_embedder().eval()
+    expected = embedder(CHARACTERS).detach()
+    counts = encoded_words(embedder)
+    with torch.no_grad():
+        torch.testing.assert_close(embedder(CHARACTERS[:1, :2]), expected[:1, :2])
+        # With more padding it is the same word.
+        wider = nn.functional.pad(CHARACTERS, (0, 3))
+        torch.testing.assert_close(embedder(wider), expected)
+        torch.testing.assert_close(embedder(CHARACTERS.flip(0)), expected.flip(0))
+    assert counts == [2, 2]
+    embedder.train()
+    with torch.no_grad():
+        embedder(CHARACTERS)
+    assert counts == [2, 2, 4]
+
+
+@pytest.mark.parametrize("change", ["step", "load", "double"])
+def test_other_weights_encode_words_anew(change):
+    embedder, other = new_character_embedder().eval(), new_character_embedder()
+    with torch.no_grad():
+        before = embedder(CHARACTERS)
+        for parameter in other.parameters():
+            parameter.mul_(2)
+        if change == "step":
+            for parameter in embedder.parameters():
+                parameter.mul_(2)
+        elif change == "load":
+            embedder.load_state_dict(other.state_dict())
+        else:
+            embedder.double()
+        after = embedder(CHARACTERS)
+    if change == "double":
+        assert after.dtype == torch.double
+        torch.testing.assert_close(after.float(), before)
+    else:
+        assert not torch.allclose(after, before)
+        torch.testing.assert_close(after, other(CHARACTERS).detach())
+
+
+def test_when_there_is_no_more_room_for_words_it_begins_again(monkeypatch):
+    monkeypatch.setattr(embedders, "MOST_WORDS", 3)
+    embedder = new_character_embedder().eval()
+    expected = embedder(CHARACTERS).detach()
+    counts = encoded_words(embedder)
+    with torch.no_grad():
+        for _ in range(2):
+            for row in range(2):
+                torch.testing.assert_close(embedder(CHARACTERS[row, None]), expected[row, None])
+        # Four words at once are more than there is room for.
+        torch.testing.assert_close(embedder(CHARACTERS), expected)
+    assert counts == [2, 3, 2, 3, 4]
+
+
+def test_a_copy_learns_its_words_itself():
+    embedder = new_character_embedder().eval()
+    with torch.no_grad():
+        before = embedder(CHARACTERS)
+        copied = copy.deepcopy(embedder)
+        for parameter in copied.parameters():
+            parameter.mul_(2)
+        assert not torch.allclose(copied(CHARACTERS), before)
+        torch.testing.assert_close(embedder(CHARACTERS), before)
+
+
+def test_words_are_not_rounded_by_mixed_precision():
+    embedder = new_character_embedder().eval()
+    expected = embedder(CHARACTERS).detach()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(embedder(CHARACTERS), expected, atol=0, rtol=0)
 
 
 def test_more_padding_changes_nothing():
