@@ -126,7 +126,10 @@ class TransformerEmbedder(TokenEmbedder):
             states = self._remembered(pieces, words)
         if self.mix is None:
             return states.squeeze(2)
-        return torch.einsum("bwls,l->bws", states, self.mix.softmax(dim=0))
+        # Without copies: `einsum` would transpose the states, mixed precision would cast them.
+        with _precision(self._device, full=True):
+            mix = self.mix.softmax(dim=0).to(states.dtype).unsqueeze(0)
+            return torch.matmul(mix, states).squeeze(2)
 
     def _remembered(self, pieces: Tensor, words: Tensor) -> Tensor:
         """The layers' states, from the cache where they are in it."""
