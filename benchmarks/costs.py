@@ -157,7 +157,7 @@ def shares(
     """
     made = load(setup, setting)
     if entities is not None:
-        made.sentences = chosen_sentences(setup, setting.batch_size, LONG)
+        made.sentences = chosen_sentences(setup, setting, LONG)
         force_entities(made.model, entities, min(len(s.tokens) for s in made.sentences))
     run, step = _runs(made, setup, setting)
     whole = statistics.median(repeated(run, repetitions))

@@ -184,11 +184,12 @@ def take_turns(
         Whether to do without processes; the peak memory then says nothing.
     """
     kind = Here if in_process else Child
-    # They are made at the same time, and wait for their turns.
-    workers: Dict[str, Any] = {name: kind(*parts) for name, parts in rows.items()}
-    facts = {
-        name: worker.ready() for name, worker in tqdm(workers.items(), "preparing", leave=False)
-    }
+    workers: Dict[str, Any] = {}
+    facts: Dict[str, Dict[str, Any]] = {}
+    # One after the other: together they would have many more threads than there are cores.
+    for name, parts in tqdm(rows.items(), "preparing", leave=False):
+        workers[name] = kind(*parts)
+        facts[name] = workers[name].ready()
     seconds: Dict[str, List[float]] = {name: [] for name in workers}
     start = time.perf_counter()
     for number in tqdm(range(repetitions), desc="rounds", leave=False):

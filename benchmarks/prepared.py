@@ -51,7 +51,8 @@ class Setup:
     threads : `int`, optional (default = `1`)
         Threads of each process.
     sentences : `int`, optional (default = `64`)
-        So many sentences of the corpus are one repetition, or two batches if that is more.
+        So many sentences of the corpus are one repetition of training, and four times as many of
+        extraction, or two batches if that is more.
     learned : `int`, optional (default = `2000`)
         At most so many sentences the short training sees.
     epochs : `int`, optional (default = `2`)
@@ -157,7 +158,7 @@ def load(setup: Setup, setting: Setting, bfloat16: bool = False) -> Made:
     return Made(
         model.to(setup.device),
         DatasetReader.from_params(params["dataset_reader"]),
-        chosen_sentences(setup, setting.batch_size),
+        chosen_sentences(setup, setting),
         params["trainer"]["optimizer"],
     )
 
@@ -175,8 +176,8 @@ def in_order_of_length(sentences: Sequence[Sentence]) -> List[Sentence]:
     return sorted(sentences, key=lambda sentence: len(sentence.tokens))
 
 
-def chosen_sentences(setup: Setup, size: int, least: int = 1) -> List[Sentence]:
-    """The sentences of a repetition, in whole batches of `size`, as they come in a pass over the
+def chosen_sentences(setup: Setup, setting: Setting, least: int = 1) -> List[Sentence]:
+    """The sentences of a repetition, in whole batches, as they come in a pass over the
     corpus: each of sentences of similar length, and the batches at even steps among all.
 
     They are as many as the setup says, but two batches at least. A small corpus repeats its
@@ -185,7 +186,9 @@ def chosen_sentences(setup: Setup, size: int, least: int = 1) -> List[Sentence]:
     every = [s for s in read_sentences(setup.data) if len(s.tokens) >= least]
     if not every:
         raise ValueError(f"{setup.data}: no sentence has {least} tokens; expected some")
-    count = max(2, setup.sentences // size)
+    size = setting.batch_size
+    sentences = setup.sentences * (1 if setting.task == TRAINING else 4)
+    count = max(2, sentences // size)
     times = -(-count * size // len(every))
     batches = cut(in_order_of_length(every * times), size)
     # The last one may not be full.

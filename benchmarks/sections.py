@@ -78,7 +78,7 @@ class Sizes:
     settings: Sequence[Setting]
     sentences: int = 64
     repetitions: int = 5
-    most_seconds: float = 25.0
+    most_seconds: float = 15.0
     learned: int = 2000
     epochs: int = 3
     documents: Sequence[int] = (500, 1000, 2500, 5000)
@@ -91,15 +91,20 @@ class Sizes:
 
 
 def full_sizes() -> Sizes:
+    sizes = {
+        ("lstm", KEPT): (1, 4, 16, 32, 64),
+        ("lstm", LIVE): (1, 16, 32, 64),
+        ("gru", KEPT): (1, 16, 32, 64),
+        ("gru", LIVE): (32,),
+    }
     settings = [
         Setting(task, cell, vectors, size)
         for task in (TRAINING, EXTRACTION)
-        for cell in ("lstm", "gru")
-        for vectors in (KEPT, LIVE)
-        for size in (1, 4, 16, 32, 64)
+        for (cell, vectors), several in sizes.items()
+        for size in several
     ]
     settings += [Setting(TRAINING, cell, TUNED, 16) for cell in ("lstm", "gru")]
-    settings += [Setting(INDEXED, "lstm", KEPT, size) for size in (16, 32)]
+    settings.append(Setting(INDEXED, "lstm", KEPT, 32))
     return Sizes(settings)
 
 

@@ -278,13 +278,13 @@ def stock_feed_forward(scorer: TagScorer) -> Optional[FeedForward]:
 def stock_crf(model: JointModel) -> ConditionalRandomField:
     """AllenNLP's CRF with the model's weights.
 
-    It constrains its decoding alone. With impossible transitions at -10,000, as the model's own
-    CRF has them, its likelihood is over the well-formed sequences, too.
+    It constrains its decoding alone. With impossible transitions at -10,000 its likelihood is over
+    the well-formed sequences, too.
     """
     names = dict(enumerate(model.codec.tags))
     crf = ConditionalRandomField(len(names), allowed_transitions(model.codec.scheme, names))
     targets = (crf.transitions, crf.start_transitions, crf.end_transitions)
     with torch.no_grad():
         for target, source in zip(targets, model.crf._constrained()):
-            target.copy_(source)
+            target.copy_(source.clamp(min=-1e4))
     return crf

@@ -35,6 +35,7 @@ from stock import TAG_NAMESPACE, StockModel, stock_embedder, stock_feed_forward,
 from stock import with_tags as vocabulary_with_tags
 
 from joint_ner_re.models import JointModel
+from joint_ner_re.modules import CharacterEmbedder
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
 
@@ -139,9 +140,13 @@ def training(model: Model, optimizer: Params, batches: Sequence[Dict]) -> Callab
 
 
 def extraction(model: Model, batches: Sequence[Dict]) -> Callable[[], None]:
+    """A pass over the batches. Each begins without knowing any words, as that over a new corpus."""
     model.eval()
+    remembering = [module for module in model.modules() if isinstance(module, CharacterEmbedder)]
 
     def run() -> None:
+        for embedder in remembering:
+            embedder.forget()
         with torch.inference_mode():
             for batch in batches:
                 model(**batch)
@@ -187,7 +192,7 @@ def spacy_workload(setup: Setup, setting: Setting) -> Workload:
     nlp.add_pipe("ner")
     learned = read_sentences(setup.data)[: setup.learned]
     optimizer = nlp.initialize(lambda: [_example(nlp, sentence) for sentence in learned])
-    sentences = chosen_sentences(setup, setting.batch_size)
+    sentences = chosen_sentences(setup, setting)
     batches = cut([_example(nlp, sentence) for sentence in sentences], setting.batch_size)
     if setting.task == TRAINING:
 

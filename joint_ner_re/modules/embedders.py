@@ -87,6 +87,10 @@ class CharacterEmbedder(TokenEmbedder):
         places = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
         return vectors.index_select(0, places).unflatten(0, token_characters.shape[:2])
 
+    def forget(self) -> None:
+        """Encode each word anew when it comes next."""
+        self._known.numbers.clear()
+
     def _encode(self, characters: Tensor, places: List[int]) -> Tensor:
         """The vectors of the words at these places. Shape: (places, output size)."""
         words = characters[torch.tensor(places, device=characters.device)]
