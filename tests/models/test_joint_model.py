@@ -337,20 +337,16 @@ def test_sixteen_bits_change_states_by_little_and_no_weight(make, cell):
 def test_mixed_precision_of_the_trainer_reaches_the_encoder(make):
     made = make(CORPUS)
     model = made.model.eval()
-    inputs = []
-    hidden = model.tag_scorer.hidden
-    hidden.register_forward_hook(lambda _, __, output: inputs.append(output.dtype))
-    layers = [m for m in model.encoder.modules() if isinstance(m, torch.nn.LSTM)]
-    for layer in layers:
-        layer.register_forward_pre_hook(
-            lambda *_: inputs.append(("layer", torch.is_autocast_cpu_enabled()))
-        )
+    parts = [*model.encoder.shared.layers, *model.encoder.ner.layers, model.tag_scorer.hidden]
+    types = []
+    for part in parts:
+        part.register_forward_hook(lambda _, __, output: types.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         model(**batch_of(made))
-    assert inputs == [("layer", True)] * len(layers) + [torch.bfloat16] and layers
-    inputs.clear()
+    assert types == [torch.bfloat16] * len(parts) and len(parts) > 1
+    types.clear()
     model(**batch_of(made))
-    assert inputs == [("layer", False)] * len(layers) + [torch.float32]
+    assert types == [torch.float32] * len(parts)
 
 
 @pytest.mark.parametrize("scores_at_once", [1, 7, 4_000_000])
