@@ -235,6 +235,39 @@ def test_log_likelihood_without_constraints_is_allennlps():
     assert crf.log_likelihood(scores, mask, tags).sum().item() == pytest.approx(expected.item())
 
 
+def test_gradients_are_allennlps():
+    crf = new_crf(Unconstrained(["X", "Y"], "BIOUL"))
+    scores, mask = new_batch(CODECS[2], [9, 4, 1, 300, 6])
+    tags = torch.randint(9, mask.shape)
+    other = allennlp_crf(crf)
+    theirs = (scores.clone(), other.transitions, other.start_transitions, other.end_transitions)
+    ours = (scores, crf.transitions, crf.start, crf.end)
+    # Weights for sentences: AllenNLP's sums over them.
+    (crf.log_likelihood(scores.requires_grad_(), mask, tags).sum() * 0.7).backward()
+    (other(theirs[0].requires_grad_(), tags, mask) * 0.7).backward()
+    for one, another in zip(ours, theirs):
+        torch.testing.assert_close(one.grad, another.grad)
+
+
+@each_codec
+def test_gradients_are_those_of_small_differences(codec):
+    crf = new_crf(codec)
+    scores, mask = new_batch(codec, LENGTHS)
+    tags = torch.zeros(mask.shape, dtype=torch.long)
+    scores.requires_grad_()
+    names = ("transitions", "start", "end")
+    weights = torch.randn(len(LENGTHS), dtype=torch.double)
+
+    def weighted(scores, *parameters):
+        for name, parameter in zip(names, parameters):
+            delattr(crf, name)
+            setattr(crf, name, parameter)
+        return crf.log_likelihood(scores, mask, tags) * weights
+
+    values = [getattr(crf, name).detach().requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(weighted, (scores, *values))
+
+
 @each_codec
 def test_viterbi_is_allennlps_on_longer_sentences(codec):
     crf = new_crf(codec)
