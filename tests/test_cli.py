@@ -70,11 +70,16 @@ def test_evaluate_gives_the_metrics_of_training_again(
     allennlp(
         "evaluate", tiny_archive, fixtures / "conll04_spert.json",
         "--output-file", tmp_path / "metrics.json",
+        "--predictions-output-file", tmp_path / "predictions.jsonl",
     )  # fmt: skip
     found = metrics_of(tmp_path / "metrics.json")
     for name in ("entity_f1", "relation_recall", "boundaries_entity_f1", "relation_support/Kill"):
         assert found[name] == pytest.approx(trained[f"best_validation_{name}"], abs=1e-6)
     assert found["ner_loss"] == pytest.approx(trained["best_validation_ner_loss"], rel=1e-4)
+    batches = [json.loads(line) for line in (tmp_path / "predictions.jsonl").open()]
+    predicted = [tokens for batch in batches for tokens in batch["tokens"]]
+    gold = json.loads((fixtures / "conll04_spert.json").read_text())
+    assert predicted == [sentence["tokens"] for sentence in gold]
 
 
 def test_predict_on_json_lines(allennlp, tiny_archive, tmp_path):

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -212,7 +212,7 @@ class JointReader(DatasetReader):
             counts["dropped entities"] += len(sentence.entities) - len(kept.entities)
             counts["dropped relations"] += len(sentence.relations) - len(kept.relations)
             dropped = [(sentence.entities[i].start, sentence.entities[i].end) for i in overlapping]
-            return self.text_to_instance(kept, dropped=frozenset(dropped))
+            return self.text_to_instance(kept, dropped=sorted(set(dropped)))
         encoded = sentence.without(
             set(range(len(sentence.entities))) - set(flatten(sentence.entities))
         )
@@ -225,7 +225,7 @@ class JointReader(DatasetReader):
         self,
         sentence: Sentence,
         labelled: bool = True,
-        dropped: FrozenSet[Tuple[int, int]] = frozenset(),
+        dropped: Sequence[Tuple[int, int]] = (),
     ) -> Instance:
         """
         # Parameters
@@ -233,10 +233,11 @@ class JointReader(DatasetReader):
         sentence : `Sentence`
         labelled : `bool`, optional (default = `True`)
             Whether the sentence's annotations are gold; without, only predictions can be made.
-        dropped : `FrozenSet[Tuple[int, int]]`, optional (default = `frozenset()`)
+        dropped : `Sequence[Tuple[int, int]]`, optional (default = `()`)
             Spans that the protocol took out of gold, to leave predictions as well.
         """
-        metadata = {"sentence": sentence, "dropped": dropped}
+        # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
+        metadata = {"sentence": sentence, "dropped": list(dropped)}
         fields: Dict[str, Field] = {
             "tokens": TextField([Token(token) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),

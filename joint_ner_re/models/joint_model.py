@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from allennlp.common import Lazy
@@ -437,7 +437,7 @@ def _check_share(name: str, value: float) -> None:
         raise ConfigurationError(f"{name} is {value}; expected 0 to 1")
 
 
-def without_spans(sentence: Sentence, spans: FrozenSet[Tuple[int, int]]) -> Sentence:
+def without_spans(sentence: Sentence, spans: Sequence[Tuple[int, int]]) -> Sentence:
     """The sentence without the entities on these spans."""
     if not spans:
         return sentence
