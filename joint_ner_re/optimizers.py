@@ -5,12 +5,14 @@ from typing import Any, Dict, List, Optional, Tuple
 import torch
 from allennlp.training.optimizers import Optimizer, make_parameter_groups
 
+from joint_ner_re.configuration import CheckedOptions
+
 # The first release with fused steps on CPUs.
 FUSED_ON_CPU = (2, 4)
 
 
 @Optimizer.register("fused_adamw")
-class FusedAdamW(Optimizer, torch.optim.AdamW):
+class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
     """AllenNLP's `adamw` with PyTorch's fused step, about three times as fast on a CPU.
 
     The fused step gives what the plain one gives, up to rounding. Where PyTorch does not have it,

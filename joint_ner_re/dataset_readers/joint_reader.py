@@ -12,6 +12,7 @@ from allennlp.data.fields import MetadataField, TextField
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from overrides import overrides
 
+from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
@@ -28,7 +29,7 @@ PARTS = ("train", "dev", "test")
 
 
 @DatasetReader.register("joint_ner_re")
-class JointReader(DatasetReader):
+class JointReader(CheckedOptions, DatasetReader):
     """Reads any corpus that `joint_ner_re.corpora.read_corpus` reads.
 
     An instance has the fields `tokens`, `metadata` and, with labels, `annotation`. Its metadata

@@ -17,6 +17,7 @@ from overrides import overrides
 from torch import Tensor
 from torch.nn import functional as F
 
+from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
 from joint_ner_re.metrics import JointScore, WeightedMean
 from joint_ner_re.modules import (
@@ -38,7 +39,7 @@ HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 
 @Model.register("joint_ner_re")
-class JointModel(Model):
+class JointModel(CheckedOptions, Model):
     """Recognises entities and the relations between them (Crone 2020, arXiv 2002.06424).
 
     Shared BiRNN layers, then layers of each task's own; a CRF over tags for entities; a score
