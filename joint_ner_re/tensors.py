@@ -15,7 +15,13 @@ from typing import Any, Callable, Dict, Tuple
 import torch
 from allennlp.common.checks import ConfigurationError
 
-RELEASE = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+
+def release_of(version: str) -> Tuple[int, ...]:
+    """`(2, 6)` for `"2.6.0+cpu"`."""
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+RELEASE = release_of(torch.__version__)
 # `torch.load` takes tensors only without being asked to.
 SAFE_BY_DEFAULT = (2, 6)
 
