@@ -37,7 +37,7 @@ _LISTS = (
 # What other code passes, and no configuration.
 _GIVEN = (
     "vocab", "serialization_dir", "input_size", "entity_size", "num_tags", "num_relations",
-    "model_parameters", "optimizer", "reader", "local_rank", "batch_weight_key",
+    "model_parameters", "reader", "local_rank", "batch_weight_key",
 )  # fmt: skip
 # AllenNLP's own options whose values it does not look at. The least is allowed, and the most.
 RANGES: Dict[str, Tuple[float, float]] = {
@@ -55,9 +55,7 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "validation_data_loader.batch_size": (1, 10**6),
     "validation_data_loader.num_workers": (0, 10**3),
     "dataset_reader.max_instances": (1, 10**12),
-    "random_seed": (0, 2**32 - 1),
-    "numpy_seed": (0, 2**32 - 1),
-    "pytorch_seed": (0, 2**32 - 1),
+    "dataset_reader.token_indexers.token_characters.min_padding_length": (0, 10**3),
 }
 
 
@@ -105,19 +103,28 @@ class CheckedTrainModel(TrainModel):
         settings = params.as_dict(quiet=True)
         model = settings.get("model")
         if isinstance(model, dict) and model.get("type") == "joint_ner_re":
-            _check_options(cls, settings, "", None, "from_partial_objects")
-            check_ranges(settings)
+            check_training(settings)
         return super().from_params(params, *args, **extras)
 
 
-def check_ranges(settings: Mapping[str, Any]) -> None:
-    """Compare AllenNLP's own options with `RANGES`.
+def check_training(settings: Mapping[str, Any]) -> None:
+    """Check all that `allennlp train` reads of a configuration.
+
+    # Parameters
+
+    settings : `Mapping[str, Any]`
+        The whole configuration.
 
     # Raises
 
     `ConfigurationError`
-        If a number is too small or too large.
+        As `check`; and if one of AllenNLP's own numbers is out of its range.
     """
+    _check_options(CheckedTrainModel, settings, "", None, "from_partial_objects")
+    for name in ("train_data_path", "validation_data_path", "test_data_path"):
+        # To AllenNLP anything is a path, as there are readers of several files.
+        if settings.get(name) is not None or name == "train_data_path":
+            _check(str, settings.get(name), name, None)
     for name, (least, most) in RANGES.items():
         value: Any = settings
         for key in name.split("."):
@@ -189,7 +196,8 @@ def _check_object(kind: type, value: Any, name: str, judge: Optional[Judge]) -> 
     names = Registrable._registry.get(kind)
     if names or is_base_registrable(kind):
         value = dict(value)
-        kind, constructor = _chosen(kind, value.pop("type", None), name, judge)
+        chosen = value.pop("type", kind.default_implementation)  # type: ignore[attr-defined]
+        kind, constructor = _chosen(kind, chosen, name, judge)
     _check_options(kind, value, name, judge, constructor)
 
 
@@ -198,7 +206,6 @@ def _chosen(
 ) -> Tuple[type, Optional[str]]:
     """The class, and the method that makes it, by the name in a configuration."""
     names = Registrable._registry.get(kind, {})
-    chosen = kind.default_implementation if chosen is None else chosen
     known = isinstance(chosen, str) and chosen in names
     if not known and not (isinstance(chosen, str) and "." in chosen):
         raise ConfigurationError(

@@ -14,7 +14,7 @@ PACKAGE = "joint_ner_re"
 # A room is a module or a package right under joint_ner_re, with all that is in it.
 BELOW = {
     "version": set(),
-    "compat": set(),
+    "compat": {"configuration"},
     "optimizers": {"configuration"},
     "configuration": set(),
     "tensors": set(),

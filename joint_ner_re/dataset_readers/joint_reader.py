@@ -107,10 +107,16 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"dev_fraction is {dev_fraction}; expected more than 0 and less than 1"
             )
+        for name, value, least in (("fold", fold, 0), ("num_folds", num_folds, 2)):
+            if value is not None and value < least:
+                raise ConfigurationError(f"{name} is {value}; expected {least} or more")
         try:
             self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity)
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(
+                f"tokenizer_pipeline is {tokenizer_pipeline!r}, granularity {granularity!r}: "
+                f"{error}"
+            ) from error
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap

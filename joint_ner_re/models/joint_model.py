@@ -28,10 +28,12 @@ from joint_ner_re.modules import (
     SpanTagger,
     TagScorer,
 )
-from joint_ner_re.modules.encoders import check_probability
+from joint_ner_re.modules.bounds import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.tag_codec import TagCodec
 
+# A larger one leaves nothing of the other loss in single precision.
+MOST_WEIGHT = 1e6
 RELATION_LOSSES = ("pair_mean", "sentence_mean")
 # So many scores of relations are held in memory at once (times four bytes, a few times over).
 SCORES_AT_ONCE = 4_000_000
@@ -122,7 +124,7 @@ class JointModel(CheckedOptions, Model):
         try:
             self.codec = TagCodec(entity_types, tag_scheme)
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(f"tag_scheme: {error}") from error
 
         self.text_field_embedder = text_field_embedder
         self.encoder = encoder.construct(input_size=text_field_embedder.get_output_dim())
@@ -408,8 +410,10 @@ class JointModel(CheckedOptions, Model):
 
 
 def _check_options(weight: float, average: str) -> None:
-    if weight < 0:
-        raise ConfigurationError(f"relation_loss_weight is {weight}; expected 0 or more")
+    if not 0 <= weight <= MOST_WEIGHT:
+        raise ConfigurationError(
+            f"relation_loss_weight is {weight}; expected 0 or more, at most {MOST_WEIGHT:g}"
+        )
     if average not in RELATION_LOSSES:
         raise ConfigurationError(
             f"relation_loss_average is {average!r}; expected {' or '.join(RELATION_LOSSES)}"
