@@ -4,8 +4,10 @@ Importing the package registers its readers, modules, model and predictor with A
 """
 
 from joint_ner_re import (
+    archives,
     commands,
     compat,
+    configuration,
     dataset_readers,
     metrics,
     models,
@@ -18,8 +20,10 @@ from joint_ner_re.version import VERSION
 __version__ = VERSION
 
 __all__ = [
+    "archives",
     "commands",
     "compat",
+    "configuration",
     "dataset_readers",
     "metrics",
     "models",

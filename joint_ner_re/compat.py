@@ -6,6 +6,7 @@ requirements/overrides.txt.
 
 from typing import List, Union
 
+from allennlp.common.checks import ConfigurationError
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
     _PyTorchLearningRateSchedulerWithMetricsWrapper,
@@ -13,9 +14,11 @@ from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from joint_ner_re.configuration import CheckedOptions
+
 
 @LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
-class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
+class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWrapper):
     """`reduce_on_plateau` without its option `verbose`, which torch 2.7 took away.
 
     AllenNLP's own always passes `verbose` on, and fails with any torch since. It reads the metric
@@ -41,6 +44,11 @@ class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
         The rate falls no further: one number, or one for each group of parameters.
     eps : `float`, optional (default = `1e-8`)
         A smaller change of the rate is left out.
+
+    # Raises
+
+    `ConfigurationError`
+        If an option has an impossible value.
     """
 
     def __init__(
@@ -55,6 +63,29 @@ class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
         min_lr: Union[float, List[float]] = 0,
         eps: float = 1e-8,
     ) -> None:
+        for name, given, known in (
+            ("mode", mode, ("min", "max")),
+            ("threshold_mode", threshold_mode, ("rel", "abs")),
+        ):
+            if given not in known:
+                raise ConfigurationError(f"{name} is {given!r}; expected {' or '.join(known)}")
+        if not 0 < factor < 1:
+            raise ConfigurationError(f"factor is {factor}; expected more than 0 and less than 1")
+        rates = min_lr if isinstance(min_lr, list) else [min_lr]
+        if isinstance(min_lr, list) and len(min_lr) != len(optimizer.param_groups):
+            raise ConfigurationError(
+                f"min_lr is {min_lr}; expected a number, or one for each of the "
+                f"{len(optimizer.param_groups)} groups of parameters"
+            )
+        for name, values in (
+            ("patience", [patience]),
+            ("threshold", [threshold]),
+            ("cooldown", [cooldown]),
+            ("min_lr", rates),
+            ("eps", [eps]),
+        ):
+            if not all(value >= 0 for value in values):
+                raise ConfigurationError(f"{name} is {values[0]}; expected 0 or more")
         super().__init__(
             ReduceLROnPlateau(  # type: ignore[arg-type]
                 optimizer,

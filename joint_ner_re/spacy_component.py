@@ -266,14 +266,16 @@ class JointComponent:
 
 
 def load_predictor(archive: str, cuda_device: int = -1) -> "JointPredictor":
-    """The predictor in a `model.tar.gz`. Only archives that you trust should be loaded.
+    """The predictor in a `model.tar.gz`, which need not be trusted: see `joint_ner_re.archives`.
 
     # Raises
 
+    `ConfigurationError`
+        If the archive is damaged, or has something in it that could run.
     `ValueError`
         If the archive holds another kind of model.
     """
-    from allennlp.models import load_archive
+    from joint_ner_re.archives import load_archive
 
     # Also registers whatever the archive's configuration can name.
     from joint_ner_re.models import JointModel

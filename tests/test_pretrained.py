@@ -1,11 +1,14 @@
 """Pretrained encoders by name: directories, installed packages, and what is not there."""
 
+import json
+import shutil
 import sys
 
 import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
 
+from joint_ner_re import pretrained
 from joint_ner_re.pretrained import (
     MINILM,
     fingerprint,
@@ -116,6 +119,77 @@ def test_without_minilm_the_error_says_how_to_get_it(monkeypatch):
 def test_a_directory_without_an_encoder(tmp_path, load):
     with pytest.raises(ConfigurationError, match="expected a directory with"):
         load(str(tmp_path))
+
+
+class Payload:
+    """What writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def pickled_directory(bert_directory, tmp_path):
+    """The encoder with its weights as a pickle, in place of safetensors."""
+    directory = tmp_path / "pickled"
+    shutil.copytree(bert_directory, directory)
+    (directory / "model.safetensors").unlink(missing_ok=True)
+    weights = load_encoder(bert_directory).state_dict()
+    torch.save(weights, directory / "pytorch_model.bin")
+    return directory
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_pickled_weights_are_read_if_they_are_tensors(
+    pickled_directory, bert_directory, monkeypatch, is_old
+):
+    if is_old:
+        monkeypatch.setattr(pretrained, "_reads_tensors_only", False)
+    assert fingerprint(load_encoder(pickled_directory)) == fingerprint(load_encoder(bert_directory))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_weights_that_would_run_something_do_not(pickled_directory, tmp_path, zipped):
+    target = tmp_path / "ran"
+    torch.save(
+        {"weight": Payload(target)}, pickled_directory / "pytorch_model.bin",
+        _use_new_zipfile_serialization=zipped,
+    )  # fmt: skip
+    with pytest.raises(ConfigurationError, match="pytorch_model.bin"):
+        load_encoder(pickled_directory)
+    assert not target.exists()
+
+
+def test_weights_that_nobody_can_check_are_not_read_by_an_old_stack(
+    pickled_directory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pretrained, "_reads_tensors_only", False)
+    monkeypatch.setattr(pretrained, "is_safetensors_known", False)
+    # An index names the files that hold the weights.
+    (pickled_directory / "pytorch_model.bin").rename(pickled_directory / "evil.bin")
+    index = {"metadata": {}, "weight_map": {"embeddings": "evil.bin"}}
+    (pickled_directory / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigurationError, match="its weights may be code"):
+        load_encoder(pickled_directory)
+
+
+def test_code_beside_an_encoder_is_not_run(bert_directory, tmp_path):
+    directory = tmp_path / "remote"
+    shutil.copytree(bert_directory, directory)
+    target = tmp_path / "ran"
+    (directory / "evil.py").write_text(f"open({str(target)!r}, 'w')\nclass C: pass\n")
+    config = json.loads((directory / "config.json").read_text())
+    config.update(
+        model_type="unheard_of",
+        auto_map={"AutoConfig": "evil.C", "AutoModel": "evil.C", "AutoTokenizer": ["evil.C"] * 2},
+    )
+    (directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigurationError, match="found no such encoder"):
+        load_encoder(directory)
+    assert not target.exists()
 
 
 def test_minilm_is_a_six_layer_encoder():

@@ -14,8 +14,10 @@ PACKAGE = "joint_ner_re"
 # A room is a module or a package right under joint_ner_re, with all that is in it.
 BELOW = {
     "version": set(),
-    "compat": set(),
-    "optimizers": set(),
+    "compat": {"configuration"},
+    "optimizers": {"configuration"},
+    "configuration": set(),
+    "tensors": set(),
     "writing": set(),
     "tables": set(),
     "figures": {"writing"},
@@ -27,9 +29,11 @@ BELOW = {
     "corpora": {"sentence", "tag_codec", "tokenization", "writing"},
     "checking": {"corpora", "sentence", "tables"},
     "metrics": {"sentence"},
-    "pretrained": set(),
-    "modules": {"tag_codec", "casing", "pretrained"},
+    "archives": {"configuration", "tensors", "writing"},
+    "pretrained": {"tensors"},
+    "modules": {"tag_codec", "casing", "pretrained", "configuration"},
     "dataset_readers": {
+        "configuration",
         "corpora",
         "tag_codec",
         "sentence",
@@ -38,7 +42,7 @@ BELOW = {
         "pretrained",
         "tokenization",
     },
-    "models": {"modules", "metrics", "tag_codec", "sentence", "labels"},
+    "models": {"configuration", "modules", "metrics", "tag_codec", "sentence", "labels"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

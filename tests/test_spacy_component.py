@@ -481,25 +481,25 @@ def test_a_missing_model_is_an_error_whatever_the_handler_does(make_nlp, tmp_pat
 
 
 def test_an_archive_of_another_model_is_refused(monkeypatch):
-    import allennlp.models
+    from joint_ner_re import archives
 
     other = SimpleNamespace(model=object(), config=None)
-    monkeypatch.setattr(allennlp.models, "load_archive", lambda *_, **__: other)
+    monkeypatch.setattr(archives, "load_archive", lambda *_, **__: other)
     with pytest.raises(ValueError, match="other.tar.gz holds a object; expected a JointModel"):
         load_predictor("other.tar.gz")
 
 
 def test_the_device_is_passed_on(archive, monkeypatch):
-    import allennlp.models
+    from joint_ner_re import archives
 
     devices = []
-    load = allennlp.models.load_archive
+    load = archives.load_archive
 
     def spy(path, cuda_device):
         devices.append(cuda_device)
         return load(path, cuda_device=-1)
 
-    monkeypatch.setattr(allennlp.models, "load_archive", spy)
+    monkeypatch.setattr(archives, "load_archive", spy)
     assert JointComponent(archive=archive, cuda_device=3).predictor is not None
     assert JointComponent(archive=archive).predictor is not None
     assert devices == [3, -1]

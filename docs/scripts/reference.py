@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from allennlp.commands.subcommand import Subcommand
+from allennlp.commands.train import TrainModel
 from allennlp.common import FromParams, Lazy, Params
 from allennlp.common.registrable import Registrable
 from allennlp.data import DataLoader, DatasetReader, TokenIndexer
@@ -77,7 +78,7 @@ KINDS = {
     Predictor: "Predictor",
 }
 # What other code makes, and no configuration; and subcommands, which have a page of their own.
-ELSEWHERE = (Subcommand, Metric, TrainerCallback)
+ELSEWHERE = (Subcommand, Metric, TrainerCallback, TrainModel)
 
 
 def registered() -> Dict[type, Dict[str, type]]:

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from allennlp.commands.subcommand import Subcommand
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
 from overrides import overrides
 
@@ -68,7 +69,7 @@ def _extract_from_args(args: argparse.Namespace) -> None:
             args.relation_threshold,
             resume=not args.no_resume,
         )
-    except (OSError, ValueError) as error:
+    except (ConfigurationError, OSError, ValueError) as error:
         sys.exit(f"allennlp extract: {error}")
     except KeyboardInterrupt:
         part = f"{args.output}.part"

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from allennlp.commands.subcommand import Subcommand
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
 from overrides import overrides
 
@@ -74,7 +75,7 @@ def _extract_from_args(args: argparse.Namespace) -> None:
             relation_threshold=args.relation_threshold,
             address=args.address,
         )
-    except (OSError, ValueError) as error:
+    except (ConfigurationError, OSError, ValueError) as error:
         sys.exit(f"allennlp extract-ray: {error}")
     except KeyboardInterrupt:
         print(f"\nStopped; the same command goes on in {args.output_dir}.", file=sys.stderr)

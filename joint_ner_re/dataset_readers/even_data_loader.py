@@ -9,9 +9,11 @@ from allennlp.data.data_loaders import MultiProcessDataLoader
 from allennlp.nn.util import dist_reduce_sum, distributed_device
 from overrides import overrides
 
+from joint_ner_re.configuration import CheckedOptions
+
 
 @DataLoader.register("even")
-class EvenDataLoader(MultiProcessDataLoader):
+class EvenDataLoader(CheckedOptions, MultiProcessDataLoader):
     """AllenNLP's `multiprocess` data loader, with its options, for any number of processes.
 
     Each process reads its own share of the sentences. AllenNLP ends an epoch, and a validation,

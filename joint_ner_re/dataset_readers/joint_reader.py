@@ -12,6 +12,7 @@ from allennlp.data.fields import MetadataField, TextField
 from allennlp.data.token_indexers import SingleIdTokenIndexer
 from overrides import overrides
 
+from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
@@ -28,7 +29,7 @@ PARTS = ("train", "dev", "test")
 
 
 @DatasetReader.register("joint_ner_re")
-class JointReader(DatasetReader):
+class JointReader(CheckedOptions, DatasetReader):
     """Reads any corpus that `joint_ner_re.corpora.read_corpus` reads.
 
     An instance has the fields `tokens`, `metadata` and, with labels, `annotation`. Its metadata
@@ -106,10 +107,16 @@ class JointReader(DatasetReader):
             raise ConfigurationError(
                 f"dev_fraction is {dev_fraction}; expected more than 0 and less than 1"
             )
+        for name, value, least in (("fold", fold, 0), ("num_folds", num_folds, 2)):
+            if value is not None and value < least:
+                raise ConfigurationError(f"{name} is {value}; expected {least} or more")
         try:
             self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity)
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(
+                f"tokenizer_pipeline is {tokenizer_pipeline!r}, granularity {granularity!r}: "
+                f"{error}"
+            ) from error
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap

@@ -19,8 +19,9 @@ import torch
 from allennlp.commands.train import train_model
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
-from allennlp.models import Model, load_archive
+from allennlp.models import Model
 
+from joint_ner_re.archives import load_archive
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.experiments.progress import quiet, say, watched
 from joint_ner_re.metrics import score

@@ -6,9 +6,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 import numpy
 from allennlp.common.checks import ConfigurationError
-from allennlp.models import load_archive
 
-from joint_ner_re.experiments import archives
+from joint_ner_re import archives
 from joint_ner_re.experiments.plots import plot_thresholds
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.runs import data_name, device, predict
@@ -228,7 +227,7 @@ def tune_threshold(
     say(f"predicting all pairs of {data_name(data)}")
     with archives.extracted(archive) as extracted, quiet():
         config = archives.read_config(extracted)
-        loaded = load_archive(
+        loaded = archives.load_archive(
             str(extracted),
             cuda_device=device(config),
             overrides={"model.relation_threshold": 0.0},

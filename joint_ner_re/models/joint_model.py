@@ -17,6 +17,7 @@ from overrides import overrides
 from torch import Tensor
 from torch.nn import functional as F
 
+from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
 from joint_ner_re.metrics import JointScore, WeightedMean
 from joint_ner_re.modules import (
@@ -27,10 +28,12 @@ from joint_ner_re.modules import (
     SpanTagger,
     TagScorer,
 )
-from joint_ner_re.modules.encoders import check_probability
+from joint_ner_re.modules.bounds import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.tag_codec import TagCodec
 
+# A larger one leaves nothing of the other loss in single precision.
+MOST_WEIGHT = 1e6
 RELATION_LOSSES = ("pair_mean", "sentence_mean")
 # So many scores of relations are held in memory at once (times four bytes, a few times over).
 SCORES_AT_ONCE = 4_000_000
@@ -38,7 +41,7 @@ HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 
 @Model.register("joint_ner_re")
-class JointModel(Model):
+class JointModel(CheckedOptions, Model):
     """Recognises entities and the relations between them (Crone 2020, arXiv 2002.06424).
 
     Shared BiRNN layers, then layers of each task's own; a CRF over tags for entities; a score
@@ -121,7 +124,7 @@ class JointModel(Model):
         try:
             self.codec = TagCodec(entity_types, tag_scheme)
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(f"tag_scheme: {error}") from error
 
         self.text_field_embedder = text_field_embedder
         self.encoder = encoder.construct(input_size=text_field_embedder.get_output_dim())
@@ -407,8 +410,10 @@ class JointModel(Model):
 
 
 def _check_options(weight: float, average: str) -> None:
-    if weight < 0:
-        raise ConfigurationError(f"relation_loss_weight is {weight}; expected 0 or more")
+    if not 0 <= weight <= MOST_WEIGHT:
+        raise ConfigurationError(
+            f"relation_loss_weight is {weight}; expected 0 or more, at most {MOST_WEIGHT:g}"
+        )
     if average not in RELATION_LOSSES:
         raise ConfigurationError(
             f"relation_loss_average is {average!r}; expected {' or '.join(RELATION_LOSSES)}"

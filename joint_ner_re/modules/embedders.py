@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from joint_ner_re.casing import CASINGS
-from joint_ner_re.modules.encoders import BiRnnLayer, check_probability
+from joint_ner_re.modules.bounds import check_probability, check_size, check_weights
+from joint_ner_re.modules.encoders import BiRnnLayer
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ class CharacterEmbedder(TokenEmbedder):
         On the characters' vectors, in training.
     namespace : `str`, optional (default = `"token_characters"`)
         The characters' namespace in the vocabulary.
+
+    # Raises
+
+    `ConfigurationError`
+        If a size or probability is impossible.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class CharacterEmbedder(TokenEmbedder):
         namespace: str = "token_characters",
     ) -> None:
         super().__init__()
+        check_size("embedding_size", embedding_size)
         check_probability("dropout", dropout)
         self.embedding = nn.Embedding(vocab.get_vocab_size(namespace), embedding_size)
         self.dropout = nn.Dropout(dropout)
@@ -200,8 +207,10 @@ class WordVectors(Embedding):
         namespace: str = "tokens",
         trainable: bool = False,
     ) -> None:
-        if embedding_dim < 1:
-            raise ConfigurationError(f"embedding_dim is {embedding_dim}; expected 1 or more")
+        check_size("embedding_dim", embedding_dim)
+        check_weights(
+            f"embedding_dim is {embedding_dim}", embedding_dim * vocab.get_vocab_size(namespace)
+        )
         # AllenNLP takes `pretrained_file` out of the configuration when it loads a trained model,
         # whose weights hold the vectors: the file need not be there then.
         if pretrained_file is None:

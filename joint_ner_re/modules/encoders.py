@@ -12,6 +12,12 @@ from torch import Tensor, nn
 
 from joint_ner_re.modules.bi_gru import bi_gru
 from joint_ner_re.modules.bi_lstm import bi_lstm
+from joint_ner_re.modules.bounds import (
+    MOST_LAYERS,
+    check_probability,
+    check_size,
+    check_weights,
+)
 from joint_ner_re.modules.dropout import Dropout
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -38,10 +44,13 @@ class BiRnnLayer(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise ConfigurationError(f"unknown cell {cell!r}; expected {' or '.join(CELLS)}")
-        if input_size < 1 or hidden_size < 1:
-            raise ConfigurationError(
-                f"input_size is {input_size} and hidden_size {hidden_size}; expected 1 or more"
-            )
+        if input_size < 1:
+            raise ConfigurationError(f"input_size is {input_size}; expected 1 or more")
+        check_size("hidden_size", hidden_size)
+        check_weights(
+            f"hidden_size is {hidden_size} and input_size {input_size}",
+            weights_of(input_size, hidden_size, cell),
+        )
         self.hidden_size = hidden_size
         self.forwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
@@ -84,6 +93,12 @@ class BiRnnLayer(nn.Module):
         return torch.cat(
             [states[rows, last, : self.hidden_size], states[:, 0, self.hidden_size :]], dim=1
         )
+
+
+def weights_of(input_size: int, hidden_size: int, cell: str) -> int:
+    """How many weights a `BiRnnLayer` has."""
+    gates = 3 if cell == "gru" else 4
+    return 2 * gates * hidden_size * (input_size + hidden_size + 2)
 
 
 def reversal(mask: Tensor) -> Tensor:
@@ -137,10 +152,14 @@ class BiRnnStack(Seq2SeqEncoder):
         variational_dropout: bool = False,
     ) -> None:
         super().__init__()
-        if num_layers < 0:
-            raise ConfigurationError(f"num_layers is {num_layers}; expected 0 or more")
+        check_size("num_layers", num_layers, 0, MOST_LAYERS)
+        check_size("hidden_size", hidden_size)
         check_probability("dropout", dropout)
         sizes = [input_size] + [2 * hidden_size] * num_layers
+        check_weights(
+            f"num_layers is {num_layers} and hidden_size {hidden_size}",
+            sum(weights_of(size, hidden_size, cell) for size in sizes[:-1]),
+        )
         self.layers = nn.ModuleList(
             BiRnnLayer(sizes[number], hidden_size, cell) for number in range(num_layers)
         )
@@ -227,9 +246,3 @@ class SharedAndSpecificEncoder(nn.Module, FromParams):
         """
         shared = self.shared(inputs, mask)
         return {"ner": self.ner(shared, mask), "relation": self.relation(shared, mask)}
-
-
-def check_probability(name: str, value: float) -> None:
-    """Raise a `ConfigurationError` unless `value` is in [0, 1)."""
-    if not 0 <= value < 1:
-        raise ConfigurationError(f"{name} is {value}; expected at least 0 and less than 1")

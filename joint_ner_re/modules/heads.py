@@ -4,13 +4,12 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 from allennlp.common import Lazy
-from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import FromParams
 from allennlp.nn import Activation
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from joint_ner_re.modules.encoders import check_probability
+from joint_ner_re.modules.bounds import check_probability, check_size
 from joint_ner_re.modules.entity_spans import EntitySpans
 from joint_ner_re.modules.pair_layer import PairLayer
 
@@ -46,7 +45,7 @@ class TagScorer(nn.Module, FromParams):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        _check_size("hidden_size", hidden_size, 0)
+        check_size("hidden_size", hidden_size, 0)
         check_probability("dropout", dropout)
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(input_size, hidden_size) if hidden_size else None
@@ -110,8 +109,8 @@ class RelationScorer(nn.Module, FromParams):
         pair_layer: Optional[Lazy[PairLayer]] = None,
     ) -> None:
         super().__init__()
-        _check_size("hidden_size", hidden_size, 1)
-        _check_size("tag_embedding_size", tag_embedding_size, 0)
+        check_size("hidden_size", hidden_size)
+        check_size("tag_embedding_size", tag_embedding_size, 0)
         check_probability("dropout", dropout)
         size = input_size + tag_embedding_size
         self.tag_embedding = (
@@ -226,8 +225,3 @@ class _Represented(NamedTuple):
     entities: Tensor
     hidden: Tensor
     between: List[Tensor]
-
-
-def _check_size(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigurationError(f"{name} is {value}; expected {least} or more")

@@ -3,11 +3,10 @@
 from typing import List
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import FromParams
 from torch import Tensor, nn
 
-from joint_ner_re.modules.encoders import check_probability
+from joint_ner_re.modules.bounds import check_probability, check_size
 from joint_ner_re.modules.entity_spans import EntitySpans
 
 # Tokens between two entities: 0, 1, 2, 3, 4, 5-7, 8-15, 16-31, 32 and more; and overlapping ones.
@@ -50,8 +49,7 @@ class PairLayer(nn.Module, FromParams):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if hidden_size < 1:
-            raise ConfigurationError(f"hidden_size is {hidden_size}; expected 1 or more")
+        check_size("hidden_size", hidden_size)
         check_probability("dropout", dropout)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(entity_size, hidden_size)

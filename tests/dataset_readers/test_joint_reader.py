@@ -359,7 +359,7 @@ def test_a_test_part_needs_a_fold(divided):
         ids_of(JointReader(), f"{divided}#test")
 
 
-@pytest.mark.parametrize("fold", [-1, 5])
+@pytest.mark.parametrize("fold", [5, 10**30])
 def test_a_fold_out_of_range_is_an_error(fixtures, divided, fold):
     with pytest.raises(ConfigurationError, match=f"fold is {fold}; expected 0 to 4 .num_folds: 5"):
         ids_of(JointReader(fold=fold, num_folds=5), f"{divided}#train")
@@ -387,7 +387,6 @@ def test_an_impossible_development_fraction_is_an_error(fraction):
     "options, part, names",
     [
         ({"fold": 0, "num_folds": 21}, "train", ["21", "20"]),
-        ({"fold": 0, "num_folds": 1}, "train", ["cannot make 1 folds"]),
         ({"dev_fraction": 0.01}, "dev", ["0.01 of 20"]),
     ],
 )

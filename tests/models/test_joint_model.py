@@ -621,10 +621,10 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("encoder.ner.dropout", 1.0, "dropout is 1"),
         ("encoder.relation.dropout", -0.1, "dropout is -0.1"),
         ("encoder.relation.cell", "rnn", "unknown cell 'rnn'; expected lstm or gru"),
-        ("encoder.shared.hidden_size", 0, "hidden_size 0; expected 1 or more"),
+        ("encoder.shared.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("tag_scorer.hidden_size", -1, "hidden_size is -1; expected 0 or more"),
         ("tag_scorer.dropout", 1.5, "dropout is 1.5"),
-        ("tag_scorer.activation", "no_such", "no_such not in acceptable choices"),
+        ("tag_scorer.activation", "no_such", "tag_scorer.activation.type is 'no_such'; expected one of"),
         ("relation_scorer.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
         ("relation_scorer.dropout", 1.0, "dropout is 1"),
@@ -632,7 +632,7 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("token_dropout", 1.0, "token_dropout is 1.0; expected at least 0 and less than 1"),
         ("relation_scorer.num_layers", 2, "num_layers"),
         (f"{EMBEDDERS}.tokens.embedding_dim", 0, "embedding_dim is 0; expected 1 or more"),
-        (f"{EMBEDDERS}.token_characters.hidden_size", 0, "hidden_size 0; expected 1 or more"),
+        (f"{EMBEDDERS}.token_characters.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         (f"{EMBEDDERS}.token_characters.cell", "rnn", "unknown cell 'rnn'; expected lstm or gru"),
     ],
 )
@@ -643,7 +643,7 @@ def test_an_impossible_value_is_an_error_that_names_it(make, option, value, mess
 
 
 def test_a_misspelt_option_is_an_error_that_names_it(make):
-    with pytest.raises(TypeError, match="relation_treshold"):  # from AllenNLP's Model
+    with pytest.raises(ConfigurationError, match="did you mean 'relation_threshold'"):
         make(CORPUS, {"model.relation_treshold": 0.5})
 
 

@@ -292,8 +292,8 @@ def test_encoders_can_be_given_in_python():
     [
         ({"num_layers": -1}, "num_layers is -1; expected 0 or more"),
         ({"cell": "rnn"}, "unknown cell 'rnn'; expected lstm or gru"),
-        ({"hidden_size": 0}, "input_size is 6 and hidden_size 0; expected 1 or more"),
-        ({"input_size": 0}, "input_size is 0 and hidden_size 4; expected 1 or more"),
+        ({"hidden_size": 0}, "hidden_size is 0; expected 1 or more"),
+        ({"input_size": 0}, "input_size is 0; expected 1 or more"),
         ({"dropout": 1.0}, "dropout is 1.0; expected at least 0 and less than 1"),
         ({"dropout": -0.1}, "dropout is -0.1; expected at least 0 and less than 1"),
     ],
