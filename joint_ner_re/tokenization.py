@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, List, NamedTuple, Tuple
+import re
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Tuple
 
 import regex
 import spacy
 from spacy.lang.tokenizer_exceptions import emoticons
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
-from spacy.tokens import Token
+from spacy.tokens import Doc, Token
 from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
+from spacy.vocab import Vocab
 
 Span = Tuple[int, int]
 
@@ -26,6 +28,14 @@ _FINE_PREFIX = regex.compile(_MARK)
 _FINE_INFIX = regex.compile(
     rf"{_ABBREVIATION}(*SKIP)(*FAIL)|(?<=\p{{N}})[.,](?!\p{{N}})|(?<!\p{{N}})[.,]|{_MARK}"
 )
+
+# spaCy's time for a word grows with the square of the punctuation in it: 18 seconds for 8,000
+# dashes, days for a megabyte. What is longer than this is no word, and is split more simply: into
+# runs of letters, marks and digits, and runs of one character that is none of these.
+_LONGEST_WORD = 300
+# The white space of `re` is that of `str.isspace`, which spaCy uses.
+_LONG = re.compile(rf"(?<!\S)\S{{{_LONGEST_WORD + 1},}}")
+_SIMPLE = regex.compile(r"[\p{L}\p{M}\p{N}]+|(.)\1*", regex.DOTALL)
 
 
 class TextTokenizer:
@@ -59,11 +69,14 @@ class TextTokenizer:
         self._nlp.max_length = 2**31
         if granularity == "fine":
             self._nlp.tokenizer = FineTokenizer.of(self._nlp)
+        elif isinstance(self._nlp.tokenizer, Tokenizer):
+            # Not that of a language with rules of its own, such as Chinese.
+            self._nlp.tokenizer = _LinearTokenizer(self._nlp.tokenizer)  # type: ignore[assignment]
 
     def tokenize(self, texts: Iterable[str]) -> Iterator[List[Span]]:
         """The `(begin, end)` offsets of each text's tokens, in code points, without white space."""
-        for doc in self._nlp.tokenizer.pipe(texts):  # type: ignore[union-attr]
-            yield _spans(doc)
+        for text in texts:
+            yield _spans(self._nlp.make_doc(text))
 
     def split(self, texts: Iterable[str]) -> Iterator[List[List[Span]]]:
         """Each text's sentences, each the `(begin, end)` offsets of its tokens, in code points.
@@ -104,6 +117,9 @@ class FineTokenizer(Tokenizer):
     code, so that nothing of it is stored with a pipeline.
     """
 
+    def __call__(self, string: str) -> Doc:
+        return _in_linear_time(string, super().__call__, self.vocab)
+
     @classmethod
     def of(cls, nlp: Language) -> "FineTokenizer":
         """The tokenizer for this pipeline's language."""
@@ -137,6 +153,41 @@ class FineTokenizer(Tokenizer):
 
     def from_disk(self, path: Any, **kwargs: Any) -> "FineTokenizer":
         return self
+
+
+class _LinearTokenizer:
+    """A tokenizer of spaCy's whose time does not grow with the square of a word."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def __call__(self, text: str) -> Doc:
+        return _in_linear_time(text, self._tokenizer, self._tokenizer.vocab)
+
+
+def _in_linear_time(text: str, tokenize: Callable[[str], Doc], vocab: Vocab) -> Doc:
+    """What `tokenize` makes of the text, but for words that are too long for it."""
+    if _LONG.search(text) is None:
+        return tokenize(text)
+    words: List[str] = []
+    # Whether a space follows.
+    spaces: List[bool] = []
+
+    def take(part: str) -> None:
+        doc = tokenize(part)
+        words.extend(token.text for token in doc)
+        spaces.extend(bool(token.whitespace_) for token in doc)
+
+    place = 0
+    for match in _LONG.finditer(text):
+        take(text[place : match.start()])
+        pieces = [piece.group() for piece in _SIMPLE.finditer(match.group())]
+        words += pieces
+        followed = text.startswith(" ", match.end())
+        spaces += [False] * (len(pieces) - 1) + [followed]
+        place = match.end() + followed
+    take(text[place:])
+    return Doc(vocab, words=words, spaces=spaces)
 
 
 class _FineRules(NamedTuple):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import spacy
 from hypothesis import given, settings
@@ -157,6 +159,49 @@ def test_texts_keep_their_order(granularity):
     assert list(tokenizer.tokenize(["a b", "", "c"])) == [[(0, 1), (2, 3)], [], [(0, 1)]]
     assert list(tokenizer.split(["a b", "", "c"])) == [[[(0, 1), (2, 3)]], [], [[(0, 1)]]]
     assert list(tokenizer.tokenize([])) == []
+
+
+# Words that are too long
+
+
+@each_granularity
+@settings(deadline=None, max_examples=100)
+@given(
+    parts=st.lists(
+        st.sampled_from(["-", "(", "ab", "'s", "1.", "e\u0301", "\u200b", "\U0001f469"]).flatmap(
+            lambda unit: st.sampled_from([unit, unit * 299, unit * 400])
+        )
+        | st.sampled_from([" ", "  ", "\n", "\x1c", "\xa0", "It rained."]),
+        max_size=6,
+    )
+)
+def test_a_long_word_keeps_its_offsets_and_its_neighbours(granularity, parts):
+    text = "".join(parts)
+    (spans,) = TOKENIZERS[granularity].tokenize([text])
+    assert all(begin < end for begin, end in spans)
+    assert "".join(text[a:b] for a, b in spans) == "".join(text.split())
+    (sentences,) = TOKENIZERS[granularity].split([text])
+    assert [span for sentence in sentences for span in sentence] == spans
+
+
+@each_granularity
+def test_the_rest_of_a_text_with_a_long_word_is_split_as_ever(granularity):
+    ruler = "-" * 5_000
+    found = words(f"Don't stop. {ruler} Dr. Lee  (left){ruler}x", granularity)
+    assert found[: found.index(ruler)] == words("Don't stop. ", granularity)
+    assert found[found.index(ruler) + 1 :] == [
+        *words("Dr. Lee", granularity), "(", "left", ")", ruler, "x",
+    ]  # fmt: skip
+
+
+@each_granularity
+@pytest.mark.parametrize("unit", ["-", "(", "'s", "@", "\u200b", "[", "(a'"])
+def test_the_time_for_a_word_grows_no_faster_than_its_length(granularity, unit):
+    # With spaCy's own rules 20,000 take a minute or more.
+    begin = time.process_time()
+    (spans,) = TOKENIZERS[granularity].tokenize([unit * 20_000])
+    assert time.process_time() - begin < 5
+    assert spans[-1][1] == 20_000 * len(unit)
 
 
 # Sentences

@@ -8,6 +8,7 @@ from joint_ner_re.commands.draw import Draw
 from joint_ner_re.commands.extract import Extract
 from joint_ner_re.commands.extract_on_ray import ExtractOnRay
 from joint_ner_re.commands.plot import Plot
+from joint_ner_re.commands.predict import PredictManager
 from joint_ner_re.commands.repeat import Repeat
 from joint_ner_re.commands.search import Search
 from joint_ner_re.commands.tune_threshold import TuneThreshold
@@ -21,6 +22,7 @@ __all__ = [
     "Extract",
     "ExtractOnRay",
     "Plot",
+    "PredictManager",
     "Repeat",
     "Search",
     "TuneThreshold",

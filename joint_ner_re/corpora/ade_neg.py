@@ -7,7 +7,7 @@ from typing import Iterator, Optional, Sequence, Tuple
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import read_rows
-from joint_ner_re.corpora.text import Tokenizer, tokenized, words
+from joint_ner_re.corpora.text import Tokenizer, check_length, tokenized, words
 from joint_ner_re.sentence import Sentence
 
 _LINE = re.compile(r"[0-9]{1,9} NEG (.*\S.*)")
@@ -54,4 +54,5 @@ def _texts(path: PathLike) -> Iterator[Tuple[int, str]]:
             raise CorpusFormatError(
                 path, number, f"expected a number, NEG and a sentence; found {shorten(line)}"
             )
+        check_length(path, number, match.group(1))
         yield number, match.group(1)

@@ -12,7 +12,14 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import columns, parse_int, read_rows
-from joint_ner_re.corpora.text import Span, Tokenizer, covering, tokenized, words
+from joint_ner_re.corpora.text import (
+    Span,
+    Tokenizer,
+    check_length,
+    covering,
+    tokenized,
+    words,
+)
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
@@ -103,6 +110,7 @@ def _read_groups(path: PathLike) -> List[_Group]:
         parse_int(path, number, pubmed, "the PubMed id")
         if not text.strip():
             raise CorpusFormatError(path, number, "the sentence is empty")
+        check_length(path, number, text)
         row = _Row(
             number,
             _mention(path, number, first, begin1, end1),

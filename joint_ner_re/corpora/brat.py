@@ -241,6 +241,9 @@ class _Annotations:
                 link = self._link(key, relation, places)
                 if link is not None:
                     links.append(link)
+        unknown = self._scores.keys() - self.mentions.keys() - self._relations.keys()
+        if unknown:
+            self._changes["scores of what no line defines, not used"] += len(unknown)
         return Document(self._path, 1, name, text, mentions, links)
 
     def _span(self, pieces: _Pieces, text: str) -> Optional[Tuple[int, int]]:

@@ -136,7 +136,7 @@ def _sentence(path: PathLike, block: _Block, changes: Counter) -> Sentence:
             raise CorpusFormatError(
                 path,
                 number,
-                f"{found[5]!r} has several words but no entity type; expected one word",
+                f"{shorten(found[5])} has several words but no entity type; expected one word",
             )
         tokens.extend(pieces)
     relations: Dict[Relation, None] = {}
@@ -154,7 +154,7 @@ def _check_row(path: PathLike, number: int, found: List[str], index: int, name: 
         raise CorpusFormatError(
             path,
             number,
-            f"the sentence id is {found[0]!r}; expected {name or 'a number'}, or a "
+            f"the sentence id is {shorten(found[0])}; expected {name or 'a number'}, or a "
             "blank line before a new sentence",
         )
     if parse_int(path, number, found[2], "the row number") != index:
@@ -163,7 +163,7 @@ def _check_row(path: PathLike, number: int, found: List[str], index: int, name: 
         raise CorpusFormatError(
             path,
             number,
-            f"the entity type is {found[1]!r}; expected O, {', '.join(ENTITY_TYPES)}",
+            f"the entity type is {shorten(found[1])}; expected O, {', '.join(ENTITY_TYPES)}",
         )
 
 
@@ -176,7 +176,9 @@ def _words(path: PathLike, number: int, joined: str) -> List[str]:
     """
     pieces = [joined] if joined == "/" else joined.split("/")
     if not all(piece.strip() for piece in pieces):
-        raise CorpusFormatError(path, number, f"the word is {joined!r}; expected words joined by /")
+        raise CorpusFormatError(
+            path, number, f"the word is {shorten(joined)}; expected words joined by /"
+        )
     return [CHARACTERS.get(piece, piece) for piece in pieces]
 
 
@@ -186,7 +188,7 @@ def _relation(
     head, tail, kind = columns(path, number, line, "\t", _RELATION)
     if kind not in RELATION_TYPES:
         raise CorpusFormatError(
-            path, number, f"the relation is {kind!r}; expected {', '.join(RELATION_TYPES)}"
+            path, number, f"the relation is {shorten(kind)}; expected {', '.join(RELATION_TYPES)}"
         )
     ends = []
     for text in (head, tail):

@@ -12,7 +12,7 @@ import os
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import (
     Any,
     Callable,
@@ -34,7 +34,7 @@ from joint_ner_re.corpora.errors import (
     handled,
     shorten,
 )
-from joint_ner_re.corpora.text import Span, words
+from joint_ner_re.corpora.text import Span, check_length, in_batches, words
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,10 @@ def parsed(
     for item in items:
         document = None
         with handled(on_error):
-            document = parse(*item)
+            parsed_item = parse(*item)
+            if parsed_item is not None:
+                check_length(parsed_item.path, parsed_item.line, parsed_item.text)
+            document = parsed_item
         if document is not None:
             yield document
 
@@ -155,11 +158,7 @@ def sentences_of(
         from joint_ner_re.tokenization import TextTokenizer
 
         tokenizer = TextTokenizer()
-    rest = iter(documents)
-    while True:
-        batch = list(islice(rest, _BATCH))
-        if not batch:
-            return
+    for batch in in_batches(documents, lambda document: document.text, _BATCH):
         splits = list(tokenizer.split([document.text for document in batch]))
         if len(splits) != len(batch):
             raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")

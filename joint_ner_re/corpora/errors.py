@@ -10,6 +10,8 @@ from joint_ner_re.sentence import SentenceError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
+_LONGEST_REASON = 1000
+
 
 class CorpusFormatError(ValueError):
     """A file that cannot be read as what it was said to be.
@@ -25,6 +27,10 @@ class CorpusFormatError(ValueError):
     """
 
     def __init__(self, path: PathLike, line: Optional[int], reason: str) -> None:
+        # What it quotes can be as long as a line of the file; nobody reads that.
+        if len(reason) > _LONGEST_REASON:
+            half = _LONGEST_REASON // 2
+            reason = f"{reason[:half]} ... {reason[-half:]}"
         # All three go to `Exception`, so that the error survives the way out of a worker process.
         super().__init__(os.fspath(path), line, reason)
         self.path = os.fspath(path)

@@ -137,7 +137,7 @@ def read_ids(path: PathLike) -> Dict[str, int]:
         name = line.strip()
         if name in lines:
             raise CorpusFormatError(
-                path, number, f"the id {name!r} stands in line {lines[name]} already"
+                path, number, f"the id {shorten(name)} stands in line {lines[name]} already"
             )
         lines[name] = number
     return lines

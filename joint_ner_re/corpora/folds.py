@@ -35,8 +35,10 @@ def read_folds(path: PathLike) -> List[List[str]]:
     start = len(text) - len(text.lstrip())
     line = 1 + text.count("\n", 0, start)
     value, end = decode(path, line, text, start)
-    if text[end:].strip():
-        raise CorpusFormatError(path, None, f"after the folds stands {shorten(text[end:].strip())}")
+    rest = text[end:].strip()
+    if rest:
+        line = 1 + text.count("\n", 0, text.index(rest, end))
+        raise CorpusFormatError(path, line, f"after the folds stands {shorten(rest)}")
     if not isinstance(value, list) or not value:
         raise CorpusFormatError(path, line, "expected a list of lists of sentence ids")
     fold_of: Dict[str, int] = {}
@@ -52,7 +54,7 @@ def read_folds(path: PathLike) -> List[List[str]]:
                 raise CorpusFormatError(
                     path,
                     line,
-                    f"the id {name!r} of fold {number} is in fold {fold_of[name]} already",
+                    f"the id {shorten(name)} of fold {number} is in fold {fold_of[name]} already",
                 )
             fold_of[name] = number
         folds.append(names)

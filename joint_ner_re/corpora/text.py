@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Callable, Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, TypeVar
+
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 
 Span = Tuple[int, int]
 Record = TypeVar("Record")
 
+# A text becomes a hundred times as much in memory, as tokens: longer than any book is an error.
+MOST_CHARACTERS = 2**22
 _BATCH = 1000
+_BATCH_CHARACTERS = 2**20
 
 
 class Tokenizer(Protocol):
@@ -38,15 +42,42 @@ def tokenized(
         from joint_ner_re.tokenization import TextTokenizer
 
         tokenizer = TextTokenizer(granularity="fine")
-    rest = iter(records)
-    while True:
-        batch = list(islice(rest, _BATCH))
-        if not batch:
-            return
+    for batch in in_batches(records, text_of, _BATCH):
         offsets = list(tokenizer.tokenize([text_of(record) for record in batch]))
         if len(offsets) != len(batch):
             raise ValueError(f"the tokenizer gave {len(offsets)} lists for {len(batch)} texts")
         yield from zip(batch, offsets)
+
+
+def in_batches(
+    records: Iterable[Record], text_of: Callable[[Record], str], most: int
+) -> Iterator[List[Record]]:
+    """The records, `most` at once, or fewer where their texts are long."""
+    batch: List[Record] = []
+    characters = 0
+    for record in records:
+        batch.append(record)
+        characters += len(text_of(record))
+        if len(batch) == most or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def check_length(path: PathLike, line: int, text: str) -> None:
+    """
+    # Raises
+
+    `CorpusFormatError`
+        If the text is too long to be split into tokens.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise CorpusFormatError(
+            path,
+            line,
+            f"a text of {len(text)} characters; expected at most {MOST_CHARACTERS}: divide it",
+        )
 
 
 def words(text: str, offsets: Sequence[Span]) -> List[str]:

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # Formats of raw text, which the reader's tokenizer splits; the others come with tokens.
 TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(name))
+# What the model sees of a token. In a batch every token has room for the characters of the longest:
+# a single one of a megabyte would fill the memory.
+_SEEN_CHARACTERS = 300
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 PARTS = ("train", "dev", "test")
 
@@ -246,7 +249,7 @@ class JointReader(CheckedOptions, DatasetReader):
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
         metadata = {"sentence": sentence, "dropped": list(dropped)}
         fields: Dict[str, Field] = {
-            "tokens": TextField([Token(token) for token in sentence.tokens]),
+            "tokens": TextField([Token(token[:_SEEN_CHARACTERS]) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),
         }
         if labelled:

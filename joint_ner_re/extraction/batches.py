@@ -1,22 +1,24 @@
 """A batch of documents to a batch of lines, whatever the documents hold."""
 
 import gzip
+import os
 import zlib
 from contextlib import contextmanager
-from itertools import islice
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple, cast
 
-import torch
 from allennlp.common.util import JsonDict
 
 from joint_ner_re.corpora.files import read_document
 from joint_ner_re.extraction.checks import ExtractionError
 from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.predictors.joint_predictor import free_memory, is_out_of_memory
 from joint_ner_re.writing import PathLike
 
 _GZIP = b"\x1f\x8b"
 # Nobody's document; whatever it is, it shall not fill the memory.
 _MAX_LINE_BYTES = 2**26
+# A document becomes a hundred times as much, as tokens with their offsets.
+_BATCH_BYTES = 2**20
 
 
 class Item(NamedTuple):
@@ -61,12 +63,21 @@ def lines_of(stream: BinaryIO, done: int) -> Iterator[Item]:
         whole = line
         while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
             line = stream.readline(_MAX_LINE_BYTES)
-        yield Item(number, whole, stream.tell())
+        yield Item(number, whole, stream.tell() if stream.seekable() else 0)
 
 
 def batches_of(items: Iterator[Item], size: int) -> Iterator[List[Item]]:
-    """The documents, `size` of them at once."""
-    return iter(lambda: list(islice(items, size)), [])
+    """The documents, `size` of them at once, or fewer where they are long."""
+    batch: List[Item] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += os.path.getsize(item.file) if item.file else len(item.content)
+        if len(batch) == size or held >= _BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def predicted_lines(predictor: JointPredictor, batch: List[Item]) -> Tuple[List[str], int]:
@@ -79,9 +90,20 @@ def predicted_lines(predictor: JointPredictor, batch: List[Item]) -> Tuple[List[
         except (ValueError, RecursionError) as error:
             outputs[item.number] = _failure(item.number, item.name, error)
     outputs.update(_predicted(predictor, records))
-    in_order = [outputs[item.number] for item in batch]
-    lines = [predictor.dump_line(output) for output in in_order]
-    return lines, sum("error" in output for output in in_order)
+    lines = []
+    errors = 0
+    for item in batch:
+        output = outputs[item.number]
+        try:
+            line = predictor.dump_line(output)
+            line.encode("utf-8")
+        except (ValueError, RecursionError) as error:
+            # Of an id that is no text, such as a file's name, or JSON just not too deep to read.
+            output = _failure(item.number, "", error)
+            line = predictor.dump_line(output)
+        lines.append(line)
+        errors += "error" in output
+    return lines, errors
 
 
 def _record(predictor: JointPredictor, item: Item) -> JsonDict:
@@ -116,8 +138,7 @@ def _predicted(predictor: JointPredictor, records: Dict[int, JsonDict]) -> Dict[
             raise
         # Without the traceback, which holds on to the tensors.
         failure = error.with_traceback(None)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_memory()
     numbers = list(records)
     if len(numbers) == 1:
         name = records[numbers[0]].get("id")
@@ -132,13 +153,7 @@ def _predicted(predictor: JointPredictor, records: Dict[int, JsonDict]) -> Dict[
 
 def _is_of_the_documents(error: Exception) -> bool:
     """Whether other documents may fare better: too little memory, or a malformed document."""
-    if isinstance(error, (ValueError, MemoryError, RecursionError)):
-        return True
-    # Neither PyTorch's class nor its words are the same in all versions.
-    message = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in message or "allocate memory" in message
-    )
+    return isinstance(error, (ValueError, RecursionError)) or is_out_of_memory(error)
 
 
 def _failure(number: int, name: str, error: Exception) -> JsonDict:

@@ -1,5 +1,6 @@
 """The joint model: wiring, losses and readable output."""
 
+import logging
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -31,6 +32,8 @@ from joint_ner_re.modules import (
 from joint_ner_re.modules.bounds import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.tag_codec import TagCodec
+
+logger = logging.getLogger(__name__)
 
 # A larger one leaves nothing of the other loss in single precision.
 MOST_WEIGHT = 1e6
@@ -71,6 +74,9 @@ class JointModel(CheckedOptions, Model):
     relation_threshold : `Union[float, Dict[str, float]]`, optional (default = `0.5`)
         theta: a relation is predicted when its probability is at least this. One number, or one
         for each relation type by its name; `allennlp tune-threshold` chooses them.
+    most_relations : `int`, optional (default = `20_000`)
+        Of more relations in a sentence the most probable are kept, and the others counted in a
+        warning. For memory: a model that has learned little finds millions in a long sentence.
     spurious_entities : `float`, optional (default = `0.0`)
         In this share of the training batches the wrongly decoded entities stand among the gold
         ones, without relations, as they will at prediction. Not in the paper.
@@ -103,6 +109,7 @@ class JointModel(CheckedOptions, Model):
         relation_loss_weight: float = 1.0,
         relation_loss_average: str = "sentence_mean",
         relation_threshold: Union[float, Dict[str, float]] = 0.5,
+        most_relations: int = 20_000,
         spurious_entities: float = 0.0,
         token_dropout: float = 0.0,
         bfloat16: bool = False,
@@ -112,6 +119,8 @@ class JointModel(CheckedOptions, Model):
         super().__init__(vocab, **kwargs)
         _check_options(relation_loss_weight, relation_loss_average)
         _check_share("spurious_entities", spurious_entities)
+        if most_relations < 1:
+            raise ConfigurationError(f"most_relations is {most_relations}; expected 1 or more")
         check_probability("token_dropout", token_dropout)
         entity_types = label_names(vocab, ENTITY_NAMESPACE)
         self._relation_types = label_names(vocab, RELATION_NAMESPACE)
@@ -139,6 +148,7 @@ class JointModel(CheckedOptions, Model):
             num_relations=len(self._relation_types),
         )
         self.relation_threshold = relation_threshold
+        self.most_relations = most_relations
         self._relation_loss_weight = relation_loss_weight
         self._relation_loss_average = relation_loss_average
         self._spurious_entities = spurious_entities
@@ -321,12 +331,13 @@ class JointModel(CheckedOptions, Model):
     def _predict_relations(
         self, states: Tensor, tags: Tensor, spans: EntitySpans
     ) -> Tuple[Tensor, Tensor]:
-        """The relations from the threshold upwards.
+        """The relations from the threshold upwards, `most_relations` of a sentence at most.
 
         Their (sentence, head, tail, type), of shape (relations, 4), and their probabilities.
         """
-        indices, scores = [], []
         pairs = spans.pairs
+        indices, scores = [pairs.new_empty(0, 4, dtype=torch.long)], [states.new_empty(0)]
+        dropped = 0
         thresholds = self._thresholds(states)
         for heads, logits in self.relation_scorer.by_head(
             states, tags.gather(1, spans.lasts), spans, SCORES_AT_ONCE
@@ -338,9 +349,30 @@ class JointModel(CheckedOptions, Model):
             scores.append(probabilities[found.unbind(dim=1)])
             found[:, 1] += heads.start
             indices.append(found)
-        if not indices:
-            return pairs.new_empty(0, 4, dtype=torch.long), states.new_empty(0)
+            if sum(map(len, scores)) > self.most_relations:
+                kept = self._most_probable(torch.cat(indices), torch.cat(scores))
+                dropped += sum(map(len, scores)) - len(kept[1])
+                indices, scores = [kept[0]], [kept[1]]
+        if dropped:
+            logger.warning(
+                "%d relations, the least probable, were left out: in a sentence there may be %d "
+                "(most_relations). Was the model trained?",
+                dropped,
+                self.most_relations,
+            )
         return torch.cat(indices), torch.cat(scores)
+
+    def _most_probable(self, indices: Tensor, scores: Tensor) -> Tuple[Tensor, Tensor]:
+        """Of each sentence the `most_relations` with the highest scores, in the order given."""
+        counts = torch.bincount(indices[:, 0])
+        if int(counts.max()) <= self.most_relations:
+            return indices, scores
+        chosen = torch.ones_like(scores, dtype=torch.bool)
+        for row in (counts > self.most_relations).nonzero().flatten():
+            places = (indices[:, 0] == row).nonzero().flatten()
+            order = scores[places].sort(descending=True, stable=True).indices
+            chosen[places[order[self.most_relations :]]] = False
+        return indices[chosen], scores[chosen]
 
     def _thresholds(self, states: Tensor) -> Tensor:
         """The threshold of each relation type. Shape: (relation types,)"""
@@ -372,6 +404,16 @@ class JointModel(CheckedOptions, Model):
             replace(sentence, entities=entities[row], relations=relations[row])
             for row, sentence in enumerate(sentences)
         ]
+
+    @overrides(check_signature=False)
+    def forward_on_instances(self, instances: List[Instance]) -> List[Dict[str, Any]]:
+        """AllenNLP's, in evaluation whatever mode the model is in: training decodes nothing."""
+        training = self.training
+        self.eval()
+        try:
+            return super().forward_on_instances(instances)
+        finally:
+            self.train(training)
 
     def predict(self, instances: List[Instance]) -> List[Sentence]:
         """Each instance's sentence with the model's annotations. Leaves the model in evaluation."""

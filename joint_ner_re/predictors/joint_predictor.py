@@ -1,13 +1,16 @@
 """Raw text or tokens in, entities and relations with offsets and scores out."""
 
 import json
+from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+import torch
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from overrides import overrides
 
+from joint_ner_re.corpora.text import MOST_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
@@ -17,6 +20,8 @@ INPUTS = ("text", "sentence", "tokens")
 # Sentences of similar length run together, as many as fit: padding costs little then, and
 # memory is bounded whatever the documents are.
 TOKENS_PER_BATCH = 4096
+# A longer sentence, which no one wrote, is read in parts; memory is bounded by this, too.
+LONGEST_SENTENCE = 10_000
 
 
 @Predictor.register("joint_ner_re")
@@ -53,7 +58,8 @@ class JointPredictor(Predictor):
             return {"text": line}
         try:
             record = json.loads(line)
-            json.dumps(record, ensure_ascii=False).encode("utf-8")
+            # What comes in goes out again.
+            json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"the line begins with {{ but is not a JSON object ({error}): {line[:80]!r}; "
@@ -63,6 +69,8 @@ class JointPredictor(Predictor):
             raise ValueError(
                 f"the line escapes half of a surrogate pair, which is no character: {line[:80]!r}"
             ) from error
+        except ValueError as error:
+            raise ValueError(f"the line holds what is not JSON ({error}): {line[:80]!r}") from error
         return record
 
     @overrides
@@ -87,15 +95,54 @@ class JointPredictor(Predictor):
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         return self._instance(self._whole(json_dict))
 
+    @overrides
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        return self.predict_batch_instance([instance])[0]
+
+    @overrides
+    def predict_batch_instance(self, instances: List[Instance]) -> List[JsonDict]:
+        for instance in instances:
+            self._dataset_reader.apply_token_indexers(instance)
+        return [sentence.to_json() for sentence in self._predicted(instances)]
+
     def predict_sentences(self, sentences: Sequence[Sentence]) -> List[Sentence]:
-        """Copies of the sentences whose annotations are the model's predictions."""
-        predicted: List[Sentence] = list(sentences)
-        by_length = sorted(range(len(sentences)), key=lambda index: len(sentences[index].tokens))
-        for batch in _batches(by_length, [len(sentence.tokens) for sentence in sentences]):
-            instances = [self._instance(sentences[index]) for index in batch]
-            for index, sentence in zip(batch, self._model.predict(instances)):
+        """Copies of the sentences whose annotations are the model's predictions.
+
+        Where memory does not suffice for a batch, its halves are predicted. A sentence of more
+        than `LONGEST_SENTENCE` tokens is predicted in parts of so many.
+        """
+        parts = [_parts(sentence) for sentence in sentences]
+        all_parts = [part for some in parts for part in some]
+        predicted: List[Sentence] = list(all_parts)
+        by_length = sorted(range(len(all_parts)), key=lambda index: len(all_parts[index].tokens))
+        for batch in _batches(by_length, [len(part.tokens) for part in all_parts]):
+            instances = [self._instance(all_parts[index]) for index in batch]
+            for index, sentence in zip(batch, self._predicted(instances)):
                 predicted[index] = sentence
-        return predicted
+        rest = iter(predicted)
+        return [
+            _whole(sentence, [next(rest) for _ in some]) for sentence, some in zip(sentences, parts)
+        ]
+
+    def _predicted(self, instances: List[Instance]) -> List[Sentence]:
+        """The model's predictions; of the halves where memory does not suffice for all.
+
+        # Raises
+
+        `Exception`
+            What the model raised, where memory does not suffice for a single one.
+        """
+        if not instances:
+            return []
+        try:
+            return self._model.predict(instances)
+        except Exception as error:
+            if len(instances) == 1 or not is_out_of_memory(error):
+                raise
+        # Only here, where the error and the tensors that it holds on to are gone.
+        free_memory()
+        middle = len(instances) // 2
+        return self._predicted(instances[:middle]) + self._predicted(instances[middle:])
 
     def _instance(self, sentence: Sentence) -> Instance:
         instance = self._dataset_reader.text_to_instance(sentence, labelled=False)
@@ -151,12 +198,49 @@ def _kind(record: JsonDict) -> str:
         )
     if kinds[-1] != "tokens" and not isinstance(record[kinds[-1]], str):
         raise SentenceError(f"the key {kinds[-1]!r} holds {record[kinds[-1]]!r}; expected a string")
+    if kinds[-1] != "tokens" and len(record[kinds[-1]]) > MOST_CHARACTERS:
+        raise SentenceError(
+            f"the text has {len(record[kinds[-1]])} characters; expected at most "
+            f"{MOST_CHARACTERS}: divide it"
+        )
     return kinds[-1]
 
 
 def _id(record: JsonDict) -> str:
     name = record.get("id")
     return "" if name is None else str(name)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether less at once may do. Neither PyTorch's class nor its words are always the same."""
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in message or "allocate memory" in message)
+    )
+
+
+def free_memory() -> None:
+    """Give back what PyTorch keeps of a GPU's memory for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _parts(sentence: Sentence) -> List[Sentence]:
+    """The sentence, or parts of it that are not too long."""
+    tokens = sentence.tokens
+    if len(tokens) <= LONGEST_SENTENCE:
+        return [sentence]
+    starts = range(0, len(tokens), LONGEST_SENTENCE)
+    return [Sentence(tokens[start : start + LONGEST_SENTENCE]) for start in starts]
+
+
+def _whole(sentence: Sentence, parts: List[Sentence]) -> Sentence:
+    """The sentence with the annotations of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    merged = _merge(parts, None)
+    return replace(sentence, entities=merged.entities, relations=merged.relations)
 
 
 def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:
@@ -188,7 +272,9 @@ def _merge(sentences: Sequence[Sentence], text: Optional[str]) -> Sentence:
         relations += [
             Relation(r.type, first + r.head, first + r.tail, r.score) for r in sentence.relations
         ]
-    return Sentence(tokens, entities, relations, text=text, offsets=offsets)
+    return Sentence(
+        tokens, entities, relations, text=text, offsets=None if text is None else offsets
+    )
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[List[int]]:

@@ -1,0 +1,167 @@
+"""Nothing silently dropped: what stands in a file must be in its sentences or in the log.
+
+Each function counts a file's records, mentions, relations and so on by the simplest means, and says
+where the sentences that were read have fewer or more. They see only files that were read without
+an error.
+"""
+
+import ast
+import gzip
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+
+from watch import Counts
+
+from joint_ner_re.sentence import Sentence
+
+Balance = Iterator[Tuple[str, int, int]]
+
+_TWICE = "relations given more than once"
+_MERGED = ("mentions with the type and the tokens of another one",)
+_LINKS = (_TWICE, "relations between two mentions", "relations from one sentence to another")
+
+
+def _content(path: Path) -> str:
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    return data.decode("utf-8-sig")
+
+
+def _lines(path: Path) -> List[str]:
+    return [line.rstrip("\r") for line in _content(path).split("\n") if line.strip()]
+
+
+def _sizes(sentences: Sequence[Sentence]) -> Tuple[int, int, int]:
+    return (
+        sum(len(sentence.tokens) for sentence in sentences),
+        sum(len(sentence.entities) for sentence in sentences),
+        sum(len(sentence.relations) for sentence in sentences),
+    )
+
+
+def _ade_neg(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    yield "lines", len(_lines(path)), len(sentences)
+
+
+def _ade_rel(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    rows = [line.split("|") for line in _lines(path)]
+    yield "sentences", len({(row[0], row[1]) for row in rows}), len(sentences)
+    yield "relations", len(rows), _sizes(sentences)[2] + log.total(_TWICE)
+
+
+def _conll04_corp(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    rows = [line.split("\t") for line in _lines(path)]
+    tokens, entities, relations = _sizes(sentences)
+    words = [row for row in rows if len(row) == 9]
+    pieces = sum(1 if row[5] == "/" else row[5].count("/") + 1 for row in words)
+    yield "sentences", len({row[0] for row in words}), len(sentences)
+    yield "tokens", pieces, tokens
+    yield "entities", sum(row[1] != "O" for row in words), entities
+    yield "relations", len(rows) - len(words), relations + log.total(_TWICE)
+
+
+def _multihead(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    lines = _lines(path)
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    tokens, entities, relations = _sizes(sentences)
+    begun = sum(row[2].startswith("B-") for row in rows)
+    links = [name for row in rows for name in ast.literal_eval(row[3].strip()) if name != "N"]
+    yield "sentences", len(lines) - len(rows), len(sentences)
+    yield "tokens", len(rows), tokens
+    yield "entities", begun + log.total("I- tags"), entities
+    yield "relations", len(links), relations + log.total(_TWICE)
+
+
+def _sentence_records(records: Sequence[Any], sentences: Sequence[Sentence]) -> Balance:
+    for name, size in zip(("tokens", "entities", "relations"), _sizes(sentences)):
+        yield name, sum(len(record.get(name) or ()) for record in records), size
+
+
+def _spert(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    records = json.loads(_content(path))
+    yield "sentences", len(records), len(sentences)
+    yield from _sentence_records(records, sentences)
+
+
+def _jsonl(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    records = [json.loads(line) for line in _lines(path)]
+    failed = [record for record in records if "error" in record and "tokens" not in record]
+    yield "failed documents", len(failed), log.total("documents that failed")
+    records = [record for record in records if record not in failed]
+    yield from _sentence_records(records, sentences)
+
+
+def _documents(
+    texts: Sequence[str], mentions: int, links: int, sentences: Sequence[Sentence], log: Counts
+) -> Balance:
+    _, entities, relations = _sizes(sentences)
+    yield "mentions", mentions, entities + log.total(*_MERGED)
+    yield "relations", links, relations + log.total(*_LINKS)
+    characters = sum(len(sentence.text or "") for sentence in sentences)
+    if not log.total("documents without a word"):
+        yield "characters", sum(map(len, texts)), characters
+
+
+def _doccano(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    records = [json.loads(line) for line in _lines(path)]
+    texts = [r["data"] if "data" in r and "text" not in r else r["text"] for r in records]
+    mentions = sum(len(r.get(k) or ()) for r in records for k in ("label", "labels", "entities"))
+    links = sum(len(record.get("relations") or ()) for record in records)
+    yield from _documents(texts, mentions, links, sentences, log)
+
+
+def _prodigy(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    records = [json.loads(line) for line in _lines(path)]
+    used = [record for record in records if record.get("answer", "accept") == "accept"]
+    yield "examples", len(records), len(used) + log.total("examples with the answer")
+    spans = sum(len(record.get("spans") or ()) for record in used)
+    links = sum(len(record.get("relations") or ()) for record in used)
+    yield from _documents(
+        [record["text"] for record in used],
+        spans - log.total("spans without a label"),
+        links - log.total("relations from or to words"),
+        sentences,
+        log,
+    )
+
+
+def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+    lines = _lines(path / "a.ann")
+    text = _content(path / "a.txt")
+    marks = [line[0] for line in lines]
+    apart = log.total("mentions whose words do not stand together")
+    others = log.total("relations of events", "relations of mentions that were left out")
+    _, entities, relations = _sizes(sentences)
+    yield "mentions", marks.count("T"), entities + apart + log.total(*_MERGED)
+    yield "relations", marks.count("R"), relations + others + log.total(*_LINKS)
+    unused = log.total("events", "attributes", "normalisations", "notes", "equivalences", "scores")
+    scored = sum(item.score is not None for s in sentences for item in (*s.entities, *s.relations))
+    rest = len(lines) - marks.count("T") - marks.count("R")
+    yield "other lines", rest, unused + scored
+    # Windows line ends may be counted as one character.
+    if not log.total("documents without a word") and "\r" not in text:
+        yield "characters", len(text), sum(len(sentence.text or "") for sentence in sentences)
+
+
+BALANCES: Dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
+    "ade_neg": _ade_neg,
+    "ade_rel": _ade_rel,
+    "brat": _brat,
+    "conll04_corp": _conll04_corp,
+    "doccano": _doccano,
+    "jsonl": _jsonl,
+    "multihead": _multihead,
+    "prodigy": _prodigy,
+    "spert": _spert,
+}
+
+
+def missing(format: str, path: Path, sentences: Sequence[Sentence], log: Counts) -> List[str]:
+    """Where the file and what was read of it do not agree."""
+    return [
+        f"{what}: {there} in the file, {read} read or logged"
+        for what, there, read in BALANCES[format](path, sentences, log)
+        if there != read
+    ]
