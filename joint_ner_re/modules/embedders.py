@@ -10,6 +10,7 @@ from allennlp.modules.token_embedders import Embedding, TokenEmbedder
 from allennlp.modules.token_embedders.embedding import EmbeddingsTextFile
 from overrides import overrides
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from joint_ner_re.casing import CASINGS
@@ -72,7 +73,8 @@ class CharacterEmbedder(TokenEmbedder):
         mask = words > 0
         # Shape: (distinct words, output size). A padding "word" has no character: 0.
         vectors = self.rnn.last_states(self.dropout(self.embedding(words)), mask)
-        return vectors[places].unflatten(0, (batch, length))
+        # Not `vectors[places]`, whose gradient several threads add up in any order.
+        return F.embedding(places, vectors).unflatten(0, (batch, length))
 
 
 @TokenEmbedder.register("casing")
