@@ -29,7 +29,7 @@ def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
     # Raises
 
     `OSError`
-        If the file cannot be written.
+        If the file cannot be written; it names the file.
     """
     directory, name = os.path.split(os.fspath(path))
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
@@ -41,9 +41,12 @@ def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
             # Without this a power cut may leave the new name on an empty file.
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            # Of a full disk the system says only that it is full.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 

@@ -140,6 +140,36 @@ def test_an_empty_share_does_not_end_the_others(shipped):
     assert "finishing" not in shipped.logs
 
 
+# One process has a batch whose loss is no number.
+
+
+def meet_a_broken_batch(rank, folder, made):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting-point", world_size=2, rank=rank
+    )
+    if rank == 1:
+        made.model.tag_scorer.output.bias.data.fill_(torch.nan)
+    batch = Batch(made.instances[rank : rank + 1])
+    batch.index_instances(made.vocab)
+    try:
+        made.model.train()(**batch.as_tensor_dict())
+        error = "none"
+    except ValueError as caught:
+        error = str(caught)
+    with open(os.path.join(folder, f"{rank}.txt"), "w") as file:
+        file.write(error)
+
+
+def test_a_loss_that_is_no_number_ends_all_processes(make, corpus, tmp_path):
+    made = make(corpus[:2])
+    torch.multiprocessing.start_processes(
+        meet_a_broken_batch, (str(tmp_path), made), nprocs=2, start_method="fork"
+    )
+    errors = [(tmp_path / f"{rank}.txt").read_text() for rank in range(2)]
+    assert errors[0] == "another process has a batch whose loss is not finite: see its log"
+    assert f"batch's sentences: {corpus[1].id!r}. Look" in errors[1]
+
+
 # The processes wait for each other's gradients: every weight must have one, in every batch.
 
 EXTENDED = {

@@ -90,5 +90,8 @@
     grad_norm: 1.0,
     validation_metric: '+mean_f1',
     patience: null,
+    // With both, a training that is killed and goes on with --recover ends as if it had not been.
+    checkpointer: { type: 'whole' },
+    callbacks: [{ type: 'experiment' }],
   },
 }

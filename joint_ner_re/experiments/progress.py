@@ -1,10 +1,12 @@
 """What a long experiment says while it runs, and how a training inside it keeps quiet."""
 
 import contextlib
+import json
 import logging
 import os
 import sys
 from contextvars import ContextVar
+from pathlib import Path
 from time import monotonic
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional
 
@@ -126,7 +128,7 @@ class ExperimentCallback(TrainerCallback):
         super().on_start(trainer, is_primary)
         if self._random:
             torch.set_rng_state(self._random["cpu"])
-            if torch.cuda.is_available():
+            if len(self._random["cuda"]) == torch.cuda.device_count():
                 torch.cuda.set_rng_state_all(self._random["cuda"])
         if trainer._metric_tracker.should_stop_early():
             trainer._num_epochs = trainer._start_after_epochs_completed
@@ -137,6 +139,9 @@ class ExperimentCallback(TrainerCallback):
         self, trainer: Any, metrics: Dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
     ) -> None:
         tracker = trainer._metric_tracker
+        if not all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics):
+            # Without validation data there is nothing to tell.
+            return
         name = "+".join(name for _, name in tracker.tracked_metrics)
         value = sum(
             factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics
@@ -159,7 +164,13 @@ class ExperimentCallback(TrainerCallback):
         **kwargs,
     ) -> None:
         if metrics is not None:
-            # AllenNLP writes them into metrics.json next.
+            # AllenNLP writes them into metrics.json next. Where all epochs were done before the
+            # interruption, it knows of the best one only.
+            last = (
+                Path(self.serialization_dir) / f"metrics_epoch_{trainer._epochs_completed - 1}.json"
+            )
+            if "epoch" not in metrics and last.exists():
+                metrics.update({**json.loads(last.read_text(encoding="utf-8")), **metrics})
             metrics["seconds"] = round(self.seconds, 1)
 
     @overrides

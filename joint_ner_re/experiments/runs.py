@@ -24,6 +24,7 @@ from allennlp.models import Model
 from joint_ner_re.archives import load_archive
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.experiments.progress import quiet, say, watched
+from joint_ner_re.experiments.whole_files import load_whole
 from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import CRITERIA
 from joint_ner_re.models import JointModel
@@ -237,7 +238,8 @@ def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = F
     if not (directory / TRAINING).exists():
         complete_config = deepcopy(dict(config))
         trainer = complete_config["trainer"]
-        trainer["callbacks"] = [*(trainer.get("callbacks") or []), CALLBACK]
+        callbacks = trainer.get("callbacks") or []
+        trainer["callbacks"] = callbacks if CALLBACK in callbacks else [*callbacks, CALLBACK]
         params = Params(complete_config)
         recover = _make_recoverable(directory, complete_config)
         if recover:
@@ -295,7 +297,7 @@ def _make_recoverable(directory: Path, config: Mapping[str, Any]) -> bool:
                 directory / f"{kind}_state_e{epochs}_b{batches}.th"
                 for kind in ("model", "training")
             )
-            if _is_usable(model, trainer, config):
+            if load_whole(model, trainer) is not None:
                 return True
             model.unlink()
             with contextlib.suppress(FileNotFoundError):
@@ -303,31 +305,6 @@ def _make_recoverable(directory: Path, config: Mapping[str, Any]) -> bool:
     say(f"{directory.name}: has no checkpoint to go on from and begins again")
     shutil.rmtree(directory)
     return False
-
-
-def _is_usable(model: Path, trainer: Path, config: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint is whole. The best epoch's weights are made to agree with it."""
-    if not (_loads(model) and _loads(trainer)):
-        return False
-    state = torch.load(trainer, map_location="cpu")
-    best = model.parent / "best.th"
-    # AllenNLP writes the best epoch's weights after the checkpoint, and may not have come to it.
-    if state["metric_tracker"]["best_epoch"] == state["epochs_completed"] - 1:
-        if not config["trainer"].get("moving_average"):
-            copy = best.with_suffix(".copy")
-            shutil.copyfile(model, copy)
-            os.replace(copy, best)
-        elif best.exists() and best.stat().st_mtime < trainer.stat().st_mtime:
-            return False
-    return _loads(best)
-
-
-def _loads(path: Path) -> bool:
-    try:
-        torch.load(path, map_location="cpu")
-    except Exception:  # What torch raises for half a file depends on where it ends.
-        return False
-    return True
 
 
 def evaluate(run: Run, directory: Path) -> None:

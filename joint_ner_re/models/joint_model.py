@@ -1,6 +1,7 @@
 """The joint model: wiring, losses and readable output."""
 
 import logging
+import math
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -209,7 +210,8 @@ class JointModel(CheckedOptions, Model):
         tag_scores = self.tag_scorer(encoded["ner"])
         output: Dict[str, Any] = {}
         if annotation is not None:
-            output["loss"] = self._loss(tag_scores, encoded["relation"], mask, annotation)
+            states = encoded["relation"]
+            output["loss"] = self._loss(tag_scores, states, mask, annotation, metadata)
         if not self.training:
             sentences = [fields["sentence"] for fields in metadata]
             predicted = self._predict(tag_scores, encoded["relation"], mask, sentences)
@@ -251,7 +253,7 @@ class JointModel(CheckedOptions, Model):
             learned = [p.sum() for p in self.parameters() if p.requires_grad]
             nothing = sum(learned, self.crf.start.new_zeros(())) * 0
             pairs = nothing.new_zeros(())
-            output["loss"] = self._mean(nothing, nothing, len(metadata), pairs)
+            output["loss"] = self._mean(nothing, nothing, metadata, pairs)
         if not self.training:
             output["sentences"] = [
                 replace(f["sentence"], entities=(), relations=()) for f in metadata
@@ -259,7 +261,12 @@ class JointModel(CheckedOptions, Model):
         return output
 
     def _loss(
-        self, tag_scores: Tensor, states: Tensor, mask: Tensor, annotation: Dict[str, Tensor]
+        self,
+        tag_scores: Tensor,
+        states: Tensor,
+        mask: Tensor,
+        annotation: Dict[str, Tensor],
+        metadata: List[Dict[str, Any]],
     ) -> Tensor:
         gold = EntitySpans(*(annotation[name] for name in ("starts", "ends", "types", "mask")))
         tags = self.span_tagger.encode(gold, mask.size(1))
@@ -277,23 +284,35 @@ class JointModel(CheckedOptions, Model):
         entropies = F.binary_cross_entropy_with_logits(
             logits, relations.to(logits.dtype), weight=pairs, reduction="sum"
         )
-        return self._mean(ner_loss, entropies, mask.size(0), pairs.sum() * logits.size(3))
+        return self._mean(ner_loss, entropies, metadata, pairs.sum() * logits.size(3))
 
     def _mean(
-        self, ner_loss: Tensor, relation_loss: Tensor, sentences: int, pairs: Tensor
+        self,
+        ner_loss: Tensor,
+        relation_loss: Tensor,
+        metadata: List[Dict[str, Any]],
+        pairs: Tensor,
     ) -> Tensor:
         """The loss of a batch from the sums over its sentences, and over its pairs and types.
 
         Where several processes have a part of the batch each, the mean of what they return is
         the loss of the whole: of that mean they take the gradient.
         """
-        # Shape: (how many sentences, how many pairs times types)
-        counts = torch.stack([pairs.new_tensor(float(sentences)), pairs])
+        sentences = len(metadata)
+        weighted = ner_loss.detach() + self._relation_loss_weight * relation_loss.detach()
+        broken = ~torch.isfinite(weighted)
+        # Shape: (how many sentences, how many pairs times types, how many losses are broken)
+        counts = torch.stack([pairs.new_tensor(float(sentences)), pairs, broken.to(pairs.dtype)])
         by_pairs = self._relation_loss_average == "pair_mean"
         self._losses["ner_loss"](ner_loss.detach(), sentences)
         self._losses["relation_loss"](relation_loss.detach(), counts[int(by_pairs)])
         processes = torch.distributed.get_world_size() if is_distributed() else 1
-        per_sentence, per_pair = dist_reduce_sum(counts).clamp(min=1) / processes
+        counts = dist_reduce_sum(counts)
+        # This waits for a GPU, as AllenNLP's trainer does next, to show the loss. All processes
+        # stop in the same batch: none waits for one that has ended.
+        if self.training and counts[2]:
+            _stop(weighted.item(), [fields["sentence"] for fields in metadata])
+        per_sentence, per_pair = counts[:2].clamp(min=1) / processes
         relation_loss = relation_loss / (per_pair if by_pairs else per_sentence)
         return ner_loss / per_sentence + self._relation_loss_weight * relation_loss
 
@@ -490,6 +509,18 @@ def without_spans(sentence: Sentence, spans: Sequence[Tuple[int, int]]) -> Sente
         return sentence
     return sentence.without(
         index for index, e in enumerate(sentence.entities) if (e.start, e.end) in spans
+    )
+
+
+def _stop(loss: float, sentences: Sequence[Sentence]) -> None:
+    """End a training that would go on with weights that are no numbers."""
+    if math.isfinite(loss):
+        raise ValueError("another process has a batch whose loss is not finite: see its log")
+    names = ", ".join(repr(s.id or " ".join(s.tokens[:5])) for s in sentences)
+    raise ValueError(
+        f"the loss of a training batch is {loss}; expected a finite number. The batch's sentences: "
+        f"{names}. Look at what is special in them, or try a lower trainer.optimizer.lr, a lower "
+        "trainer.grad_norm or model.bfloat16 false"
     )
 
 

@@ -10,6 +10,7 @@ from allennlp.modules.token_embedders import Embedding, TokenEmbedder
 from allennlp.modules.token_embedders.embedding import EmbeddingsTextFile
 from overrides import overrides
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from joint_ner_re.casing import CASINGS
@@ -92,7 +93,8 @@ class CharacterEmbedder(TokenEmbedder):
                 self._known.add(new, self._encode(characters, list(new.values())))
             vectors, numbers = self._known.vectors, self._known.numbers
         places = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
-        return vectors.index_select(0, places).unflatten(0, token_characters.shape[:2])
+        # Not `vectors[places]`, whose gradient several threads add up in any order.
+        return F.embedding(places, vectors).unflatten(0, token_characters.shape[:2])
 
     def forget(self) -> None:
         """Encode each word anew when it comes next."""
@@ -137,7 +139,9 @@ class KnownWords:
             self._state = state
             weight = self._weights[0]
             rows = max(MOST_WORDS, len(words))
-            self.vectors = weight.new_empty(rows, self.vectors.size(1))
+            # It can be filled in every mode, also when it is made in inference mode.
+            with torch.inference_mode(False):
+                self.vectors = weight.new_empty(rows, self.vectors.size(1))
             return dict(words)
         return new
 

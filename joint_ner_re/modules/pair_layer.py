@@ -5,6 +5,7 @@ from typing import List
 import torch
 from allennlp.common.from_params import FromParams
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from joint_ner_re.modules.bounds import check_probability, check_size
 from joint_ner_re.modules.entity_spans import EntitySpans
@@ -133,7 +134,10 @@ def range_maximum(tables: List[Tensor], begins: Tensor, ends: Tensor) -> Tensor:
     for power, table in enumerate(tables):
         width = 1 << power
         here = (lengths >= width) & (lengths < 2 * width)
-        row, begin, end = rows[here], begins[here], ends[here]
-        # Two ranges of 2**k positions cover any range of up to twice as many.
-        result[here] = torch.maximum(table[row, begin], table[row, end - width])
+        values, row = table.flatten(0, 1), rows[here] * table.size(1)
+        # Two ranges of 2**k positions cover any range of up to twice as many. Not `values[row]`,
+        # whose gradient several threads add up in any order.
+        result[here] = torch.maximum(
+            F.embedding(row + begins[here], values), F.embedding(row + ends[here] - width, values)
+        )
     return result

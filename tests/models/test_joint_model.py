@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from itertools import permutations, product
 from types import SimpleNamespace
 
@@ -203,6 +204,32 @@ def test_losses_and_gradients_are_finite_for_every_kind_of_batch(make, indices, 
         assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
     for value in made.model.get_metrics(reset=True).values():
         assert math.isfinite(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_training_and_names_the_sentences(make, value):
+    made = make([*CORPUS, replace(ONE, id="")])
+    # The scores of one word, which stands in two of the sentences.
+    word = made.vocab.get_token_index("tremor", "tokens")
+    embedder = made.model.text_field_embedder.token_embedder_tokens
+    with torch.no_grad():
+        embedder.weight[word] = value
+    model = made.model.train()
+    assert torch.isfinite(model(**batch_of(made, [1, 3]))["loss"])
+    with pytest.raises(ValueError, match="loss of a training batch is nan") as caught:
+        model(**batch_of(made, [0, 3, 5]))
+    assert "'two', 'none', 'no tremor'" in str(caught.value)
+    assert "trainer.optimizer.lr" in str(caught.value)
+    # Whoever only looks is told the loss as it is.
+    assert not torch.isfinite(model.eval()(**batch_of(made, [0, 3]))["loss"])
+
+
+def test_an_infinite_loss_ends_training_too(make):
+    made = make(CORPUS)
+    loss = torch.tensor(math.inf)
+    metadata = [instance["metadata"].metadata for instance in made.instances[:1]]
+    with pytest.raises(ValueError, match="loss of a training batch is inf.*'two'"):
+        made.model.train()._mean(loss, torch.tensor(0.0), metadata, torch.tensor(1.0))
 
 
 def test_a_batch_without_pairs_has_no_relation_loss(make):
@@ -624,7 +651,15 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("encoder.shared.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("tag_scorer.hidden_size", -1, "hidden_size is -1; expected 0 or more"),
         ("tag_scorer.dropout", 1.5, "dropout is 1.5"),
-        ("tag_scorer.activation", "no_such", "tag_scorer.activation.type is 'no_such'; expected one of"),
+        (
+            "tag_scorer.activation",
+            "no_such",
+            "tag_scorer.activation.type is 'no_such'; expected one of",
+        ),
+            "tag_scorer.activation",
+            "no_such",
+            "tag_scorer.activation.type is 'no_such'; expected one of",
+        ),
         ("relation_scorer.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
         ("relation_scorer.dropout", 1.0, "dropout is 1"),

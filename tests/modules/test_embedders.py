@@ -125,6 +125,17 @@ def test_when_there_is_no_more_room_for_words_it_begins_again(monkeypatch):
     assert counts == [2, 3, 2, 3, 4]
 
 
+def test_words_are_known_in_all_modes():
+    embedder = new_character_embedder().eval()
+    expected = embedder(CHARACTERS).detach()
+    with torch.inference_mode():
+        embedder(CHARACTERS[:1, :2])
+    with torch.no_grad():
+        torch.testing.assert_close(embedder(CHARACTERS), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(embedder(CHARACTERS), expected)
+
+
 def test_a_copy_learns_its_words_itself():
     embedder = new_character_embedder().eval()
     with torch.no_grad():
