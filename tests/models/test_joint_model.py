@@ -628,7 +628,11 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("encoder.shared.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("tag_scorer.hidden_size", -1, "hidden_size is -1; expected 0 or more"),
         ("tag_scorer.dropout", 1.5, "dropout is 1.5"),
-        ("tag_scorer.activation", "no_such", "tag_scorer.activation.type is 'no_such'; expected one of"),
+        (
+            "tag_scorer.activation",
+            "no_such",
+            "tag_scorer.activation.type is 'no_such'; expected one of",
+        ),
         ("relation_scorer.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
         ("relation_scorer.dropout", 1.0, "dropout is 1"),
