@@ -225,7 +225,9 @@ def _judge(option: str, name: str, cls: Optional[type], constructor: Optional[st
     """See `joint_ner_re.configuration.Judge`."""
     module = name if cls is None else cls.__module__
     package = module.split(".")[0]
-    known = cls is not None and constructor != "from_archive"
+    # Such as `from_archive`, and a vocabulary's `from_pretrained_transformer`.
+    loads = constructor is not None and ("archive" in constructor or "pretrained" in constructor)
+    known = cls is not None and not loads
     if not (known and (package not in _UNCHOSEN or _is_under(module, _HARMLESS))):
         _refuse_unless_trusted(option, name, module, package)
 

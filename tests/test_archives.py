@@ -302,6 +302,9 @@ def test_no_class_is_made_by_its_path(hostile, target, place):
         ("dataset_reader.tokenizer_pipeline", "antigravity", "tokenizer_pipeline is 'antigravity'"),
         ("dataset_reader.tokenizer_pipeline", "/tmp/pipeline", "tokenizer_pipeline is '/tmp/pipel"),
         ("dataset_reader.token_indexers.tokens", {"type": "spacy"}, "tokens is 'spacy'"),
+        ("model.vocab", {"type": "from_pretrained_transformer", "model_name": "x"},
+         "model.vocab is 'from_pretrained_transformer'"),
+        ("data_loader.reader", {"type": "babi"}, "data_loader.reader is 'babi'"),
         ("model", {"type": "basic_classifier"}, "model is 'basic_classifier'"),
     ],
 )  # fmt: skip
