@@ -6,7 +6,7 @@ READY := .venv/.ready
 CRF_TAGGER := .venv/.crf-tagger
 DEMO := build/demo
 
-.PHONY: demo install test lint types docs unit bench bench-quick lock clean
+.PHONY: demo install test lint types docs unit bench bench-quick audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -71,6 +71,14 @@ $(READY): requirements/lock.txt setup.cfg
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+
+# The pinned set against the known vulnerabilities: needs a network. See docs/reliability.md. What
+# cannot be looked up is an error, too, not a pass.
+audit: requirements/lock.txt
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
+		--strict --progress-spinner off
 
 # Resolve the pinned set anew: names, versions and hashes.
 lock:

@@ -5,7 +5,8 @@ with the options it likes; its weights are a pickle; its members can lead anywhe
 
 - members are files and directories inside the archive, of a bounded number and size;
 - the configuration chooses among classes of this package, some of AllenNLP's that do no more than
-  compute, those of packages that the user has imported, and those of `JOINT_NER_RE_TRUST`;
+  compute, those of packages that the user has imported, and those of `JOINT_NER_RE_TRUST`; and it
+  has no file fetched from an address;
 - weights are tensors (see `joint_ner_re.tensors`).
 
 AllenNLP's own commands, such as `allennlp predict`, call AllenNLP's `load_archive`. Of what that
@@ -27,6 +28,7 @@ import zlib
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Dict, Iterator, Mapping, Optional, Set, Tuple, Union, cast
+from urllib.parse import urlsplit
 
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
@@ -43,7 +45,7 @@ from joint_ner_re.tensors import check_tensors
 from joint_ner_re.writing import PathLike, replacing
 
 CONFIG = "config.json"
-# Packages whose classes an archive may name, with commas between them.
+# Packages whose classes an archive may name, and hosts to fetch files from, with commas between.
 TRUST = "JOINT_NER_RE_TRUST"
 # How many gigabytes an archive may hold, unpacked.
 GIGABYTES = "JOINT_NER_RE_ARCHIVE_GB"
@@ -211,6 +213,8 @@ def check_config(config: Mapping[str, Any]) -> None:
                 f"{name}: trust_remote_code has code fetched and run; it is not allowed in an "
                 "archive"
             )
+        for option, address in _addresses(part, name):
+            _refuse_unless_trusted(option, address, urlsplit(address).hostname or address)
         for pipeline in values_under(part, "tokenizer_pipeline"):
             if not (isinstance(pipeline, str) and _PIPELINE.fullmatch(pipeline)):
                 _refuse_unless_trusted("tokenizer_pipeline", str(pipeline), str(pipeline))
@@ -221,18 +225,35 @@ def _judge(option: str, name: str, cls: Optional[type], constructor: Optional[st
     """See `joint_ner_re.configuration.Judge`."""
     module = name if cls is None else cls.__module__
     package = module.split(".")[0]
-    known = cls is not None and constructor != "from_archive"
+    # Such as `from_archive`, and a vocabulary's `from_pretrained_transformer`.
+    loads = constructor is not None and ("archive" in constructor or "pretrained" in constructor)
+    known = cls is not None and not loads
     if not (known and (package not in _UNCHOSEN or _is_under(module, _HARMLESS))):
-        _refuse_unless_trusted(option, name, module)
+        _refuse_unless_trusted(option, name, module, package)
 
 
-def _refuse_unless_trusted(option: str, name: str, module: str) -> None:
+def _addresses(value: Any, name: str) -> Iterator[Tuple[str, str]]:
+    """The options that are addresses of a network."""
+    if isinstance(value, str) and "://" in value:
+        yield name, value
+    items: Any = ()
+    if isinstance(value, dict):
+        # What AllenNLP reads for a training only: the vectors are in the weights.
+        items = ((key, one) for key, one in value.items() if not key.startswith("pretrained_file"))
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, one in items:
+        yield from _addresses(one, f"{name}.{key}")
+
+
+def _refuse_unless_trusted(option: str, name: str, module: str, package: str = "") -> None:
     trusted = tuple(filter(None, os.environ.get(TRUST, "").replace(" ", "").split(",")))
     if not _is_under(module, trusted):
         raise Untrusted(
-            f"{option} is {name!r}, which an archive made by somebody else could use to run code; "
-            "expected the name of a class of joint_ner_re, or of one that is registered by a "
-            f"package of yours. If you trust the archive, set {TRUST}={module.split('.')[0]}"
+            f"{option} is {name!r}, by which an archive that somebody else made could run code or "
+            "fetch files; expected no address, and names of classes of joint_ner_re or of those "
+            "that a package of yours registers. If you trust the archive, set "
+            f"{TRUST}={package or module}"
         )
 
 

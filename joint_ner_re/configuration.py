@@ -11,6 +11,7 @@ import collections.abc
 import difflib
 import inspect
 import math
+import os
 import typing
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -46,7 +47,8 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "trainer.grad_norm": (1e-12, math.inf),
     "trainer.num_gradient_accumulation_steps": (1, 10**6),
     "trainer.cuda_device": (-1, 10**3),
-    "trainer.optimizer.lr": (0, 1e6),
+    # One that is too high shows in the loss.
+    "trainer.optimizer.lr": (0, math.inf),
     "trainer.optimizer.weight_decay": (0, 1e6),
     "trainer.learning_rate_scheduler.warmup_steps": (0, 10**9),
     "data_loader.batch_size": (1, 10**6),
@@ -145,7 +147,7 @@ def _check(kind: Any, value: Any, name: str, judge: Optional[Judge]) -> None:
     elif kind in _PLAIN:
         _check_plain(kind, value, name)
     elif origin in _LISTS or origin is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple, set)):
             raise _wrong(name, value, kind)
         several = origin is not tuple or inner[-1] is Ellipsis
         if not several and len(value) != len(inner):
@@ -162,6 +164,7 @@ def _check(kind: Any, value: Any, name: str, judge: Optional[Judge]) -> None:
 def _check_plain(kind: type, value: Any, name: str) -> None:
     # To Python true is a whole number, and to nobody else.
     fits = type(value) in ((int, float) if kind is float else (kind,))
+    fits = fits or (kind is str and isinstance(value, os.PathLike))
     if not fits or (type(value) is float and not math.isfinite(value)):
         raise _wrong(name, value, kind)
 

@@ -1,5 +1,6 @@
 """AdamW as one pass over each parameter."""
 
+import math
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
@@ -50,12 +51,13 @@ class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
         weight_decay: float = 0.01,
     ) -> None:
         for name, value, most in (
-            ("lr", lr, 1e6),
+            ("lr", lr, math.inf),
             ("eps", eps, 1.0),
             ("weight_decay", weight_decay, 1e6),
         ):
             if not 0 <= value <= most:
-                raise ConfigurationError(f"{name} is {value}; expected 0 or more, at most {most:g}")
+                upper = f", at most {most:g}" if most < math.inf else ""
+                raise ConfigurationError(f"{name} is {value}; expected 0 or more{upper}")
         if not all(0 <= beta < 1 for beta in betas):
             raise ConfigurationError(f"betas is {betas}; expected each from 0 on and less than 1")
         options: Dict[str, Any] = {"fused": True} if _has_fused(model_parameters) else {}

@@ -25,12 +25,12 @@ from allennlp.common.checks import ConfigurationError
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
-from joint_ner_re.tensors import RELEASE, check_tensors, release_of
+from joint_ner_re.tensors import RELEASE, SAFE_BY_DEFAULT, check_tensors, release_of
 
 # The transformers of AllenNLP's own pins cannot read this format of tensors alone.
 is_safetensors_known = hasattr(transformers.utils, "SAFE_WEIGHTS_NAME")
-# From here on a pickle of weights is read as tensors only, whoever fetched it.
-_reads_tensors_only = RELEASE >= (1, 13) and release_of(transformers.__version__) >= (4, 36)
+# From here on transformers itself reads a pickle of weights as tensors only.
+_reads_tensors_only = RELEASE >= SAFE_BY_DEFAULT and release_of(transformers.__version__) >= (4, 36)
 # More than any encoder's weights.
 _MOST_BYTES = 10**12
 # Numbers that follow from the configuration, and the layer that is taken away.

@@ -1,7 +1,8 @@
 """Files of weights: checked to hold tensors and nothing else before PyTorch reads them.
 
-Such a file is a pickle, which can name any function and have it called. From release 2.6 PyTorch
-takes tensors only unless it is told otherwise; what is checked here holds for all releases.
+Such a file is a pickle, which can name any function and have it called. Old releases of PyTorch do
+so. From 2.6 on it takes tensors only, unless it is told otherwise (what came before under the name
+`weights_only` could be got round: CVE-2025-32434). What is checked here holds for all releases.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def release_of(version: str) -> Tuple[int, ...]:
 
 
 RELEASE = release_of(torch.__version__)
-# `torch.load` takes tensors only without being asked to.
+# From here on PyTorch itself takes tensors only.
 SAFE_BY_DEFAULT = (2, 6)
 
 # Bytes of one number in each storage that a pickle can name.
@@ -53,13 +54,9 @@ def check_tensors(path: str, most: int) -> None:
     if not os.path.isfile(path):
         raise ConfigurationError(f"there are no weights: {path} is not a file")
     if not zipfile.is_zipfile(path):
-        if RELEASE >= SAFE_BY_DEFAULT:
-            # The format of before 2020, which PyTorch reads as carefully.
-            return
         raise ConfigurationError(
-            f"{name} is not in the format that PyTorch writes since release 1.6, and PyTorch "
-            f"{torch.__version__} cannot read others without running what they say; do not trust "
-            "the file, or read it with PyTorch 2.6 or later"
+            f"{name} is not in the format that PyTorch writes since release 1.6, and others cannot "
+            "be checked; do not trust the file, or save it anew, as safetensors if it is an encoder"
         )
     try:
         with zipfile.ZipFile(path) as archive:

@@ -101,7 +101,7 @@ ZERO = {
 HUGE = {
     "fold", "num_folds", "fold_seed", "cache_megabytes", "tokens", "cooldown", "max_instances",
     "threshold", "min_lr", "learning_rate_scheduler.patience", "learning_rate_scheduler.eps",
-    "grad_norm",
+    "grad_norm", "lr",
 }  # fmt: skip
 NEGATIVE = {"fold_seed", "layers", "tokens"}
 FREE = {

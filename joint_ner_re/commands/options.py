@@ -30,7 +30,8 @@ def integers(text: str) -> List[int]:
         numbers = [int(number) for number in text.split(",")]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0:
+    # Larger ones are no seeds to NumPy, and no folds to anyone.
+    if not numbers or not 0 <= min(numbers) <= max(numbers) < 2**32:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a list of numbers; expected such as 13,14,15"
         )

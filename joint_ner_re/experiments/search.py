@@ -399,6 +399,9 @@ def search(
     """
     if options["trials"] < 1:
         raise ConfigurationError(f"--trials is {options['trials']}; expected 1 or more")
+    timeout = options.get("timeout")
+    if timeout is not None and not timeout >= 0:
+        raise ConfigurationError(f"--timeout is {timeout}; expected 0 seconds or more")
     space = read_space(space_file, config)
     if options.get("sampler") == "grid":
         for distribution in space.values():

@@ -85,7 +85,7 @@ def test_tune_threshold(allennlp, fixtures, tiny_archive, tmp_path, capsys):
     assert "one for all types: F1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("seeds", ["", "a", "1,,2", "1.5", "-1"])
+@pytest.mark.parametrize("seeds", ["", "a", "1,,2", "1.5", "-1", "1e3", "4294967296"])
 def test_a_list_that_is_none_is_an_error(allennlp, fixtures, tmp_path, capsys, seeds):
     with pytest.raises(SystemExit):
         allennlp("repeat", fixtures / "tiny.jsonnet", "-s", tmp_path / "out", f"--seeds={seeds}")

@@ -335,6 +335,9 @@ def test_a_grid_needs_finitely_many_points(tiny, tmp_path):
         )  # fmt: skip
     with pytest.raises(ConfigurationError, match="--trials is 0"):
         search(tmp_path / "study", tiny(), None, source=SOURCE, trials=0)
+    for timeout in (-1.0, float("nan")):
+        with pytest.raises(ConfigurationError, match=f"--timeout is {timeout}; expected 0 sec"):
+            search(tmp_path / "s", tiny(), None, source=SOURCE, trials=1, timeout=timeout)
 
 
 def test_the_objective_is_what_the_trainer_tracks():
