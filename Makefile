@@ -6,7 +6,7 @@ READY := .venv/.ready
 CRF_TAGGER := .venv/.crf-tagger
 DEMO := build/demo
 
-.PHONY: demo install test lint types docs unit bench bench-quick audit lock clean
+.PHONY: demo install test lint types docs unit bench bench-quick fuzz audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -55,6 +55,11 @@ bench: $(READY) $(CRF_TAGGER)
 # The same with less of everything.
 bench-quick: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py --quick -o build/bench
+
+# Damaged corpora and hostile texts in volume, in at most 20 minutes: build/fuzz/results.md. Another
+# length or seed: make fuzz FUZZ="--minutes 60 --seed 7". See docs/reliability.md.
+fuzz: $(READY)
+	$(BIN)/python -W ignore fuzz/run.py $(FUZZ)
 
 # A system to compare with. Without what it declares: its bound on torch is AllenNLP's, and what
 # CrfTagger imports is here.

@@ -140,9 +140,10 @@ def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
     scored = sum(item.score is not None for s in sentences for item in (*s.entities, *s.relations))
     rest = len(lines) - marks.count("T") - marks.count("R")
     yield "other lines", rest, unused + scored
-    # Windows line ends may be counted as one character.
+    # Windows line ends may be counted as one character, and byte order marks as none.
     if not log.total("documents without a word") and "\r" not in text:
-        yield "characters", len(text), sum(len(sentence.text or "") for sentence in sentences)
+        read = "".join(sentence.text or "" for sentence in sentences)
+        yield "characters", len(text.replace("\ufeff", "")), len(read.replace("\ufeff", ""))
 
 
 BALANCES: Dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {

@@ -176,12 +176,12 @@ def change_json(data: bytes, random: Random) -> bytes:
     """Another value, key or type somewhere in a JSON text, which stays JSON."""
     try:
         whole, lines = json.loads(data), None
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = data.split(b"\n")
         place = random.randrange(len(lines))
         try:
             whole = json.loads(lines[place])
-        except ValueError:
+        except (ValueError, RecursionError):
             return insert_pieces(data, random)
     for _ in range(random.randint(1, 2)):
         nodes = list(_nodes(whole))

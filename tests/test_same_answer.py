@@ -1,77 +1,124 @@
-"""The same seed gives the same weights, metrics and predictions, with several threads, too."""
+"""One sentence has one answer: alone, in any batch, in any order, through every door.
+
+Scores may differ by rounding, 1e-5 at most; entities and relations may not. Ray writes the bytes of
+`allennlp extract`: see test_ray_extraction.py.
+"""
 
 import json
-from itertools import islice
+import os
+import subprocess
+import sys
 
 import pytest
-import torch
-from allennlp.commands.train import train_model
-from allennlp.common import Params
-from allennlp.models import load_archive
-from torch.nn import functional as F
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from joint_ner_re.corpora import read_corpus, write_corpus
-from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.predictors import joint_predictor
+from joint_ner_re.spacy_component import load_predictor
 
-# Batches of so many tokens that PyTorch shares their gradients out among threads, and the parts
-# of the model that look values up by their places.
-LARGE = {
-    "dataset_reader.type": "joint_ner_re",
-    "data_loader.batch_sampler.batch_size": 60,
-    "model.relation_scorer.pair_layer": {"hidden_size": 64},
-}
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+TEXTS = [
+    "Ada Marek lives in Kesh.",
+    "Oleg Hart joined the Navy in 1961 and moved to Lisgard, Tarnia.",
+    "Kesh",
+    "Witnesses said Jon Pell shot Mayor Iva Sund on May 3.",
+    "It rained.",
+    "Zoe\u0308 met \N{GRINNING FACE} at the Bank of Tarnia, which Karl Vik guards by night.",
+]
 
 
-@pytest.fixture
-def train(fixtures, in_root, tmp_path):
-    """Trains in a directory of this name; returns the last weights, metrics and predictions."""
-    sentences = list(islice(read_corpus(fixtures / "sample" / "train.jsonl"), 60))
-    corpus = str(tmp_path / "corpus.jsonl")
-    write_corpus(sentences, corpus, "jsonl")
-    data = {"train_data_path": corpus, "validation_data_path": corpus}
-
-    def trained(name):
-        run = tmp_path / name
-        train_model(Params.from_file(fixtures / "tiny.jsonnet", {**LARGE, **data}), run)
-        metrics = [
-            {
-                name: value
-                for name, value in json.loads(path.read_text()).items()
-                if not name.endswith(("_MB", "duration", "seconds"))
-            }
-            for path in sorted(run.glob("metrics_epoch_*.json"))
-        ]
-        archive = load_archive(run)
-        predictor = JointPredictor(archive.model, archive.validation_dataset_reader)
-        predictions = predictor.predict_sentences(sentences)
-        return torch.load(run / "model_state_e2_b0.th"), metrics, predictions
-
-    return trained
+@pytest.fixture(scope="module")
+def predictor(tiny_archive, few_threads):
+    predictor = load_predictor(str(tiny_archive))
+    predictor._model.relation_threshold = 0.0
+    return predictor
 
 
-def test_two_trainings_with_one_seed_are_one(threads, train):
-    (first, metrics, predictions), (second, *others) = train("first"), train("second")
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-    assert [metrics, predictions] == others
-    assert metrics[0]["training_loss"] != metrics[1]["training_loss"]
-    assert any(sentence.entities for sentence in predictions)
+@pytest.fixture(scope="module")
+def alone(predictor):
+    """Each text's answer when nothing else is predicted with it."""
+    found = {text: answer(predictor.predict_json({"text": text})) for text in TEXTS}
+    assert sum(len(relations) for _, relations in found.values()) > 20
+    return found
 
 
-def test_a_gradient_of_looked_up_values_does_not_depend_on_the_threads(threads):
-    """What the model uses for it. `values[places]` differs from call to call with two threads."""
-    torch.manual_seed(1)
-    places, values, slopes = torch.randint(0, 60, (900,)), torch.randn(60, 64), torch.randn(900, 64)
-    gradients = []
-    for _ in range(20):
-        leaf = values.clone().requires_grad_()
-        F.embedding(places, leaf).backward(slopes)
-        gradients.append(leaf.grad)
-    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+def answer(record):
+    """Entities by type and characters, and relations, both with their scores."""
+    entities = [(e["type"], e["char_start"], e["char_end"], e["score"]) for e in record["entities"]]
+    relations = [(r["type"], r["head"], r["tail"], r["score"]) for r in record["relations"]]
+    return entities, relations
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected):
+        assert [item[:3] for item in one] == [item[:3] for item in other]
+        scores = [[item[3] for item in items] for items in (one, other)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+@settings(max_examples=40)
+@given(
+    order=st.permutations(TEXTS),
+    sizes=st.lists(st.integers(1, 6), min_size=6, max_size=6),
+    tokens=st.sampled_from([1, 10, 30, 4096]),
+    kind=st.sampled_from(["text", "sentence"]),
+)
+def test_in_any_batch_and_order(predictor, alone, order, sizes, tokens, kind):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)
+        rest = list(order)
+        for size in sizes:
+            batch, rest = rest[:size], rest[size:]
+            outputs = predictor.predict_batch_json([{kind: text} for text in batch])
+            for text, output in zip(batch, outputs):
+                assert_same(answer(output), alone[text])
+
+
+@pytest.mark.parametrize("size", [1, 4, 64])
+@pytest.mark.parametrize("command", ["predict", "extract"])
+def test_through_the_commands(tiny_archive, alone, tmp_path, monkeypatch, command, size):
+    from allennlp.commands import main
+
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    texts = TEXTS[::-1] + TEXTS[::2]
+    source.write_text("".join(text + "\n" for text in texts), "utf-8")
+    if command == "predict":
+        rest = ["--output-file", out, "--silent", "--batch-size", size]
+        rest += ["--overrides", json.dumps({"model.relation_threshold": 0.0})]
+    else:
+        rest = [out, "--relation-threshold", 0.0, "--batch-documents", size]
+    arguments = ["allennlp", command, tiny_archive, source, *rest]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    main(prog="allennlp")
+    records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [record["text"] for record in records] == texts
+    for record in records:
+        assert_same(answer(record), alone[record["text"]])
+
+
+@pytest.mark.parametrize("size", [1, 3, 256])
+def test_through_the_spacy_component(tiny_archive, alone, size):
+    nlp = spacy.blank("en")
+    config = {"archive": str(tiny_archive), "split_sentences": True, "batch_size": size}
+    component = nlp.add_pipe("joint_ner_re", config=config)
+    component.predictor._model.relation_threshold = 0.0
+    for doc in [*nlp.pipe(TEXTS[::-1]), *map(nlp, TEXTS)]:
+        found = {"entities": doc._.joint_entities, "relations": doc._.relations}
+        assert_same(answer(found), alone[doc.text])
+
+
+def test_in_two_processes(tiny_archive, alone, root, tmp_path):
+    processes = []
+    for number, texts in enumerate((TEXTS[:4], TEXTS[:1:-1])):
+        source, out = tmp_path / f"{number}.txt", tmp_path / f"{number}.jsonl"
+        source.write_text("".join(text + "\n" for text in texts), "utf-8")
+        arguments = ["extract", tiny_archive, source, out, "--relation-threshold", "0"]
+        command = [sys.executable, "-m", "allennlp", *map(str, arguments)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(number + 1)}
+        processes.append((subprocess.Popen(command, cwd=root, env=environment), out, texts))
+    for process, out, texts in processes:
+        assert process.wait(timeout=300) == 0
+        records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+        assert [record["text"] for record in records] == texts
+        for record in records:
+            assert_same(answer(record), alone[record["text"]])

@@ -124,8 +124,11 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
 
 def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> List[Any]:
     value = _evaluate(text.strip()) if len(text) <= _MAX_LITERAL else None
-    # `type(...) is`: True is an int to isinstance, but no position.
-    if not isinstance(value, list) or not all(type(item) is kind for item in value):
+    # `type(...) is`: True is an int to isinstance, but no position. And an escape can be half of a
+    # surrogate pair, which no UTF-8 file can hold.
+    if not isinstance(value, list) or not all(
+        type(item) is kind and (kind is int or _is_text(item)) for item in value
+    ):
         raise CorpusFormatError(
             path,
             number,
@@ -133,6 +136,10 @@ def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> L
             f"{['Kill'] if kind is str else [4]}; found {shorten(text)}",
         )
     return value
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 @lru_cache(maxsize=4096)

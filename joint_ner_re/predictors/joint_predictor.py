@@ -20,8 +20,10 @@ INPUTS = ("text", "sentence", "tokens")
 # Sentences of similar length run together, as many as fit: padding costs little then, and
 # memory is bounded whatever the documents are.
 TOKENS_PER_BATCH = 4096
-# A longer sentence, which no one wrote, is read in parts; memory is bounded by this, too.
-LONGEST_SENTENCE = 10_000
+# A longer sentence, which no one wrote, is read in parts of so many tokens: the time for relations
+# grows with the square of the entities.
+LONGEST_PART = 2_000
+LONGEST_SENTENCE = 100_000
 
 
 @Predictor.register("joint_ner_re")
@@ -109,7 +111,12 @@ class JointPredictor(Predictor):
         """Copies of the sentences whose annotations are the model's predictions.
 
         Where memory does not suffice for a batch, its halves are predicted. A sentence of more
-        than `LONGEST_SENTENCE` tokens is predicted in parts of so many.
+        than `LONGEST_PART` tokens is predicted in parts of so many.
+
+        # Raises
+
+        `SentenceError`
+            If a sentence has more than `LONGEST_SENTENCE` tokens.
         """
         parts = [_parts(sentence) for sentence in sentences]
         all_parts = [part for some in parts for part in some]
@@ -229,10 +236,14 @@ def free_memory() -> None:
 def _parts(sentence: Sentence) -> List[Sentence]:
     """The sentence, or parts of it that are not too long."""
     tokens = sentence.tokens
-    if len(tokens) <= LONGEST_SENTENCE:
+    if len(tokens) <= LONGEST_PART:
         return [sentence]
-    starts = range(0, len(tokens), LONGEST_SENTENCE)
-    return [Sentence(tokens[start : start + LONGEST_SENTENCE]) for start in starts]
+    if len(tokens) > LONGEST_SENTENCE:
+        raise SentenceError(
+            f"a sentence of {len(tokens)} tokens; expected at most {LONGEST_SENTENCE}: divide it"
+        )
+    starts = range(0, len(tokens), LONGEST_PART)
+    return [Sentence(tokens[start : start + LONGEST_PART]) for start in starts]
 
 
 def _whole(sentence: Sentence, parts: List[Sentence]) -> Sentence:

@@ -234,6 +234,12 @@ def test_scores_are_notes_and_are_read_back(tmp_path):
     assert read(tmp_path / "out") == [sentence]
 
 
+def test_a_score_of_nothing_is_counted(put, caplog):
+    directory = put("T1\tP 0 3\tAda\n#1\tAnnotatorNotes T9\tscore 0.5\n", "Ada")
+    assert [e.score for s in read(directory) for e in s.entities] == [None]
+    assert "scores of what no line defines, not used: 1" in caplog.text
+
+
 def test_what_brat_cannot_hold_is_changed_and_counted(tmp_path, caplog):
     sentences = [
         Sentence(["Ada", "left"], [Entity("Adverse Effect", 0, 2)], id="../evil:name"),

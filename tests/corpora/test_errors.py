@@ -56,3 +56,10 @@ def test_a_value_nested_too_deeply_for_a_message_is_an_error_too():
 def test_long_texts_are_shortened_in_the_middle():
     assert shorten("short") == "'short'"
     assert shorten("a" * 50 + "b" * 50, 20) == "'" + "a" * 10 + " ... " + "b" * 10 + "'"
+
+
+def test_a_reason_that_quotes_too_much_loses_its_middle():
+    error = CorpusFormatError("f", 1, "begin" + "x" * 10**6 + "end")
+    assert len(error.reason) < 1100
+    assert error.reason.startswith("beginxxx") and error.reason.endswith("xxxend")
+    assert pickle.loads(pickle.dumps(error)).reason == error.reason

@@ -116,3 +116,9 @@ def test_impossible_fractions(fraction):
 def test_both_parts_must_have_members(items):
     with pytest.raises(ValueError, match="expected both parts non-empty"):
         split_dev(items, 0.3)
+
+
+def test_what_stands_after_the_folds_is_shown_with_its_line(put):
+    with pytest.raises(CorpusFormatError, match="after the folds stands 'x'") as caught:
+        read_folds(put("[[1],\n[2]]\n\n x"))
+    assert caught.value.line == 4

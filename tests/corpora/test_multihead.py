@@ -122,6 +122,7 @@ def test_a_relation_given_twice_is_kept_once_and_counted(put, caplog):
         ("[3, 5]", "[" + "3," * 50_000 + "5]", 3, "expected a list of numbers"),
         ("[3, 5]", "[" + "5" * 9000 + "]", 3, "expected a list of numbers"),
         ("['N']\t[2]", "[1]\t[2]", 4, "expected a list of strings such as ['Kill']; found '[1]'"),
+        ("['OrgBased_In']", r"['\ud800']", 7, "expected a list of strings"),
         ("['OrgBased_In']\t[3]\n", "['OrgBas", 7, "4 columns separated by tabs"),
     ],
 )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from joint_ner_re.corpora import text
+from joint_ner_re.corpora import CorpusFormatError, read_corpus, text
 
 
 class OneToken:
@@ -47,3 +47,31 @@ def test_covering_tokens():
     assert text.covering(offsets, 4, 7) == (1, 3)
     assert text.covering(offsets, 5, 6) is None
     assert text.covering([], 0, 1) is None
+
+
+def test_long_texts_come_in_small_batches(monkeypatch):
+    monkeypatch.setattr(text, "_BATCH_CHARACTERS", 4)
+    batches = list(text.in_batches(["a", "bbb", "c", "ddddd", "e"], str, 3))
+    assert batches == [["a", "bbb"], ["c", "ddddd"], ["e"]]
+
+
+@pytest.mark.parametrize("length", [4, 5])
+def test_a_text_that_would_fill_the_memory_is_an_error_with_its_line(monkeypatch, tmp_path, length):
+    monkeypatch.setattr(text, "MOST_CHARACTERS", 4)
+    files = {
+        "ade_neg": "1 NEG abc\n2 NEG {}\n",
+        "ade_rel": "1|a b|a|0|1|b|2|3\n2|{}|a|0|1|a|0|1\n",
+        "doccano": '{{"text": "abc", "label": []}}\n{{"text": "{}", "label": []}}\n',
+        "prodigy": '{{"text": "abc", "spans": []}}\n{{"text": "{}", "spans": []}}\n',
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.write_text(content.format("a" * length))
+        if length == 4 and name != "ade_rel":
+            assert len(list(read_corpus(path, name))) == 2
+        elif length == 5:
+            with pytest.raises(
+                CorpusFormatError, match="5 characters; expected at most 4"
+            ) as caught:
+                list(read_corpus(path, name))
+            assert caught.value.line == 2

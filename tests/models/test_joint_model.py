@@ -660,6 +660,7 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
         ("relation_scorer.dropout", 1.0, "dropout is 1"),
         ("spurious_entities", 1.5, "spurious_entities is 1.5; expected 0 to 1"),
+        ("most_relations", 0, "most_relations is 0; expected 1 or more"),
         ("token_dropout", 1.0, "token_dropout is 1.0; expected at least 0 and less than 1"),
         ("relation_scorer.num_layers", 2, "num_layers"),
         (f"{EMBEDDERS}.tokens.embedding_dim", 0, "embedding_dim is 0; expected 1 or more"),
@@ -711,3 +712,31 @@ def test_types_that_training_did_not_have_are_an_error_at_evaluation(make, sente
     made.reader.apply_token_indexers(instance)
     with pytest.raises(ConfigurationError, match=f"'{name}' is not in the model's vocabulary"):
         made.model.predict([instance])
+
+
+@pytest.mark.parametrize("most, block", [(1, 1), (5, 1), (5, 10**6), (23, 1), (24, 1)])
+def test_of_too_many_relations_the_most_probable_are_kept(make, monkeypatch, caplog, most, block):
+    made = make([THREE, TWO, THREE], {"model.relation_threshold": 0.0})
+    monkeypatch.setattr(joint_model, "SCORES_AT_ONCE", block)
+    four = ["U-Drug", "U-Effect", "U-Drug", "U-Effect"]
+    predict_tags(monkeypatch, made, [four, ["U-Drug", "O", "U-Effect"], four])
+    everything = made.model.predict(made.instances)
+    assert [len(s.relations) for s in everything] == [24, 4, 24]
+    made.model.most_relations = most
+    found = made.model.predict(made.instances)
+    for sentence, whole in zip(found, everything):
+        assert sentence.entities == whole.entities
+        order = sorted(whole.relations, key=lambda relation: -relation.score)[:most]
+        assert [r for r in whole.relations if r in order] == list(sentence.relations)
+    left_out = sum(max(0, len(s.relations) - most) for s in everything)
+    assert (f"{left_out} relations, the least probable, were left out" in caplog.text) == bool(
+        left_out
+    )
+
+
+def test_predictions_of_instances_do_not_depend_on_the_mode(make):
+    made = make([TWO, NONE])
+    expected = made.model.eval().forward_on_instances(made.instances)
+    assert made.model.train().forward_on_instances(made.instances) == expected
+    assert made.model.training and made.model.encoder.training
+    assert made.model.forward_on_instance(made.instances[0]) == expected[0]

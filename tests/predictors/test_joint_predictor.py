@@ -361,3 +361,106 @@ def test_an_instance_is_predicted_as_its_tokens_are(predictor):
         {name: value for name, value in entity.items() if not name.startswith("char_")}
         for entity in expected["entities"]
     ]
+
+
+# Too little memory
+
+
+MEMORY = [
+    RuntimeError("CUDA out of memory."),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", MEMORY)
+@pytest.mark.parametrize("tokens", [1, 12, 13, 40])
+def test_a_batch_too_large_for_memory_is_halved(predictor, monkeypatch, error, tokens):
+    sentences = [Sentence(["Kesh"] * n, id=str(n)) for n in (3, 1, 12, 0, 5, 2)]
+    expected = predictor.predict_sentences(sentences)
+    predict = predictor._model.predict
+
+    def small(instances):
+        if sum(len(i["metadata"]["sentence"].tokens) for i in instances) > tokens:
+            raise error
+        return predict(instances)
+
+    monkeypatch.setattr(predictor._model, "predict", small)
+    if tokens < 12:
+        with pytest.raises(type(error)):
+            predictor.predict_sentences(sentences)
+    else:
+        found = predictor.predict_sentences(sentences)
+        for one, other in zip(found, expected):
+            assert (one.id, one.tokens) == (other.id, other.tokens)
+            assert [e.key for e in one.entities] == [e.key for e in other.entities]
+            scores = [[e.score for e in sentence.entities] for sentence in (one, other)]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_another_failure_is_not_taken_for_one_of_memory(predictor, monkeypatch):
+    calls = []
+
+    def failing(instances):
+        calls.append(len(instances))
+        raise RuntimeError("device-side assert")
+
+    monkeypatch.setattr(predictor._model, "predict", failing)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        predictor.predict_sentences([Sentence(["a"]), Sentence(["b"])])
+    assert calls == [2]
+
+
+def test_a_very_long_sentence_is_predicted_in_parts(predictor, monkeypatch):
+    monkeypatch.setattr(joint_predictor, "LONGEST_PART", 5)
+    monkeypatch.setattr(joint_predictor, "LONGEST_SENTENCE", 12)
+    words = [
+        "Oleg",
+        "Hart",
+        "joined",
+        "the",
+        "Navy",
+        "in",
+        "1961",
+        "and",
+        "moved",
+        "to",
+        "Lisgard",
+        ".",
+    ]
+    found = checked(predictor.predict_json({"tokens": words, "id": "x"}))
+    parts = [predictor.predict_json({"tokens": words[n : n + 5]}) for n in (0, 5, 10)]
+    entities = [
+        (e["type"], e["start"] + 5 * number, e["text"])
+        for number, part in enumerate(parts)
+        for e in part["entities"]
+    ]
+    assert [(e["type"], e["start"], e["text"]) for e in found["entities"]] == entities
+    assert len(found["relations"]) == sum(len(part["relations"]) for part in parts) > 0
+    for relation in found["relations"]:
+        ends = {found["entities"][relation[role]]["start"] // 5 for role in ("head", "tail")}
+        assert len(ends) == 1
+    with pytest.raises(SentenceError, match="a sentence of 13 tokens; expected at most 12"):
+        predictor.predict_json({"tokens": [*words, "x"]})
+
+
+def test_a_text_that_would_fill_the_memory_is_an_error(predictor, monkeypatch):
+    monkeypatch.setattr(joint_predictor, "MOST_CHARACTERS", 4)
+    assert predictor.predict_json({"text": "Kesh"})["tokens"] == ["Kesh"]
+    for kind in ("text", "sentence"):
+        with pytest.raises(SentenceError, match="has 5 characters; expected at most 4"):
+            predictor.predict_json({kind: "Kesh."})
+
+
+def test_of_a_word_of_a_megabyte_the_model_sees_the_beginning(predictor):
+    word = "Kesh" + "x" * 10**6
+    output = checked(predictor.predict_json({"tokens": ["in", word]}))
+    (instance,) = [predictor._json_to_instance({"tokens": ["in", word]})]
+    assert output["tokens"] == ["in", word]
+    assert [token.text for token in instance["tokens"]] == ["in", word[:300]]
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity"])
+def test_what_is_not_json_is_an_error(predictor, value):
+    with pytest.raises(ValueError, match="the line holds what is not JSON"):
+        predictor.load_line(f'{{"text": "a", "n": {value}}}')

@@ -1,0 +1,76 @@
+"""That the campaign finds what it looks for; its volume is run by `make fuzz`."""
+
+import parsers
+import pytest
+import watch
+
+from joint_ner_re.corpora import read_corpus
+from joint_ner_re.sentence import Sentence
+
+
+@pytest.fixture
+def campaign(monkeypatch, tmp_path):
+    """Failures among a few files of a format, with a reader in the place of the real one."""
+    monkeypatch.setattr(parsers, "FILES", 60)
+    monkeypatch.setattr(parsers, "large", lambda data: [])
+
+    def run(format, reader=read_corpus):
+        monkeypatch.setattr(parsers, "read_corpus", reader)
+        figures = parsers._campaign(format, tmp_path, 3, 60)
+        assert figures.files == 60 or len(figures.failures) == 20
+        return figures.failures
+
+    return run
+
+
+def but_for(change):
+    """A reader that gives `change` of the sentences."""
+
+    def reader(path, format, **options):
+        return change(list(read_corpus(path, format, **options)))
+
+    return reader
+
+
+def raising(error):
+    def reader(path, format, **options):
+        raise error
+
+    return reader
+
+
+def test_the_readers_pass(campaign):
+    assert campaign("multihead") == campaign("jsonl") == []
+
+
+@pytest.mark.parametrize(
+    "format, change, failure",
+    [
+        ("multihead", lambda found: found[1:], "sentences: 3 in the file, 2 read or logged"),
+        ("doccano", lambda found: [s.without([0]) for s in found], "in the file"),
+        ("jsonl", lambda found: [Sentence(s.tokens) for s in found], "in the file"),
+        ("jsonl", lambda found: [open("trace", "w").close()] and found, "it did open 'trace'"),
+        ("spert", lambda found: eval("found"), "it did exec"),
+    ],
+)
+def test_what_is_dropped_or_done_is_found(campaign, monkeypatch, tmp_path, format, change, failure):
+    monkeypatch.chdir(tmp_path)
+    failures = campaign(format, but_for(change))
+    assert any(failure in one for one in failures), failures
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), IndexError("list")])
+def test_another_error_is_found(campaign, error):
+    failures = campaign("conll04_corp", raising(error))
+    assert len(failures) == 20 and all(type(error).__name__ in one for one in failures)
+
+
+def test_what_takes_too_long_is_found(campaign, monkeypatch):
+    monkeypatch.setattr(watch, "MOST_SECONDS", 0.02)
+
+    def forever(path, format, **options):
+        while True:
+            pass
+
+    failures = campaign("jsonl", forever)
+    assert len(failures) == 20 and "not done after" in failures[0]
