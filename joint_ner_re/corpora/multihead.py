@@ -127,7 +127,7 @@ def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> L
     # `type(...) is`: True is an int to isinstance, but no position. And an escape can be half of a
     # surrogate pair, which no UTF-8 file can hold.
     if not isinstance(value, list) or not all(
-        type(item) is kind and (kind is int or _is_text(item)) for item in value
+        type(item) is kind and (not isinstance(item, str) or _is_text(item)) for item in value
     ):
         raise CorpusFormatError(
             path,
