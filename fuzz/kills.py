@@ -462,8 +462,11 @@ def campaign(name: str, kind: Kind, folder: Path, kills: int, seed: int) -> Dict
                 if expected.get(file) != found.get(file):
                     where = "is missing" if file not in found else "differs"
                     different.append(f"round {rounds}: {file} {where}")
-        if different or failures or corrupt:
-            print(f"{name}: look at {place}")
+        troubles = [
+            text for text in (*different, *failures, *corrupt) if f"round {rounds}:" in text
+        ]
+        if troubles:
+            print(f"{name}: look at {place}: {troubles[0][:200]}", flush=True)
         else:
             shutil.rmtree(place)
         gc.collect()

@@ -96,6 +96,14 @@ class WholeCheckpointer(Checkpointer):
             save(found.model_state, self._model_state_path(*point))
         # It finds the files there, and takes away the old ones.
         super().save_checkpoint(trainer)
+        if self._is_primary and not self.state_is_sharded:
+            self._remove_lonely()
+
+    def _remove_lonely(self) -> None:
+        """Take away trainers' states whose weights somebody was killed over removing."""
+        for path in Path(self._serialization_dir).glob("training_state_e*_b*.th"):
+            if not path.with_name(path.name.replace("training", "model", 1)).exists():
+                path.unlink()
 
     @overrides
     def load_checkpoint(self) -> Optional[TrainerCheckpoint]:

@@ -105,6 +105,16 @@ def test_dropout_goes_on_where_it_was(train, whole, broken):
     assert same_weights(broken, whole)
 
 
+def test_an_old_checkpoint_that_was_half_taken_away_does_not_stay(train, broken):
+    for name in ("model_state_e3_b0.th", "training_state_e3_b0.th"):
+        (broken / name).unlink()
+    (broken / "training_state_e1_b0.th").write_bytes(b"old")
+    train(broken, recover=True)
+    assert sorted(path.name for path in broken.glob("training_state*")) == [
+        "training_state_e2_b0.th", "training_state_e3_b0.th",
+    ]  # fmt: skip
+
+
 def test_what_somebody_was_killed_over_is_taken_away(train, whole, tmp_path):
     run = tmp_path / "run"
     (run / ".vocabulary.17.tmp").mkdir(parents=True)
