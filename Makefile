@@ -6,7 +6,7 @@ READY := .venv/.ready
 CRF_TAGGER := .venv/.crf-tagger
 DEMO := build/demo
 
-.PHONY: demo install test lint types docs unit bench bench-quick lock clean
+.PHONY: demo install test lint types docs unit bench bench-quick kills lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -71,6 +71,10 @@ $(READY): requirements/lock.txt setup.cfg
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+
+# `kill -9` at random moments of every command that takes long: build/fuzz/kills.md. Some 20 minutes.
+kills: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 50 -o build/fuzz
 
 # Resolve the pinned set anew: names, versions and hashes.
 lock:
