@@ -6,7 +6,7 @@ READY := .venv/.ready
 CRF_TAGGER := .venv/.crf-tagger
 DEMO := build/demo
 
-.PHONY: demo install test lint types docs unit bench bench-quick fuzz audit lock clean
+.PHONY: demo install test lint types docs unit bench bench-quick fuzz kills audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -84,6 +84,10 @@ audit: requirements/lock.txt
 	build/audit/bin/python -m pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
 		--strict --progress-spinner off
+
+# `kill -9` at random moments of every command that takes long: build/fuzz/kills.md. Some 20 minutes.
+kills: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 50 -o build/fuzz
 
 # Resolve the pinned set anew: names, versions and hashes.
 lock:

@@ -36,12 +36,14 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import optuna  # noqa: E402
 from allennlp.commands import main as allennlp  # noqa: E402
 from allennlp.commands.train import train_model_from_file  # noqa: E402
 
 import joint_ner_re  # noqa: E402, F401
 from joint_ner_re.dataset_readers import joint_reader  # noqa: E402
 from joint_ner_re.experiments.search import Search  # noqa: E402, F401 (imports Optuna)
+from joint_ner_re.figures import new_figure  # noqa: E402
 from joint_ner_re.tables import markdown_table  # noqa: E402
 from joint_ner_re.writing import write_json, write_text  # noqa: E402
 
@@ -133,6 +135,8 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
     shutil.copy(folder / "run" / "model.tar.gz", archive)
     pieces = {"type": "word_pieces", "model_name": str(encoder)}
     embedder = {"type": "transformer", "model_name": str(encoder), "layers": [-1]}
+    # Nearly every epoch is the best one so far: its weights are written, too.
+    improving = {"trainer__validation_metric": "-loss"}
     folds = {"dataset_reader__num_folds": 2, "dataset_reader__dev_fraction": 0.3}
 
     def cached(place: Path) -> List[str]:
@@ -154,7 +158,7 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
         "training": Kind(
             lambda place: [
                 "train", TINY, "-s", str(place / "run"), *recovering(place),
-                *overrides(trainer__num_epochs=8),
+                *overrides(trainer__num_epochs=6, **improving),
             ],
             epochs,
             "epoch",
@@ -162,7 +166,7 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
         "cross-validation": Kind(
             lambda place: [
                 "cross-validate", TINY, "-s", str(place / "run"), "--keep-checkpoints",
-                *overrides(trainer__num_epochs=4, **folds),
+                *overrides(trainer__num_epochs=3, **improving, **folds),
             ],
             epochs,
             "epoch",
@@ -170,7 +174,7 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
         "search": Kind(
             lambda place: [
                 "search", TINY, "-s", str(place / "run"), "--trials", "2", "--keep-checkpoints",
-                *overrides(trainer__num_epochs=3),
+                *overrides(trainer__num_epochs=3, **improving),
             ],
             epochs,
             "epoch",
@@ -458,8 +462,11 @@ def campaign(name: str, kind: Kind, folder: Path, kills: int, seed: int) -> Dict
                 if expected.get(file) != found.get(file):
                     where = "is missing" if file not in found else "differs"
                     different.append(f"round {rounds}: {file} {where}")
-        if different or failures or corrupt:
-            print(f"{name}: look at {place}")
+        troubles = [
+            text for text in (*different, *failures, *corrupt) if f"round {rounds}:" in text
+        ]
+        if troubles:
+            print(f"{name}: look at {place}: {troubles[0][:200]}", flush=True)
         else:
             shutil.rmtree(place)
         gc.collect()
@@ -544,6 +551,9 @@ def main() -> None:
     torch.set_num_threads(1)
     # Each run would make spaCy's tokenizer anew, which takes longer than the run.
     joint_reader.TextTokenizer = functools.lru_cache(None)(joint_reader.TextTokenizer)  # type: ignore
+    # What the commands import only when they need it.
+    assert optuna.storages.RDBStorage and optuna.samplers.TPESampler
+    new_figure("")[0].savefig(io.BytesIO())
     args.output.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     kinds = make_kinds(folder)

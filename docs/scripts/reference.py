@@ -19,6 +19,7 @@ from allennlp.models import Model
 from allennlp.modules import Seq2SeqEncoder
 from allennlp.modules.token_embedders import TokenEmbedder
 from allennlp.predictors import Predictor
+from allennlp.training import Checkpointer
 from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.metrics import Metric
@@ -64,6 +65,8 @@ PLACES = {
     Seq2SeqEncoder: "`model.encoder.shared`, `.ner` or `.relation`",
     LearningRateScheduler: "`trainer.learning_rate_scheduler`",
     Optimizer: "`trainer.optimizer`",
+    Checkpointer: "`trainer.checkpointer`",
+    TrainerCallback: "an element of `trainer.callbacks`",
     Predictor: "`allennlp predict --predictor`, where it is the default",
 }
 KINDS = {
@@ -75,10 +78,12 @@ KINDS = {
     Seq2SeqEncoder: "Layers",
     LearningRateScheduler: "Learning rate",
     Optimizer: "Optimizer",
+    Checkpointer: "Checkpointer",
+    TrainerCallback: "Callback",
     Predictor: "Predictor",
 }
 # What other code makes, and no configuration; and subcommands, which have a page of their own.
-ELSEWHERE = (Subcommand, Metric, TrainerCallback, TrainModel)
+ELSEWHERE = (Subcommand, Metric, TrainModel)
 
 
 def registered() -> Dict[type, Dict[str, type]]:

@@ -110,6 +110,11 @@ class ExperimentCallback(TrainerCallback):
     AllenNLP's checkpoints lack PyTorch's random state, without which dropout differs after
     `--recover`, and the time spent so far; a training that was interrupted between its last epoch
     and its end would have one epoch too many. `watched` says who is told.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
     """
 
     def __init__(self, serialization_dir: str) -> None:

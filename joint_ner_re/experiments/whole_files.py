@@ -4,6 +4,7 @@ AllenNLP writes under the files' own names: whoever is killed meanwhile leaves a
 which `--recover` fails, or half an archive. Importing this room has it write aside and rename.
 """
 
+import errno
 import functools
 import logging
 import os
@@ -43,8 +44,9 @@ def save(state: Any, path: PathLike) -> None:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            # PyTorch's own error tells of its writer's position, not of the file.
-            raise OSError(f"{os.fspath(path)} cannot be written: {error}") from error
+            # PyTorch's own error tells of a position, not of the disk: have the system say it.
+            file.flush()
+            raise OSError(errno.EIO, f"PyTorch cannot write: {error}", os.fspath(path)) from error
 
 
 def load_whole(model: Path, trainer: Path) -> Optional[TrainerCheckpoint]:
@@ -94,6 +96,14 @@ class WholeCheckpointer(Checkpointer):
             save(found.model_state, self._model_state_path(*point))
         # It finds the files there, and takes away the old ones.
         super().save_checkpoint(trainer)
+        if self._is_primary and not self.state_is_sharded:
+            self._remove_lonely()
+
+    def _remove_lonely(self) -> None:
+        """Take away trainers' states whose weights somebody was killed over removing."""
+        for path in Path(self._serialization_dir).glob("training_state_e*_b*.th"):
+            if not path.with_name(path.name.replace("training", "model", 1)).exists():
+                path.unlink()
 
     @overrides
     def load_checkpoint(self) -> Optional[TrainerCheckpoint]:

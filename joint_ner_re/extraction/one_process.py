@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -174,6 +174,7 @@ class _State:
         self.path = part.with_name(f"{part.name}.json")
         self.documents = self.errors = self.position = 0
         self._file = file
+        self._part = part
         self._run = run
         size = self._recall(part) if resume and self.path.exists() else 0
         # What comes after the last whole batch is the beginning of the next one.
@@ -204,14 +205,23 @@ class _State:
         if self._run["compression"]:
             # Members one after the other are a gzip file, too.
             content = gzip.compress(content, mtime=0)
-        self._file.write(content)
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self.documents += len(lines)
         self.errors += errors
         self.position = position
-        done = [self._file.tell(), self.documents, self.errors, self.position]
-        write_json(self.path, {"run": self._run, **dict(zip(_PROGRESS, done))})
+        try:
+            self._file.write(content)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            done = [self._file.tell(), self.documents, self.errors, self.position]
+            write_json(self.path, {"run": self._run, **dict(zip(_PROGRESS, done))})
+        except OSError as error:
+            # Closing the file writes what the full disk has not taken, and would fail, too.
+            with suppress(OSError):
+                self._file.close()
+            raise ExtractionError(
+                f"{self._part} cannot be written: {error.strerror}. When it can be, the same "
+                "command goes on"
+            ) from error
 
 
 _PROGRESS = ("bytes", "documents", "errors", "position")

@@ -1,0 +1,174 @@
+"""What AllenNLP writes in a training is whole or not there, and `--recover` goes on from it."""
+
+import json
+import os
+import shutil
+import tarfile
+
+import pytest
+import torch
+from allennlp.commands.train import train_model
+from allennlp.common import Params
+from allennlp.common import util as common_util
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import Vocabulary
+from allennlp.training import GradientDescentTrainer
+
+from joint_ner_re.experiments.runs import read_config
+
+# The last epoch is the best one.
+CHANGES = {"trainer.num_epochs": 3, "trainer.validation_metric": "-loss"}
+
+
+@pytest.fixture
+def train(fixtures, in_root, few_threads, one_tokenizer):
+    def trained(directory, recover=False, **overrides):
+        config = read_config(str(fixtures / "tiny.jsonnet"), json.dumps({**CHANGES, **overrides}))
+        return train_model(Params(config), directory, recover=recover)
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, fixtures, few_threads):
+    """A training that was not interrupted."""
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(fixtures.parent)
+        config = read_config(str(fixtures / "tiny.jsonnet"), json.dumps(CHANGES))
+        train_model(Params(config), directory)
+    return directory
+
+
+@pytest.fixture
+def broken(whole, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def metrics_of(directory):
+    found = json.loads((directory / "metrics.json").read_text())
+    return {k: v for k, v in found.items() if not k.endswith(("_MB", "duration", "seconds"))}
+
+
+def same_weights(one, other):
+    first, second = (torch.load(directory / "best.th") for directory in (one, other))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def halve(path):
+    content = path.read_bytes()
+    # Others of its name are not touched.
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize(
+    "halved", ["model_state_e3_b0.th", "training_state_e3_b0.th", "best.th", "model.tar.gz"]
+)
+def test_a_half_file_is_not_gone_on_from(train, whole, broken, halved):
+    halve(broken / halved)
+    (broken / "metrics.json").unlink()
+    train(broken, recover=True)
+    assert same_weights(broken, whole)
+    assert metrics_of(broken) == metrics_of(whole)
+    with tarfile.open(broken / "model.tar.gz") as archive:
+        assert "weights.th" in archive.getnames()
+
+
+def test_weights_of_the_best_epoch_that_were_not_written_are_those_of_the_checkpoint(
+    train, whole, broken
+):
+    """The kill came between the checkpoint of the best epoch and the best weights."""
+    best = torch.load(broken / "training_state_e3_b0.th")["metric_tracker"]["best_epoch"]
+    assert best == 2, "the last epoch has to be the best one here"
+    os.remove(broken / "best.th")
+    train(broken, recover=True)
+    assert same_weights(broken, whole)
+
+
+def test_after_all_epochs_only_the_end_is_done(train, whole, broken):
+    (broken / "metrics.json").unlink()
+    (broken / "model.tar.gz").unlink()
+    written = (broken / "metrics_epoch_2.json").stat().st_ino
+    train(broken, recover=True)
+    assert (broken / "metrics_epoch_2.json").stat().st_ino == written
+    # The last epoch's scores are there, too, of which AllenNLP knows nothing then.
+    assert metrics_of(broken) == metrics_of(whole)
+    assert metrics_of(broken)["epoch"] == 2
+
+
+def test_dropout_goes_on_where_it_was(train, whole, broken):
+    for name in ("model_state_e3_b0.th", "training_state_e3_b0.th"):
+        (broken / name).unlink()
+    train(broken, recover=True)
+    assert same_weights(broken, whole)
+
+
+def test_an_old_checkpoint_that_was_half_taken_away_does_not_stay(train, broken):
+    for name in ("model_state_e3_b0.th", "training_state_e3_b0.th"):
+        (broken / name).unlink()
+    (broken / "training_state_e1_b0.th").write_bytes(b"old")
+    train(broken, recover=True)
+    assert sorted(path.name for path in broken.glob("training_state*")) == [
+        "training_state_e2_b0.th", "training_state_e3_b0.th",
+    ]  # fmt: skip
+
+
+def test_what_somebody_was_killed_over_is_taken_away(train, whole, tmp_path):
+    run = tmp_path / "run"
+    (run / ".vocabulary.17.tmp").mkdir(parents=True)
+    (run / ".config.json.17.tmp").write_text("{")
+    # There is nothing to go on from, nor to lose.
+    train(run, recover=True)
+    assert same_weights(run, whole)
+    assert not list(run.glob(".*"))
+
+
+def test_a_directory_of_something_else_is_left_alone(train, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigurationError):
+        train(tmp_path, recover=True)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+# Each of AllenNLP's files
+
+
+def write_archive(whole, path):
+    archival_path = shutil.copytree(whole, path.parent / "copy")
+    from allennlp.commands import train as command
+
+    command.archive_model(archival_path, archive_path=path)
+
+
+WRITERS = {
+    "configuration": lambda whole, path: Params({"a": 1}).to_file(str(path)),
+    "metrics": lambda whole, path: common_util.dump_metrics(str(path), {"a": 1}),
+    "archive": write_archive,
+    "best weights": lambda whole, path: GradientDescentTrainer._save_model_state(
+        type("Trainer", (), {"_ddp_wrapped_model": None, "model": torch.nn.Linear(1, 1)})(),
+        str(path),
+    ),
+    "vocabulary": lambda whole, path: Vocabulary.from_files(whole / "vocabulary").save_to_files(
+        str(path.parent)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_takes_its_name_when_it_is_whole(monkeypatch, whole, tmp_path, kind):
+    path = tmp_path / ("tokens.txt" if kind == "vocabulary" else "file")
+    WRITERS[kind](whole, path)
+    assert path.stat().st_size
+    path.write_text("old")
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        WRITERS[kind](whole, path)
+    assert path.read_text() == "old"
+    assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*.tmp"))
