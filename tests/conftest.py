@@ -89,6 +89,28 @@ def tiny_archive(tiny_run):
     return tiny_run / "model.tar.gz"
 
 
+class Payload:
+    """What writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def target(tmp_path):
+    """The file that is there if something has run."""
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def payload(target):
+    """Writes `target` when it is unpickled."""
+    return Payload(target)
+
+
 @pytest.fixture
 def interrupt(monkeypatch):
     """Presses Ctrl-C, once, when training begins an epoch; returns the list of epochs begun."""

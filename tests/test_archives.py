@@ -185,24 +185,8 @@ def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path, monkeypatch):
 # What would run
 
 
-class Payload:
-    """What writes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 @pytest.fixture
-def target(tmp_path):
-    """The file that is there if something has run."""
-    return tmp_path / "ran"
-
-
-@pytest.fixture
-def hostile(tiny_run, tmp_path, target):
+def hostile(tiny_run, tmp_path, target, payload):
     """Makes a directory and an archive of the tiny model, with one thing in it that would run.
 
     `name` is an option, `value` its new value, in which `PAYLOAD` writes `target`; without a name
@@ -219,11 +203,11 @@ def hostile(tiny_run, tmp_path, target):
             copy = shutil.copytree if (tiny_run / one).is_dir() else shutil.copy
             copy(tiny_run / one, directory / one)
         if name is None:
-            torch.save({"a": Payload(target)}, directory / "best.th")
+            torch.save({"a": payload}, directory / "best.th")
         else:
             config = json.loads((directory / "config.json").read_text())
-            payload = {"type": "subprocess.Popen", "args": ["touch", str(target)]}
-            text = json.dumps(value).replace('"PAYLOAD"', json.dumps(payload))
+            called = {"type": "subprocess.Popen", "args": ["touch", str(target)]}
+            text = json.dumps(value).replace('"PAYLOAD"', json.dumps(called))
             config = with_overrides(config, {name: json.loads(text)})
             (directory / "config.json").write_text(json.dumps(config))
         archive = tmp_path / "hostile.tar.gz"

@@ -121,16 +121,6 @@ def test_a_directory_without_an_encoder(tmp_path, load):
         load(str(tmp_path))
 
 
-class Payload:
-    """What writes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 @pytest.fixture
 def pickled_directory(bert_directory, tmp_path):
     """The encoder with its weights as a pickle, in place of safetensors."""
@@ -152,10 +142,11 @@ def test_pickled_weights_are_read_if_they_are_tensors(
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_pickled_weights_that_would_run_something_do_not(pickled_directory, tmp_path, zipped):
-    target = tmp_path / "ran"
+def test_pickled_weights_that_would_run_something_do_not(
+    pickled_directory, target, payload, zipped
+):
     torch.save(
-        {"weight": Payload(target)}, pickled_directory / "pytorch_model.bin",
+        {"weight": payload}, pickled_directory / "pytorch_model.bin",
         _use_new_zipfile_serialization=zipped,
     )  # fmt: skip
     with pytest.raises(ConfigurationError, match="pytorch_model.bin"):

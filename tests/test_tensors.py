@@ -14,16 +14,6 @@ from joint_ner_re.tensors import check_tensors, release_of
 MOST = 10**6
 
 
-class Payload:
-    """What writes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 @pytest.fixture
 def file(tmp_path):
     return str(tmp_path / "weights.th")
@@ -58,8 +48,7 @@ def test_tensors_are_tensors(file, weights):
 
 
 @pytest.mark.parametrize("place", ["value", "name", "whole", "attribute"])
-def test_what_is_called_is_refused_and_not_called(file, tmp_path, place):
-    payload = Payload(tmp_path / "ran")
+def test_what_is_called_is_refused_and_not_called(file, tmp_path, payload, place):
     weights = OrderedDict(a=torch.ones(2))
     if place == "value":
         weights["b"] = payload
