@@ -265,7 +265,7 @@ def mutate(data: bytes, random: Random) -> Tuple[str, bytes]:
 def large(data: bytes) -> Iterator[Tuple[str, bytes]]:
     """The file with a line of 50 MB, in several ways."""
     # The first line that holds something.
-    line = re.search(rb"[^\n]{6,}", data)
+    line = re.search(rb"[^\n]{6,}", data) or re.search(rb"[^\n]+", data)
     assert line is not None
     head, first, rest = data[: line.start()], line.group(), data[line.end() :]
     # Inside a text or token, or else inside the longest word.

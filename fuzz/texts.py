@@ -139,6 +139,7 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
         figures, problems = trial(archive, work, seed, started + share * (end - started))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         rows.append([name, *figures, peak, time.monotonic() - started])
+        print(f"  {name}: {figures[0]} texts, {len(problems)} problems", flush=True)
         failures += [f"{name} (seed {seed}): {problem}" for problem in problems[:20]]
         if peak > MOST_MEGABYTES:
             failures.append(f"{name}: {peak} MB of memory; expected at most {MOST_MEGABYTES}")
@@ -337,6 +338,9 @@ def _large(archive: Path, work: Path, seed: int, end: float) -> Tuple[List[int],
     count = _Count()
     predictor = _loaded(archive)
     for name, make in LARGE.items():
+        if time.monotonic() > end:
+            count.problems.append(f"no time for {name}")
+            continue
         begin = time.monotonic()
         lines = [NORMAL[0].encode(), json.dumps({"sentence": make()}).encode(), NORMAL[1].encode()]
         source, target = work / "in.txt", work / "out.jsonl"
