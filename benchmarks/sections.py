@@ -109,10 +109,9 @@ def full_sizes() -> Sizes:
 
 
 def quick_sizes() -> Sizes:
-    settings = [
-        Setting(task, "lstm", KEPT, size) for task in (TRAINING, EXTRACTION) for size in (16, 32)
-    ]
-    settings += [Setting(TRAINING, "lstm", TUNED, 16), Setting(EXTRACTION, "lstm", LIVE, 32)]
+    settings = [Setting(TRAINING, "lstm", KEPT, size) for size in (16, 32)]
+    settings += [Setting(EXTRACTION, "lstm", vectors, 32) for vectors in (KEPT, LIVE)]
+    settings += [Setting(TRAINING, "lstm", TUNED, 16)]
     settings += [Setting(task, "gru", KEPT, 16) for task in (TRAINING, EXTRACTION)]
     return Sizes(
         settings,
