@@ -68,7 +68,7 @@ CONFIG = {
         },
         "tag_scheme": "BIOUL", "relation_loss_weight": 1.0,
         "relation_loss_average": "sentence_mean", "relation_threshold": 0.5,
-        "spurious_entities": 0.5, "token_dropout": 0.5, "bfloat16": False,
+        "spurious_entities": 0.5, "token_dropout": 0.5, "most_relations": 9, "bfloat16": False,
         "initializer": {"regexes": []},
     },
     "data_loader": {
@@ -101,7 +101,7 @@ ZERO = {
 HUGE = {
     "fold", "num_folds", "fold_seed", "cache_megabytes", "tokens", "cooldown", "max_instances",
     "threshold", "min_lr", "learning_rate_scheduler.patience", "learning_rate_scheduler.eps",
-    "grad_norm", "lr",
+    "grad_norm", "lr", "most_relations",
 }  # fmt: skip
 NEGATIVE = {"fold_seed", "layers", "tokens"}
 FREE = {

@@ -96,6 +96,13 @@ class CharacterEmbedder(TokenEmbedder):
         # Not `vectors[places]`, whose gradient several threads add up in any order.
         return F.embedding(places, vectors).unflatten(0, token_characters.shape[:2])
 
+    @overrides
+    def train(self, mode: bool = True) -> "CharacterEmbedder":
+        if mode:
+            # Fused optimizers change weights without a trace of it.
+            self.forget()
+        return super().train(mode)
+
     def forget(self) -> None:
         """Encode each word anew when it comes next."""
         self._known.numbers.clear()

@@ -14,6 +14,7 @@ from torch import nn
 from joint_ner_re.casing import CASINGS
 from joint_ner_re.modules import CasingEmbedder, CharacterEmbedder, WordVectors, embedders
 from joint_ner_re.modules.encoders import CELLS
+from joint_ner_re.optimizers import FusedAdamW
 
 # Characters
 
@@ -86,6 +87,22 @@ def test_outside_training_a_word_is_encoded_once_for_all_batches():
     with torch.no_grad():
         embedder(CHARACTERS)
     assert counts == [2, 2, 4]
+
+
+def test_training_encodes_words_anew():
+    """As in an epoch: evaluation, training by an optimizer of any kind, evaluation."""
+    embedder = new_character_embedder().eval()
+    with torch.no_grad():
+        before = embedder(CHARACTERS)
+    embedder.train()
+    embedder(CHARACTERS).square().sum().backward()
+    FusedAdamW(list(embedder.named_parameters()), lr=0.1).step()
+    embedder.eval()
+    expected = embedder(CHARACTERS).detach()
+    with torch.no_grad():
+        after = embedder(CHARACTERS)
+    torch.testing.assert_close(after, expected)
+    assert not torch.allclose(after, before)
 
 
 @pytest.mark.parametrize("change", ["step", "load", "double"])
