@@ -4,8 +4,8 @@ AllenNLP writes under the files' own names: whoever is killed meanwhile leaves a
 which `--recover` fails, or half an archive. Importing this room has it write aside and rename.
 """
 
-import errno
 import functools
+import io
 import logging
 import os
 import re
@@ -40,13 +40,11 @@ def save(state: Any, path: PathLike) -> None:
     `OSError`
         If the file cannot be written.
     """
+    # Not into the file: where a disk is full, torch 1.12 aborts the process.
+    content = io.BytesIO()
+    torch.save(state, content)
     with replacing(path, "wb") as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:
-            # PyTorch's own error tells of a position, not of the disk: have the system say it.
-            file.flush()
-            raise OSError(errno.EIO, f"PyTorch cannot write: {error}", os.fspath(path)) from error
+        file.write(content.getbuffer())
 
 
 def load_whole(model: Path, trainer: Path) -> Optional[TrainerCheckpoint]:
