@@ -109,15 +109,14 @@ def full_sizes() -> Sizes:
 
 
 def quick_sizes() -> Sizes:
-    settings = [Setting(TRAINING, "lstm", KEPT, size) for size in (16, 32)]
+    settings = [Setting(TRAINING, "lstm", vectors, 16) for vectors in (KEPT, TUNED)]
     settings += [Setting(EXTRACTION, "lstm", vectors, 32) for vectors in (KEPT, LIVE)]
-    settings += [Setting(TRAINING, "lstm", TUNED, 16)]
     settings += [Setting(task, "gru", KEPT, 16) for task in (TRAINING, EXTRACTION)]
     return Sizes(
         settings,
         sentences=32,
         repetitions=3,
-        learned=640,
+        learned=400,
         epochs=2,
         documents=(500, 2500),
         crowds=(20, 100),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# In 16 bits the kernel takes three times as long for inputs of other sizes (455: 15 ms, 480: 4).
+# In 16 bits the kernel takes several times as long for inputs of other sizes.
 MULTIPLE = 32
 
 
