@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
+from joint_ner_re.tables import markdown_table
+from joint_ner_re.writing import write_text
+
 
 class Result(NamedTuple):
     """
@@ -30,9 +33,7 @@ def as_markdown(result: Result) -> str:
     lines = [
         f"## {result.title}",
         "",
-        "| " + " | ".join(result.columns) + " |",
-        "| " + " | ".join("---" for _ in result.columns) + " |",
-        *("| " + " | ".join(map(_cell, row)) + " |" for row in result.rows),
+        markdown_table(result.columns, [[_figure(value) for value in row] for row in result.rows]),
         "",
         f"Failures: {len(result.failures)}",
         *([""] if result.failures else []),
@@ -41,7 +42,7 @@ def as_markdown(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: Any) -> str:
+def _figure(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -54,9 +55,10 @@ def write(directory: Path, settings: Dict[str, Any], results: Dict[str, Result])
         for name, result in results.items()
     }
     content = json.dumps({"settings": settings, "sections": sections}, indent=2, default=str)
-    (directory / "results.json").write_text(content + "\n", "utf-8")
+    write_text(directory / "results.json", content + "\n")
     head: List[str] = [f"- {name}: {value}" for name, value in settings.items()]
     tables = [as_markdown(result) for result in results.values()]
-    (directory / "results.md").write_text(
-        "# Results\n\n" + "\n".join(head) + "\n\n" + "\n".join(tables), "utf-8"
+    write_text(
+        directory / "results.md",
+        "# Results\n\n" + "\n".join(head) + "\n\n" + "\n".join(tables),
     )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +48,19 @@ def fixtures():
 def in_root(monkeypatch):
     """Configurations with relative paths are meant for the repository's root."""
     monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def allennlp(monkeypatch):
+    """Runs `allennlp` with these arguments, in this process."""
+
+    def run(*arguments):
+        from allennlp.commands import main
+
+        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
+        main(prog="allennlp")
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -9,20 +9,14 @@ import sys
 import tarfile
 
 import pytest
-from allennlp.commands import find_learning_rate, main
+from allennlp.commands import find_learning_rate
 
 from joint_ner_re.corpora import read_corpus
 
 
 @pytest.fixture
-def allennlp(monkeypatch, few_threads, one_tokenizer):
-    """Runs `allennlp` with these arguments."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
+def allennlp(allennlp, few_threads, one_tokenizer):
+    return allennlp
 
 
 def metrics_of(path):

@@ -4,11 +4,9 @@ import errno
 import logging
 import os
 import subprocess
-import sys
 
 import pytest
 import torch
-from allennlp.commands import main
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.experiments.whole_files import save
@@ -17,14 +15,8 @@ from joint_ner_re.writing import replacing, write_text
 
 
 @pytest.fixture
-def allennlp(monkeypatch, few_threads, one_tokenizer, in_root):
-    """Runs `allennlp` with these arguments."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
+def allennlp(allennlp, few_threads, one_tokenizer, in_root):
+    return allennlp
 
 
 class Disk:

@@ -69,15 +69,16 @@ class BiRnnLayer(nn.Module):
         `Tensor`
             Shape: (batch, length, 2 * hidden_size), 0 at padding.
         """
-        order = reversal(mask)
-        if inputs.device.type == "cpu":
-            low = torch.is_autocast_cpu_enabled()
-            if isinstance(self.forwards, nn.LSTM):
-                inputs = inputs.to(torch.bfloat16) if low else inputs
-                return bi_lstm(self.forwards, self.backwards, inputs, mask, order)
+        on_cpu = inputs.device.type == "cpu"
+        low = on_cpu and torch.is_autocast_cpu_enabled()
+        if on_cpu and isinstance(self.forwards, nn.GRU):
             inputs = inputs.float() if low else inputs
             dtype = torch.bfloat16 if low else inputs.dtype
             return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
+        order = reversal(mask)
+        if on_cpu:
+            inputs = inputs.to(torch.bfloat16) if low else inputs
+            return bi_lstm(self.forwards, self.backwards, inputs, mask, order)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
         return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)

@@ -1,10 +1,8 @@
 """The subcommands as a user types them."""
 
 import json
-import sys
 
 import pytest
-from allennlp.commands import main
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.experiments.progress import logger
@@ -13,14 +11,8 @@ FEW = '{"trainer.num_epochs": 1, "dataset_reader.num_folds": 2, "dataset_reader.
 
 
 @pytest.fixture
-def allennlp(monkeypatch, few_threads, one_tokenizer, in_root):
-    """Runs `allennlp` with these arguments."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
+def allennlp(allennlp, few_threads, one_tokenizer, in_root):
+    return allennlp
 
 
 def test_cross_validate(allennlp, fixtures, tmp_path, capsys):
