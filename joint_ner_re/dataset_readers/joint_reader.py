@@ -69,7 +69,8 @@ class JointReader(CheckedOptions, DatasetReader):
         Another seed makes other folds.
     dev_fraction : `float`, optional (default = `0.15`)
         The development part: this share, the first in the file's order, of the sentences
-        outside the fold, as in PFN (Yan et al. 2021).
+        outside the fold, as in PFN (Yan et al. 2021). With 0 there is none, and the training
+        part is all that is outside the fold.
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
@@ -106,9 +107,9 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
             )
-        if not 0 < dev_fraction < 1:
+        if not 0 <= dev_fraction < 1:
             raise ConfigurationError(
-                f"dev_fraction is {dev_fraction}; expected more than 0 and less than 1"
+                f"dev_fraction is {dev_fraction}; expected at least 0 and less than 1"
             )
         for name, value, least in (("fold", fold, 0), ("num_folds", num_folds, 2)):
             if value is not None and value < least:
@@ -164,6 +165,13 @@ class JointReader(CheckedOptions, DatasetReader):
         if part == "test":
             return [sentence for place, sentence in enumerate(sentences) if place in test]
         training = [sentence for place, sentence in enumerate(sentences) if place not in test]
+        if not self._dev_fraction:
+            if part == "dev":
+                raise ConfigurationError(
+                    f"{path}#dev: dev_fraction is 0, so that there is no development part; set "
+                    "dev_fraction, or validation_data_path to null"
+                )
+            return training
         try:
             train, dev = split_dev(training, self._dev_fraction)
         except ValueError as error:

@@ -94,7 +94,8 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
     """
     runs = list(summary["runs"].values())
     series = [f"{part}, strict", f"{part}, boundaries"]
-    if part == "test":
+    validated = part == "test" and any(run["training"]["best"] for run in runs)
+    if validated:
         series.append("validation, best epoch, strict")
     averages: List[Group] = [
         (
@@ -102,7 +103,7 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
             {
                 series[0]: [run["scores"]["strict"][f"{prefix}_f1"] for run in runs],
                 series[1]: [run["scores"]["boundaries"][f"{prefix}_f1"] for run in runs],
-                series[-1] if part == "test" else "": [
+                series[-1] if validated else "": [
                     run["training"]["best"][f"{prefix}_f1"]
                     for run in runs
                     if f"{prefix}_f1" in run["training"]["best"]

@@ -76,7 +76,8 @@ def count_folds(config: Mapping[str, Any]) -> int:
 def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) -> List[Run]:
     """One run a fold: trained on its training part, scored on its test part.
 
-    The file is the one of `train_data_path`, whichever part of it that names.
+    The file is the one of `train_data_path`, whichever part of it that names. Without a
+    `validation_data_path` no epoch is chosen: the last one is scored.
 
     # Parameters
 
@@ -110,7 +111,8 @@ def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) 
             if own.get(reader):
                 own[reader]["fold"] = fold
         own["train_data_path"] = f"{path}#train"
-        own["validation_data_path"] = f"{path}#dev"
+        if config.get("validation_data_path"):
+            own["validation_data_path"] = f"{path}#dev"
         # It plays no part in training: not even its words are to be known.
         own.pop("test_data_path", None)
         runs.append(Run(f"fold_{fold}", own, test, "test", {"fold": fold}))
@@ -134,12 +136,12 @@ def seed_runs(
     # Raises
 
     `ConfigurationError`
-        If the configuration has no validation data.
+        If there is neither validation data nor other data.
     """
-    if not config.get("validation_data_path"):
+    if data is None and not config.get("validation_data_path"):
         raise ConfigurationError(
             "the configuration has no validation_data_path; expected one, by which the best epoch "
-            "is chosen"
+            "is chosen and the runs are scored, or other data (--data)"
         )
     part = "validation" if data is None else "test"
     return [

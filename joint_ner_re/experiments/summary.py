@@ -165,22 +165,7 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
                 for name, values in summary["per_type"]["strict"][task].items()
             ],
         ),
-        "## F1 on the validation data, which chose the best epoch (strict)",
-        markdown_table(
-            ["", "best epoch", "last epoch"],
-            [
-                [
-                    name,
-                    *(
-                        percents(summary["validation"][epoch]["strict"][f"{prefix}_f1"])
-                        if f"{prefix}_f1" in summary["validation"][epoch]["strict"]
-                        else "-"
-                        for epoch in ("best", "last")
-                    ),
-                ]
-                for name, prefix in AVERAGES.items()
-            ],
-        ),
+        *_of_validation(summary["validation"]),
         f"## The runs (F1 on the {part} data, strict; epochs count from 0)",
         markdown_table(
             ["run", *AVERAGES, "best epoch", "epochs", "seconds"],
@@ -195,6 +180,29 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _of_validation(validation: Mapping[str, Any]) -> List[str]:
+    """A section about the epochs, if there was something to choose them by."""
+    columns = {f"{epoch} epoch": validation[epoch]["strict"] for epoch in ("best", "last")}
+    if not any(columns.values()):
+        return ["No validation data: the last epoch was scored."]
+    return [
+        "## F1 on the validation data, which chose the best epoch (strict)",
+        markdown_table(
+            ["", *columns],
+            [
+                [
+                    name,
+                    *(
+                        percents(scores[f"{prefix}_f1"]) if f"{prefix}_f1" in scores else "-"
+                        for scores in columns.values()
+                    ),
+                ]
+                for name, prefix in AVERAGES.items()
+            ],
+        ),
+    ]
 
 
 def command_line(command: str, *arguments: Any) -> str:

@@ -1,6 +1,6 @@
 """A bidirectional LSTM layer for CPUs, around PyTorch's fused kernel for one direction."""
 
-from typing import Any, List, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -10,60 +10,66 @@ from torch.nn import functional as F
 MULTIPLE = 32
 
 
+def kernel_weights(network: nn.LSTM, dtype: torch.dtype) -> List[Tensor]:
+    """The weights of a one-layer, one-direction LSTM as `bi_lstm` takes them."""
+    w_ih, *others = (getattr(network, f"{name}_l0").to(dtype) for name in _WEIGHTS)
+    return [_padded(w_ih), *others]
+
+
 def bi_lstm(
-    forwards: nn.LSTM, backwards: nn.LSTM, inputs: Tensor, mask: Tensor, order: Tensor
+    weights: Sequence[List[Tensor]],
+    inputs: Tensor,
+    mask: Tensor,
+    order: Tensor,
+    training: bool,
 ) -> Tensor:
     """What two one-direction LSTMs of one layer give.
 
     # Parameters
 
-    forwards, backwards : `nn.LSTM`
-        One layer and one direction each, of equal sizes.
+    weights : `Sequence[List[Tensor]]`
+        Of the two networks, of equal sizes: their `kernel_weights` of the type of `inputs`.
     inputs : `Tensor`
         Its type is that of the products, too. Shape: (batch, length, input_size).
     mask : `Tensor`
         Shape: (batch, length), true at real tokens, which come first.
     order : `Tensor`
         In which the second direction reads; its own inverse. Shape: (batch, length).
+    training : `bool`
+        Whether there are gradients to come.
 
     # Returns
 
     `Tensor`
         Shape: (batch, length, 2 * hidden_size), 0 at padding.
     """
-    batch, length, size = inputs.shape
-    dtype = inputs.dtype
-    padding = -size % MULTIPLE if dtype == torch.bfloat16 else 0
+    batch, length, _ = inputs.shape
     # Shape: (batch * length, input_size)
-    tokens = F.pad(inputs, (0, padding)).flatten(0, 1)
-    start = tokens.new_zeros(1, batch, forwards.hidden_size)
+    tokens = _padded(inputs).flatten(0, 1)
+    start = tokens.new_zeros(1, batch, weights[0][1].size(1))
     sentence = torch.arange(batch, device=order.device).unsqueeze(1)
     outputs: List[Tensor] = []
-    for network, places in (
-        (forwards, torch.arange(length, device=order.device).expand_as(order)),
-        (backwards, order),
-    ):
+    in_place = torch.arange(length, device=order.device).expand_as(order)
+    for own_weights, places in zip(weights, (in_place, order)):
         # The kernel has time first: where it reads what, and where what it gives belongs.
         reading = (sentence * length + places).t().flatten()
         writing = (places * batch + sentence).flatten()
         read = _Permuted.apply(tokens, reading, writing).view(length, batch, -1)
-        w_ih, *weights = (getattr(network, f"{name}_l0").to(dtype) for name in _WEIGHTS)
         states = torch.lstm(
-            read,
-            (start, start),
-            [F.pad(w_ih, (0, padding)), *weights],
-            True,
-            1,
-            0.0,
-            network.training,
-            False,
-            False,
+            read, (start, start), own_weights, True, 1, 0.0, training, False, False
         )[0]
         outputs.append(_Permuted.apply(states.flatten(0, 1), writing, reading))
     return torch.cat(outputs, dim=1).view(batch, length, -1) * mask.unsqueeze(2)
 
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _padded(tensor: Tensor) -> Tensor:
+    """With zeros at the end of the last dimension, where the kernel is faster with them."""
+    padding = -tensor.size(-1) % MULTIPLE if tensor.dtype == torch.bfloat16 else 0
+    # With nothing to add, `F.pad` would still copy.
+    return F.pad(tensor, (0, padding)) if padding else tensor
 
 
 class _Permuted(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """Token embedders: characters by a BiRNN, casing, and word vectors that check their file."""
 
 import logging
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from joint_ner_re.casing import CASINGS
 from joint_ner_re.modules.bounds import check_probability, check_size, check_weights
 from joint_ner_re.modules.encoders import BiRnnLayer
+from joint_ner_re.modules.unchanged import Unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +100,12 @@ class CharacterEmbedder(TokenEmbedder):
     @overrides
     def train(self, mode: bool = True) -> "CharacterEmbedder":
         if mode:
-            # Fused optimizers change weights without a trace of it.
             self.forget()
         return super().train(mode)
 
     def forget(self) -> None:
         """Encode each word anew when it comes next."""
-        self._known.numbers.clear()
+        self._known.forget()
 
     def _encode(self, characters: Tensor, places: List[int]) -> Tensor:
         """The vectors of the words at these places. Shape: (places, output size)."""
@@ -130,25 +130,27 @@ class KnownWords:
     def __init__(self, weights: Sequence[Tensor], size: int) -> None:
         self.numbers: Dict[bytes, int] = {}
         self.vectors = torch.empty(0, size)
-        self._weights = list(weights)
-        self._state: Optional[List[Tuple[int, int]]] = None
+        self._weight = weights[0]
+        self._unchanged = Unchanged(weights)
 
     def __getstate__(self) -> Dict[str, Any]:
-        # A copy of a model has other tensors, and learns its words anew.
-        return {**self.__dict__, "numbers": {}, "vectors": self.vectors[:0], "_state": None}
+        # A copy of a model learns its words anew.
+        return {**self.__dict__, "numbers": {}, "vectors": self.vectors[:0]}
+
+    def forget(self) -> None:
+        """Know no word."""
+        self.numbers.clear()
+        self._unchanged.forget()
 
     def unknown(self, words: Mapping[bytes, int]) -> Dict[bytes, int]:
         """Those of a batch's words that have to be encoded; after this there is room for them."""
-        state = [(weight.data_ptr(), weight._version) for weight in self._weights]
         new = {word: place for word, place in words.items() if word not in self.numbers}
-        if state != self._state or len(self.numbers) + len(new) > len(self.vectors):
+        if not self._unchanged() or len(self.numbers) + len(new) > len(self.vectors):
             self.numbers.clear()
-            self._state = state
-            weight = self._weights[0]
             rows = max(MOST_WORDS, len(words))
             # It can be filled in every mode, also when it is made in inference mode.
             with torch.inference_mode(False):
-                self.vectors = weight.new_empty(rows, self.vectors.size(1))
+                self.vectors = self._weight.new_empty(rows, self.vectors.size(1))
             return dict(words)
         return new
 

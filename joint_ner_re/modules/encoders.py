@@ -1,6 +1,6 @@
 """The layers that the tasks share, and the layers of each task's own."""
 
-from typing import Dict
+from typing import Dict, List
 
 import torch
 from allennlp.common import Lazy
@@ -11,7 +11,7 @@ from overrides import overrides
 from torch import Tensor, nn
 
 from joint_ner_re.modules.bi_gru import bi_gru
-from joint_ner_re.modules.bi_lstm import bi_lstm
+from joint_ner_re.modules.bi_lstm import bi_lstm, kernel_weights
 from joint_ner_re.modules.bounds import (
     MOST_LAYERS,
     check_probability,
@@ -19,6 +19,7 @@ from joint_ner_re.modules.bounds import (
     check_weights,
 )
 from joint_ner_re.modules.dropout import Dropout
+from joint_ner_re.modules.unchanged import Unchanged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -54,6 +55,15 @@ class BiRnnLayer(nn.Module):
         self.hidden_size = hidden_size
         self.forwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
+        self._unchanged = Unchanged(list(self.parameters()))
+        self._kernel_weights: List[List[Tensor]] = []
+
+    @overrides
+    def train(self, mode: bool = True) -> "BiRnnLayer":
+        if mode:
+            self._unchanged.forget()
+            self._kernel_weights = []
+        return super().train(mode)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """
@@ -78,10 +88,19 @@ class BiRnnLayer(nn.Module):
         order = reversal(mask)
         if on_cpu:
             inputs = inputs.to(torch.bfloat16) if low else inputs
-            return bi_lstm(self.forwards, self.backwards, inputs, mask, order)
+            return bi_lstm(self._weights(inputs.dtype), inputs, mask, order, self.training)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
         return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)
+
+    def _weights(self, dtype: torch.dtype) -> List[List[Tensor]]:
+        """Both directions'. Outside training those of 16 bits are made once for all batches."""
+        networks = (self.forwards, self.backwards)
+        if self.training or torch.is_grad_enabled() or dtype == self.forwards.weight_hh_l0.dtype:
+            return [kernel_weights(network, dtype) for network in networks]
+        if not self._unchanged():
+            self._kernel_weights = [kernel_weights(network, dtype) for network in networks]
+        return self._kernel_weights
 
     def last_states(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """The state of each direction after the last token that it reads.

@@ -377,7 +377,16 @@ def test_folds_for_another_file_are_an_error(fixtures, divided, part):
     assert "'2'" in str(error.value)
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 15])
+def test_without_a_development_part_all_outside_the_fold_is_for_training(divided):
+    made = parts(divided, fold=2, num_folds=5)
+    reader = JointReader(fold=2, num_folds=5, dev_fraction=0)
+    assert sorted(ids_of(reader, f"{divided}#train")) == sorted(made["train"] + made["dev"])
+    assert ids_of(reader, f"{divided}#test") == made["test"]
+    with pytest.raises(ConfigurationError, match="#dev: dev_fraction is 0, .* set dev_fraction"):
+        ids_of(reader, f"{divided}#dev")
+
+
+@pytest.mark.parametrize("fraction", [1, -0.1, 15])
 def test_an_impossible_development_fraction_is_an_error(fraction):
     with pytest.raises(ConfigurationError, match=f"dev_fraction is {fraction}; expected"):
         JointReader(dev_fraction=fraction)

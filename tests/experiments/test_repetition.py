@@ -306,9 +306,30 @@ def test_a_reader_without_folds_is_an_error(tiny):
         fold_runs(config)
 
 
-def test_seeds_need_validation_data(tiny):
+def test_seeds_need_validation_data_or_other_data(tiny):
+    config = tiny(validation_data_path=None)
     with pytest.raises(ConfigurationError, match="no validation_data_path"):
-        seed_runs(tiny(validation_data_path=None), [1])
+        seed_runs(config, [1])
+    (run,) = seed_runs(config, [1], "test.json")
+    assert (run.data, run.part, run.config["validation_data_path"]) == ("test.json", "test", None)
+
+
+def test_without_validation_data_the_last_epoch_is_scored(tiny, is_png, tmp_path):
+    config = tiny(
+        **{
+            "validation_data_path": None,
+            "dataset_reader.dev_fraction": 0,
+            "trainer.num_epochs": 2,
+        }
+    )
+    cross_validate(config, tmp_path / "cv", SOURCE, [0])
+    run = json.loads((tmp_path / "cv" / "scores.json").read_text())["runs"]["fold_0"]
+    assert run["training"]["best"] == run["training"]["last"] == {}
+    assert (run["training"]["epochs"], run["training"]["best_epoch"]) == (2, 1)
+    table = (tmp_path / "cv" / "scores.md").read_text()
+    assert "No validation data: the last epoch was scored." in table
+    assert "which chose" not in table
+    assert is_png(tmp_path / "cv" / "scores.png")
 
 
 def test_a_seed_given_twice_is_one(tiny):

@@ -1,3 +1,4 @@
+import copy
 from itertools import product
 
 import pytest
@@ -9,8 +10,10 @@ from allennlp.modules.seq2seq_encoders import ComposeEncoder
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from joint_ner_re.modules import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder
+from joint_ner_re.modules import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder, encoders
+from joint_ner_re.modules.bi_lstm import kernel_weights
 from joint_ner_re.modules.encoders import CELLS, check_probability, reversal
+from joint_ner_re.optimizers import FusedAdamW
 
 each_cell = pytest.mark.parametrize("cell", ["lstm", "gru"])
 LENGTHS = [5, 1, 7, 3]
@@ -99,6 +102,64 @@ def test_autocast_multiplies_in_sixteen_bits(cell, training):
         )
         for ours, theirs in zip(gradients, expected_gradients):
             torch.testing.assert_close(ours, theirs, atol=0.03 * theirs.abs().max().item(), rtol=0)
+
+
+@pytest.fixture
+def sixteen_bits():
+    with torch.autocast("cpu", torch.bfloat16):
+        yield
+
+
+@pytest.fixture
+def casts(monkeypatch):
+    """One entry for each time that a direction's weights are made ready."""
+    made = []
+    monkeypatch.setattr(
+        encoders, "kernel_weights", lambda *args: made.append(args) or kernel_weights(*args)
+    )
+    return made
+
+
+def test_weights_of_sixteen_bits_are_made_once_for_all_batches(sixteen_bits, casts):
+    layer = BiRnnLayer(40, 32).eval()
+    batches = [new_batch(40, seed=seed) for seed in range(3)]
+    # Where there are gradients nothing is kept.
+    expected = [layer(*batch).detach() for batch in batches]
+    assert len(casts) == 6
+    with torch.inference_mode():
+        layer(*batches[0])
+    with torch.no_grad():
+        for batch, states in zip(batches, expected):
+            assert torch.equal(layer(*batch), states)
+    assert len(casts) == 8
+
+
+@pytest.mark.parametrize("change", ["in place", "load", "fused step", "copy"])
+def test_other_weights_are_made_ready_anew(change, sixteen_bits):
+    layer = BiRnnLayer(40, 32).eval()
+    inputs, mask = new_batch(40)
+    with torch.no_grad():
+        before = layer(inputs, mask)
+    if change == "in place":
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(2)
+    elif change == "load":
+        layer.load_state_dict({n: 2 * w for n, w in layer.state_dict().items()})
+    elif change == "fused step":
+        layer.train()
+        layer(inputs, mask).float().sum().backward()
+        FusedAdamW(list(layer.named_parameters()), lr=0.1).step()
+        layer.eval()
+    else:
+        layer = copy.deepcopy(layer)
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(2)
+    expected = layer(inputs, mask).detach()
+    assert not torch.equal(expected, before)
+    with torch.no_grad():
+        assert torch.equal(layer(inputs, mask), expected)
 
 
 @each_cell

@@ -1,0 +1,35 @@
+"""Whether weights are those of before, so that what was made of them need not be made again."""
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from torch import Tensor
+
+
+class Unchanged:
+    """Tells, at each call, whether weights are the same as at the call before.
+
+    Fused optimizers, and changes through `.data`, leave no trace: whoever asks outside training
+    has to `forget` when training begins.
+
+    # Parameters
+
+    weights : `Sequence[Tensor]`
+    """
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        self._weights = list(weights)
+        self._state: Optional[List[Tuple[int, int]]] = None
+
+    def __call__(self) -> bool:
+        state = [(weight.data_ptr(), weight._version) for weight in self._weights]
+        unchanged = state == self._state
+        self._state = state
+        return unchanged
+
+    def forget(self) -> None:
+        """The next call says no."""
+        self._state = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # A copy of a model has other tensors, which may come to stand at the same addresses.
+        return {**self.__dict__, "_state": None}
