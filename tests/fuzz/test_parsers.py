@@ -17,7 +17,7 @@ def campaign(monkeypatch, tmp_path):
     def run(format, reader=read_corpus):
         monkeypatch.setattr(parsers, "read_corpus", reader)
         figures = parsers._campaign(format, tmp_path, 3, 60)
-        assert figures.files == 60 or len(figures.failures) == 20
+        assert figures.failures or figures.files == 60
         return figures.failures
 
     return run
@@ -46,7 +46,7 @@ def test_the_readers_pass(campaign):
 @pytest.mark.parametrize(
     "format, change, failure",
     [
-        ("multihead", lambda found: found[1:], "sentences: 3 in the file, 2 read or logged"),
+        ("multihead", lambda found: found[1:], "sentences: 1 in the file, 0 read or logged"),
         ("doccano", lambda found: [s.without([0]) for s in found], "in the file"),
         ("jsonl", lambda found: [Sentence(s.tokens) for s in found], "in the file"),
         ("jsonl", lambda found: [open("trace", "w").close()] and found, "it did open 'trace'"),
@@ -62,7 +62,7 @@ def test_what_is_dropped_or_done_is_found(campaign, monkeypatch, tmp_path, forma
 @pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), IndexError("list")])
 def test_another_error_is_found(campaign, error):
     failures = campaign("conll04_corp", raising(error))
-    assert len(failures) == 20 and all(type(error).__name__ in one for one in failures)
+    assert len(failures) == 1 and type(error).__name__ in failures[0]
 
 
 def test_what_takes_too_long_is_found(campaign, monkeypatch):
@@ -73,4 +73,4 @@ def test_what_takes_too_long_is_found(campaign, monkeypatch):
             pass
 
     failures = campaign("jsonl", forever)
-    assert len(failures) == 20 and "not done after" in failures[0]
+    assert len(failures) == 1 and "not done after" in failures[0]
