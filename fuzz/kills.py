@@ -26,6 +26,7 @@ import struct
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -39,6 +40,7 @@ sys.path.insert(0, str(ROOT))
 import optuna  # noqa: E402
 from allennlp.commands import main as allennlp  # noqa: E402
 from allennlp.commands.train import train_model_from_file  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
 import joint_ner_re  # noqa: E402, F401
 from joint_ner_re.dataset_readers import joint_reader  # noqa: E402
@@ -549,6 +551,8 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["ALLENNLP_LOG_LEVEL"] = "WARNING"
     torch.set_num_threads(1)
+    # tqdm's own is shared by forked processes: the next ones would wait for who was killed with it.
+    tqdm.set_lock(threading.RLock())
     # Each run would make spaCy's tokenizer anew, which takes longer than the run.
     joint_reader.TextTokenizer = functools.lru_cache(None)(joint_reader.TextTokenizer)  # type: ignore
     # What the commands import only when they need it.
