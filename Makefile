@@ -56,7 +56,7 @@ bench: $(READY) $(CRF_TAGGER)
 bench-quick: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py --quick -o build/bench
 
-# Damaged corpora and hostile texts in volume, in at most 20 minutes: build/fuzz/results.md. Another
+# Damaged corpora and hostile texts in volume, in at most 30 minutes: build/fuzz/results.md. Another
 # length or seed: make fuzz FUZZ="--minutes 60 --seed 7". See docs/reliability.md.
 fuzz: $(READY)
 	$(BIN)/python -W ignore fuzz/run.py $(FUZZ)

@@ -91,7 +91,8 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
     _tokenizers()
     end = time.monotonic() + seconds
     for number, format in enumerate(SOURCES):
-        share = (end - time.monotonic()) / (len(SOURCES) - number)
+        # Some take several times as long as others.
+        share = (end - time.monotonic()) / min(len(SOURCES) - number, 3)
         # A process of its own, whose memory is this format's.
         with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
             figures = pool.submit(_campaign, format, directory / "parsers", seed, share).result()

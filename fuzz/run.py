@@ -37,7 +37,7 @@ SECTIONS = ["parsers", "texts"]
 def main() -> int:
     """Run the sections; the exit status."""
     parser = argparse.ArgumentParser(description="Give the package damaged and hostile input.")
-    parser.add_argument("--minutes", type=float, default=20, help="how long at most (default: 20)")
+    parser.add_argument("--minutes", type=float, default=30, help="how long at most (default: 30)")
     parser.add_argument("--seed", type=int, help="repeats a campaign (default: another each time)")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections only")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "build" / "fuzz")
