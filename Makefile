@@ -85,7 +85,7 @@ audit: requirements/lock.txt
 	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
 		--strict --progress-spinner off
 
-# `kill -9` at random moments of every command that takes long: build/fuzz/kills.md. Some 20 minutes.
+# `kill -9` at random moments of every command that takes long: build/fuzz/kills.md. Some 10 minutes.
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 50 -o build/fuzz
 
