@@ -93,10 +93,11 @@ CONFIG = {
 # Options that may be 0, huge, negative, or any text. What is huge is told when the file is read, or
 # does no harm. A name such as `tag_scorer.hidden_size` is for that place only.
 ZERO = {
-    "fold", "fold_seed", "min_padding_length", "num_layers", "dropout", "tag_embedding_size",
-    "relation_loss_weight", "relation_threshold", "spurious_entities", "token_dropout",
-    "cache_megabytes", "layers", "lr", "betas", "eps", "weight_decay", "tag_scorer.hidden_size",
-    "cooldown", "threshold", "min_lr", "learning_rate_scheduler.patience", "tokens",
+    "fold", "fold_seed", "dev_fraction", "min_padding_length", "num_layers", "dropout",
+    "tag_embedding_size", "relation_loss_weight", "relation_threshold", "spurious_entities",
+    "token_dropout", "cache_megabytes", "layers", "lr", "betas", "eps", "weight_decay",
+    "tag_scorer.hidden_size", "cooldown", "threshold", "min_lr",
+    "learning_rate_scheduler.patience", "tokens",
 }  # fmt: skip
 HUGE = {
     "fold", "num_folds", "fold_seed", "cache_megabytes", "tokens", "cooldown", "max_instances",
