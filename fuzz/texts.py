@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 import spacy
 from results import Result
+from spacy.tokens import Doc
 
 import joint_ner_re  # noqa: F401
 from joint_ner_re.predictors import JointPredictor
@@ -335,19 +336,7 @@ def _spacy(
             [text for text in texts if text not in refused],
             nlp.pipe(text for text in texts if text not in refused),
         ):
-            record = {
-                "id": "",
-                "text": doc.text,
-                "tokens": list(doc.text),
-                "offsets": [[place, place + 1] for place in range(len(doc.text))],
-                "entities": [
-                    {**e, "text": doc.text[e["char_start"] : e["char_end"]],
-                     "start": e["char_start"], "end": e["char_end"]}
-                    for e in doc._.joint_entities
-                ],
-                "relations": doc._.relations,
-            }  # fmt: skip
-            count.take(record, f"texts {number} ({text!r:.80})")
+            count.take(_as_record(doc), f"texts {number} ({text!r:.80})")
             if doc.text != text or any(span.text not in text for span in doc.ents):
                 count.problems.append(f"texts {number}: the Doc's text is another: {text!r:.80}")
         number += 1
@@ -356,12 +345,35 @@ def _spacy(
     return count.figures(), count.problems
 
 
+def _as_record(doc: Doc) -> Dict[str, Any]:
+    """A Doc's annotations as `allennlp predict` writes them, each character a token."""
+    entities = [
+        {**entity, "text": doc.text[entity["char_start"] : entity["char_end"]],
+         "start": entity["char_start"], "end": entity["char_end"]}
+        for entity in doc._.joint_entities
+    ]  # fmt: skip
+    return {
+        "id": "",
+        "text": doc.text,
+        "tokens": list(doc.text),
+        "offsets": [[place, place + 1] for place in range(len(doc.text))],
+        "entities": entities,
+        "relations": doc._.relations,
+    }
+
+
 def _large(
     archives: Mapping[str, Path], work: Path, seed: int, end: float
 ) -> Tuple[List[int], List[str]]:
-    """Each large text in a file between two others, by the command."""
+    """Each large text between two others: in a file for the command, and in a batch for spaCy."""
     count = _Count()
     predictor = _loaded(archives["hasty"])
+    fine = {"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}}
+    nlp = spacy.blank("en", config=fine)
+    options = {"archive": str(archives["trained"]), "split_sentences": True}
+    nlp.add_pipe("joint_ner_re", config=options)
+    refused: List[Doc] = []
+    nlp.set_error_handler(lambda name, component, docs, error: refused.extend(docs))
     for name, make in LARGE.items():
         if time.monotonic() > end:
             count.problems.append(f"no time for {name}")
@@ -378,5 +390,17 @@ def _large(
             count.take(record, name)
         if "error" in records[0] or "error" in records[2]:
             count.problems.append(f"{name}: its neighbours were lost")
+        # What is longer spaCy refuses itself.
+        texts = [NORMAL[0], make()[: nlp.max_length], NORMAL[1]]
+        refused.clear()
+        docs = list(nlp.pipe(texts))
+        count.refused += len(refused)
+        count.texts += len(refused)
+        for doc in docs:
+            count.take(_as_record(doc), f"{name}, spaCy")
+        if [doc.text for doc in docs if doc.text in NORMAL] != [NORMAL[0], NORMAL[1]]:
+            count.problems.append(f"{name}, spaCy: its neighbours were lost")
+        if sorted(doc.text for doc in [*docs, *refused]) != sorted(texts):
+            count.problems.append(f"{name}, spaCy: a Doc was lost")
         print(f"  {name}: {time.monotonic() - begin:.1f} s", flush=True)
     return count.figures(), count.problems

@@ -144,13 +144,28 @@ class JointComponent:
                     batch.append((doc, self._sentences(doc)))
                 except Exception as error:
                     self._error_handler(self.name, self, [doc], error)
-            done = [doc for doc, _ in batch]
-            try:
-                self._annotate(predictor, batch)
-            except Exception as error:
-                self._error_handler(self.name, self, done, error)
-            else:
-                yield from done
+            yield from self._annotated(predictor, batch)
+
+    def _annotated(
+        self, predictor: "JointPredictor", batch: List[Tuple[Doc, List[List[Token]]]]
+    ) -> Iterator[Doc]:
+        """The Docs, annotated. Where some cannot be, the batch is halved to get the others."""
+        try:
+            self._annotate(predictor, batch)
+        except Exception as error:
+            if len(batch) <= 1:
+                self._error_handler(self.name, self, [doc for doc, _ in batch], error)
+                return
+        else:
+            yield from (doc for doc, _ in batch)
+            return
+        from joint_ner_re.predictors.joint_predictor import free_memory
+
+        # Outside of the handling, which holds on to the tensors.
+        free_memory()
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            yield from self._annotated(predictor, half)
 
     def _sentences(self, doc: Doc) -> List[List[Token]]:
         """The tokens of each sentence, without white space."""

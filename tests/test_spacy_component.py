@@ -463,10 +463,30 @@ def test_what_fails_in_the_model_goes_to_the_handler(make_nlp, monkeypatch):
         nlp(RAIN)
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.append((proc, docs, str(error))))
-    docs = list(nlp.pipe([HARBOR, RAIN, SHOT], batch_size=1))
+    # They are one batch.
+    docs = list(nlp.pipe([HARBOR, RAIN, SHOT]))
     assert [relations(doc) for doc in docs] == [[LOCATED], [KILL]]
     ((proc, docs, message),) = failed
     assert proc is component and [doc.text for doc in docs] == [RAIN] and message == "wet"
+
+
+def test_where_memory_ends_the_batch_is_halved(make_nlp, monkeypatch):
+    nlp = make_nlp()
+    component = nlp.get_pipe("joint_ner_re")
+    predict = component.predictor.predict_sentences
+    sizes = []
+
+    def for_two(sentences):
+        sizes.append(len(sentences))
+        if len(sentences) > 2:
+            raise MemoryError
+        return predict(sentences)
+
+    monkeypatch.setattr(component.predictor, "predict_sentences", for_two)
+    docs = list(nlp.pipe([HARBOR, RAIN, SHOT, RAIN, HARBOR]))
+    assert [doc.text for doc in docs] == [HARBOR, RAIN, SHOT, RAIN, HARBOR]
+    assert [relations(doc) for doc in docs] == [[LOCATED], [], [KILL], [], [LOCATED]]
+    assert sizes == [5, 2, 3, 1, 2]
 
 
 def test_a_missing_model_is_an_error_whatever_the_handler_does(make_nlp, tmp_path):
