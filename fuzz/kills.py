@@ -516,6 +516,10 @@ def is_well(record: Dict[str, Any]) -> bool:
     )
 
 
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")
+
+
 def markdown(records: List[Dict[str, Any]], seed: int) -> str:
     rows = [
         [
@@ -527,7 +531,7 @@ def markdown(records: List[Dict[str, Any]], seed: int) -> str:
             )
             + f" of {record['units']} {record['unit']}s",
             record["finished runs"],
-            f"{record['done again at most']} {record['unit']}s",
+            _counted(record["done again at most"], record["unit"]),
             len(record["corrupt files"]),
             len(record["restarts that failed"]),
             "no" if record["different from the uninterrupted run"] else "yes",

@@ -30,6 +30,8 @@ BATCH = 50
 EPOCHS = {"hasty": 2, "trained": 40}
 HASTY = 10
 MOST_MEGABYTES = 4000
+# A pipeline with this package's tokenizer in place of spaCy's own.
+FINE = {"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}}
 ROOT = Path(__file__).parents[1]
 
 NORMAL = [
@@ -307,18 +309,17 @@ def _spacy(
 ) -> Tuple[List[int], List[str]]:
     """The component behind spaCy's own tokenizer, and behind this package's."""
     count = _Count()
-    fine = {"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}}
-    pipelines = {name: [spacy.blank("en"), spacy.blank("en", config=fine)] for name in archives}
-    for name, both in pipelines.items():
-        options = {"archive": str(archives[name]), "split_sentences": True}
-        for nlp in both:
-            nlp.add_pipe("joint_ner_re", config=options)
+    pipelines = {
+        name: [_pipeline(archive, config) for config in ({}, FINE)]
+        for name, archive in archives.items()
+    }
     number = 0
     while count.texts < TEXTS and time.monotonic() < end:
         random = Random(f"{seed}:spacy:{number}")
-        # The hasty model's batches have even numbers.
-        own_tokenizer = bool(number // HASTY % 2 if number % HASTY == 0 else number % 2)
-        nlp = pipelines[_model_of(number)][own_tokenizer]
+        model = _model_of(number)
+        # Each model's batches go through both tokenizers in turn.
+        own_tokenizer = (number // HASTY if model == "hasty" else number) % 2
+        nlp = pipelines[model][own_tokenizer]
         # The time that spaCy's own tokenizer takes grows with the square of a word.
         names = [kind for kind in KINDS if own_tokenizer or kind != "long word"]
         texts = [KINDS[kind](random) for kind in random.choices(names, k=BATCH)]
@@ -345,6 +346,12 @@ def _spacy(
     return count.figures(), count.problems
 
 
+def _pipeline(archive: Path, config: Dict[str, Any]) -> spacy.Language:
+    nlp = spacy.blank("en", config=config)
+    nlp.add_pipe("joint_ner_re", config={"archive": str(archive), "split_sentences": True})
+    return nlp
+
+
 def _as_record(doc: Doc) -> Dict[str, Any]:
     """A Doc's annotations as `allennlp predict` writes them, each character a token."""
     entities = [
@@ -368,10 +375,7 @@ def _large(
     """Each large text between two others: in a file for the command, and in a batch for spaCy."""
     count = _Count()
     predictor = _loaded(archives["hasty"])
-    fine = {"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}}
-    nlp = spacy.blank("en", config=fine)
-    options = {"archive": str(archives["trained"]), "split_sentences": True}
-    nlp.add_pipe("joint_ner_re", config=options)
+    nlp = _pipeline(archives["trained"], FINE)
     refused: List[Doc] = []
     nlp.set_error_handler(lambda name, component, docs, error: refused.extend(docs))
     for name, make in LARGE.items():

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from joint_ner_re.predictors import JointPredictor
 
 ARCHIVE_NAME = "model.tar.gz"
+# A Doc and the tokens of its sentences.
+_Parts = Tuple[Doc, List[List[Token]]]
 
 
 class ResolvedRelation(NamedTuple):
@@ -135,37 +138,21 @@ class JointComponent:
 
         A Doc that cannot be annotated goes to the error handler and is left out of the result.
         """
+        from joint_ner_re.predictors.halving import in_halves
+
         for docs in minibatch(stream, min(batch_size, self.batch_size)):
             # Outside of the handler's reach: a missing model is no fault of these Docs.
             predictor = self.predictor
-            batch = []
+            batch: List[_Parts] = []
             for doc in docs:
                 try:
                     batch.append((doc, self._sentences(doc)))
                 except Exception as error:
                     self._error_handler(self.name, self, [doc], error)
-            yield from self._annotated(predictor, batch)
-
-    def _annotated(
-        self, predictor: "JointPredictor", batch: List[Tuple[Doc, List[List[Token]]]]
-    ) -> Iterator[Doc]:
-        """The Docs, annotated. Where some cannot be, the batch is halved to get the others."""
-        try:
-            self._annotate(predictor, batch)
-        except Exception as error:
-            if len(batch) <= 1:
-                self._error_handler(self.name, self, [doc for doc, _ in batch], error)
-                return
-        else:
-            yield from (doc for doc, _ in batch)
-            return
-        from joint_ner_re.predictors.joint_predictor import free_memory
-
-        # Outside of the handling, which holds on to the tensors.
-        free_memory()
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
-            yield from self._annotated(predictor, half)
+            # Any exception may be of one Doc alone.
+            annotate = partial(self._annotate, predictor)
+            annotated = in_halves(annotate, batch, self._give_up, may_help=lambda error: True)
+            yield from (doc for doc in annotated if doc is not None)
 
     def _sentences(self, doc: Doc) -> List[List[Token]]:
         """The tokens of each sentence, without white space."""
@@ -183,13 +170,15 @@ class JointComponent:
             )
         return [tokens for tokens in map(_words, spans) if tokens]
 
-    def _annotate(
-        self, predictor: "JointPredictor", batch: List[Tuple[Doc, List[List[Token]]]]
-    ) -> None:
+    def _annotate(self, predictor: "JointPredictor", batch: List[_Parts]) -> List[Optional[Doc]]:
         sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
         for doc, parts in batch:
             set_annotations(doc, [next(predicted) for _ in parts], self.keep_entities)
+        return [doc for doc, _ in batch]
+
+    def _give_up(self, item: _Parts, error: Exception) -> None:
+        self._error_handler(self.name, self, [item[0]], error)
 
     def set_error_handler(self, error_handler: Callable) -> None:
         """Have failing Docs go to this function of name, component, Docs and exception."""

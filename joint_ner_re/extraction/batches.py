@@ -11,7 +11,7 @@ from allennlp.common.util import JsonDict
 from joint_ner_re.corpora.files import read_document
 from joint_ner_re.extraction.checks import ExtractionError
 from joint_ner_re.predictors import JointPredictor
-from joint_ner_re.predictors.joint_predictor import free_memory, is_out_of_memory
+from joint_ner_re.predictors.halving import in_halves, is_out_of_memory
 from joint_ner_re.writing import PathLike
 
 _GZIP = b"\x1f\x8b"
@@ -83,13 +83,23 @@ def batches_of(items: Iterator[Item], size: int) -> Iterator[List[Item]]:
 def predicted_lines(predictor: JointPredictor, batch: List[Item]) -> Tuple[List[str], int]:
     """One line for each document, in order, and how many of them tell of an error."""
     outputs: Dict[int, JsonDict] = {}
-    records: Dict[int, JsonDict] = {}
+    records: List[Tuple[int, JsonDict]] = []
     for item in batch:
         try:
-            records[item.number] = _record(predictor, item)
+            records.append((item.number, _record(predictor, item)))
         except (ValueError, RecursionError) as error:
             outputs[item.number] = _failure(item.number, item.name, error)
-    outputs.update(_predicted(predictor, records))
+
+    def predict(some: List[Tuple[int, JsonDict]]) -> List[JsonDict]:
+        return predictor.predict_batch_json([record for _, record in some])
+
+    def give_up(numbered: Tuple[int, JsonDict], error: Exception) -> JsonDict:
+        number, record = numbered
+        name = record.get("id")
+        return _failure(number, "" if name is None else str(name), error)
+
+    predicted = in_halves(predict, records, give_up, _is_of_the_documents)
+    outputs.update((number, output) for (number, _), output in zip(records, predicted))
     lines = []
     errors = 0
     for item in batch:
@@ -125,30 +135,6 @@ def _record(predictor: JointPredictor, item: Item) -> JsonDict:
             f"byte {error.start + 1} of the line is not UTF-8; convert the file, for example "
             "with iconv -f LATIN1 -t UTF-8"
         ) from error
-
-
-def _predicted(predictor: JointPredictor, records: Dict[int, JsonDict]) -> Dict[int, JsonDict]:
-    """The outputs by number. Where some cannot be had, the batch is halved to get the others."""
-    if not records:
-        return {}
-    try:
-        return dict(zip(records, predictor.predict_batch_json(list(records.values()))))
-    except Exception as error:
-        if not _is_of_the_documents(error):
-            raise
-        # Without the traceback, which holds on to the tensors.
-        failure = error.with_traceback(None)
-    free_memory()
-    numbers = list(records)
-    if len(numbers) == 1:
-        name = records[numbers[0]].get("id")
-        return {numbers[0]: _failure(numbers[0], "" if name is None else str(name), failure)}
-    middle = len(numbers) // 2
-    return {
-        number: output
-        for half in (numbers[:middle], numbers[middle:])
-        for number, output in _predicted(predictor, {n: records[n] for n in half}).items()
-    }
 
 
 def _is_of_the_documents(error: Exception) -> bool:

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-import torch
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
 from allennlp.predictors import Predictor
@@ -13,6 +12,7 @@ from overrides import overrides
 from joint_ner_re.corpora.text import MOST_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel
+from joint_ner_re.predictors.halving import in_halves
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 
 INPUTS = ("text", "sentence", "tokens")
@@ -132,24 +132,8 @@ class JointPredictor(Predictor):
         ]
 
     def _predicted(self, instances: List[Instance]) -> List[Sentence]:
-        """The model's predictions; of the halves where memory does not suffice for all.
-
-        # Raises
-
-        `Exception`
-            What the model raised, where memory does not suffice for a single one.
-        """
-        if not instances:
-            return []
-        try:
-            return self._model.predict(instances)
-        except Exception as error:
-            if len(instances) == 1 or not is_out_of_memory(error):
-                raise
-        # Only here, where the error and the tensors that it holds on to are gone.
-        free_memory()
-        middle = len(instances) // 2
-        return self._predicted(instances[:middle]) + self._predicted(instances[middle:])
+        """The model's predictions; of the halves where memory does not suffice for all."""
+        return in_halves(self._model.predict, instances)
 
     def _instance(self, sentence: Sentence) -> Instance:
         instance = self._dataset_reader.text_to_instance(sentence, labelled=False)
@@ -216,21 +200,6 @@ def _kind(record: JsonDict) -> str:
 def _id(record: JsonDict) -> str:
     name = record.get("id")
     return "" if name is None else str(name)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether less at once may do. Neither PyTorch's class nor its words are always the same."""
-    message = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in message or "allocate memory" in message)
-    )
-
-
-def free_memory() -> None:
-    """Give back what PyTorch keeps of a GPU's memory for later."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _parts(sentence: Sentence) -> List[Sentence]:
