@@ -170,15 +170,15 @@ class ConstrainedCrf(nn.Module):
         """
         transitions, start, end = self._constrained()
         sums = _Sums.of(scores, mask, transitions, start, end)
-        # Under BIO a tag may be followed by one that carries its entity on: not after its end.
-        leave = sums.onwards(transitions.masked_fill(self._joins, -torch.inf), end)
         # Shape: (batch, length)
         path = self._path_scores(scores, mask, tags, transitions, start).cumsum(dim=1)
         lasts = ends - 1
         # Shape of each: (batch, entities)
-        before = _at(sums.until.log() + sums.until_scale, starts, tags)
+        before = sums.up_to(starts, tags.gather(1, starts))
         inside = path.gather(1, lasts) - path.gather(1, starts)
-        after = _at(leave, lasts, tags)
+        # Under BIO a tag may be followed by one that carries its entity on: not after its end.
+        leaving = transitions.masked_fill(self._joins, -torch.inf)
+        after = sums.onwards_from(lasts, tags.gather(1, lasts), leaving, end)
         probabilities = (before + inside + after - sums.total(end).unsqueeze(1)).exp()
         return probabilities.clamp(max=1.0).to(scores.dtype)
 
@@ -247,6 +247,25 @@ class _Sums(NamedTuple):
         ends = end.double().expand_as(self.until[:, :1])
         return torch.cat([torch.where(self.mask[:, 1:, None], logs, ends), ends], dim=1)
 
+    def up_to(self, positions: Tensor, tags: Tensor) -> Tensor:
+        """Log sums over all paths to these tags at these positions. Shape: (batch, positions)."""
+        until = self.until.gather(1, positions.unsqueeze(2).expand(-1, -1, self.until.size(2)))
+        scale = self.until_scale.squeeze(2).gather(1, positions)
+        return until.gather(2, tags.unsqueeze(2)).squeeze(2).log() + scale
+
+    def onwards_from(
+        self, positions: Tensor, tags: Tensor, transitions: Tensor, end: Tensor
+    ) -> Tensor:
+        """What `onwards` holds for these tags at these positions. Shape: (batch, positions)."""
+        nexts = positions + 1
+        is_last = nexts >= self.mask.sum(dim=1, keepdim=True)
+        nexts = nexts.clamp(max=self.since.size(1) - 1)
+        since = self.since.gather(1, nexts.unsqueeze(2).expand(-1, -1, self.since.size(2)))
+        # Shape: (batch, positions)
+        sums = (since * transitions.double().exp()[tags]).sum(dim=2)
+        logs = sums.log() + self.since_scale.squeeze(2).gather(1, nexts)
+        return torch.where(is_last, end.double()[tags], logs)
+
     def total(self, end: Tensor) -> Tensor:
         """Log sum over all paths. Shape: (batch,)."""
         last = _last(self.mask).unsqueeze(2)
@@ -299,9 +318,3 @@ class _LogPartition(torch.autograd.Function):
 def _last(mask: Tensor) -> Tensor:
     """The position of each sentence's last token; 0 without one. Shape: (batch, 1)."""
     return (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
-
-
-def _at(values: Tensor, positions: Tensor, tags: Tensor) -> Tensor:
-    """`values[b, p, tags[b, p]]` for every position p. Shape: (batch, positions)."""
-    at_tags = values.gather(2, tags.unsqueeze(2)).squeeze(2)
-    return at_tags.gather(1, positions)

@@ -1,7 +1,8 @@
 """Token embedders: characters by a BiRNN, casing, and word vectors that check their file."""
 
 import logging
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from bisect import bisect_right
+from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -20,6 +21,8 @@ from joint_ner_re.modules.unchanged import Unchanged
 
 logger = logging.getLogger(__name__)
 
+# Words up to this length, up to twice, four times and so on are encoded together.
+SHORT_WORD = 8
 # How many words' vectors are kept: of 64 numbers each, 13 MB.
 MOST_WORDS = 50_000
 # The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
@@ -80,22 +83,22 @@ class CharacterEmbedder(TokenEmbedder):
     def forward(self, token_characters: Tensor) -> Tensor:
         """From characters of shape (batch, length, characters) to (batch, length, output size)."""
         keys = _words(token_characters)
-        # Where each distinct word stands first.
-        firsts: Dict[bytes, int] = {}
-        for place, key in enumerate(keys):
-            firsts.setdefault(key, place)
+        # Where each distinct word stands first. It is the last one that stays in the dictionary.
+        firsts = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1)))
         characters = token_characters.flatten(0, 1)
         if torch.is_grad_enabled() or self.training:
-            vectors = self._encode(characters, list(firsts.values()))
-            numbers = {key: number for number, key in enumerate(firsts)}
+            words = sorted(firsts, key=len)
+            vectors = self._encode(characters, [firsts[word] for word in words])
+            numbers = {word: number for number, word in enumerate(words)}
         else:
-            new = self._known.unknown(firsts)
+            new = sorted(self._known.unknown(firsts), key=len)
             if new:
-                self._known.add(new, self._encode(characters, list(new.values())))
+                places = [firsts[word] for word in new]
+                self._known.add(new, self._encode(characters, places))
             vectors, numbers = self._known.vectors, self._known.numbers
-        places = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
-        # Not `vectors[places]`, whose gradient several threads add up in any order.
-        return F.embedding(places, vectors).unflatten(0, token_characters.shape[:2])
+        rows = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
+        # Not `vectors[rows]`, whose gradient several threads add up in any order.
+        return F.embedding(rows, vectors).unflatten(0, token_characters.shape[:2])
 
     @overrides
     def train(self, mode: bool = True) -> "CharacterEmbedder":
@@ -108,8 +111,24 @@ class CharacterEmbedder(TokenEmbedder):
         self._known.forget()
 
     def _encode(self, characters: Tensor, places: List[int]) -> Tensor:
-        """The vectors of the words at these places. Shape: (places, output size)."""
+        """The vectors of the words at these places, the shorter ones first.
+
+        Shape: (places, output size)
+        """
         words = characters[torch.tensor(places, device=characters.device)]
+        lengths = (words > 0).sum(dim=1).tolist()
+        vectors = []
+        # The network takes as many steps as the longest of its words has characters: one address
+        # among the words must not have all of them wait for it.
+        begin, width = 0, SHORT_WORD
+        while begin < len(words):
+            end = bisect_right(lengths, width, begin)
+            if end > begin:
+                vectors.append(self._last_states(words[begin:end, : max(1, lengths[end - 1])]))
+            begin, width = end, 2 * width
+        return torch.cat(vectors)
+
+    def _last_states(self, words: Tensor) -> Tensor:
         # A vector must not depend on the precision of the batch that had the word first.
         with torch.autocast(words.device.type, enabled=False):
             # A padding "word" has no character: 0.
@@ -142,16 +161,16 @@ class KnownWords:
         self.numbers.clear()
         self._unchanged.forget()
 
-    def unknown(self, words: Mapping[bytes, int]) -> Dict[bytes, int]:
+    def unknown(self, words: Collection[bytes]) -> List[bytes]:
         """Those of a batch's words that have to be encoded; after this there is room for them."""
-        new = {word: place for word, place in words.items() if word not in self.numbers}
+        new = [word for word in words if word not in self.numbers]
         if not self._unchanged() or len(self.numbers) + len(new) > len(self.vectors):
             self.numbers.clear()
             rows = max(MOST_WORDS, len(words))
             # It can be filled in every mode, also when it is made in inference mode.
             with torch.inference_mode(False):
                 self.vectors = self._weight.new_empty(rows, self.vectors.size(1))
-            return dict(words)
+            return list(words)
         return new
 
     def add(self, words: Iterable[bytes], vectors: Tensor) -> None:

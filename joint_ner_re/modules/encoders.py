@@ -1,6 +1,6 @@
 """The layers that the tasks share, and the layers of each task's own."""
 
-from typing import Dict, List
+from typing import Any, Dict, Optional
 
 import torch
 from allennlp.common import Lazy
@@ -11,7 +11,7 @@ from overrides import overrides
 from torch import Tensor, nn
 
 from joint_ner_re.modules.bi_gru import bi_gru
-from joint_ner_re.modules.bi_lstm import bi_lstm, kernel_weights
+from joint_ner_re.modules.bi_lstm import ReadyBiLstm, bi_lstm, kernel_weights
 from joint_ner_re.modules.bounds import (
     MOST_LAYERS,
     check_probability,
@@ -56,13 +56,17 @@ class BiRnnLayer(nn.Module):
         self.forwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self._unchanged = Unchanged(list(self.parameters()))
-        self._kernel_weights: List[List[Tensor]] = []
+        # Outside training: made once for all batches.
+        self._ready: Optional[ReadyBiLstm] = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # The kernel's arrangement of weights can neither be copied nor pickled.
+        return {**self.__dict__, "_ready": None}
 
     @overrides
     def train(self, mode: bool = True) -> "BiRnnLayer":
         if mode:
             self._unchanged.forget()
-            self._kernel_weights = []
         return super().train(mode)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -85,22 +89,21 @@ class BiRnnLayer(nn.Module):
             inputs = inputs.float() if low else inputs
             dtype = torch.bfloat16 if low else inputs.dtype
             return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
-        order = reversal(mask)
         if on_cpu:
-            inputs = inputs.to(torch.bfloat16) if low else inputs
-            return bi_lstm(self._weights(inputs.dtype), inputs, mask, order, self.training)
+            return self._bi_lstm(inputs.to(torch.bfloat16) if low else inputs, mask)
+        order = reversal(mask)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
         return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)
 
-    def _weights(self, dtype: torch.dtype) -> List[List[Tensor]]:
-        """Both directions'. Outside training those of 16 bits are made once for all batches."""
-        networks = (self.forwards, self.backwards)
-        if self.training or torch.is_grad_enabled() or dtype == self.forwards.weight_hh_l0.dtype:
-            return [kernel_weights(network, dtype) for network in networks]
-        if not self._unchanged():
-            self._kernel_weights = [kernel_weights(network, dtype) for network in networks]
-        return self._kernel_weights
+    def _bi_lstm(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        dtype = inputs.dtype
+        if self.training or torch.is_grad_enabled() or not ReadyBiLstm.is_possible(dtype):
+            weights = [kernel_weights(n, dtype) for n in (self.forwards, self.backwards)]
+            return bi_lstm(weights, inputs, mask, reversal(mask), self.training)
+        if not self._unchanged() or self._ready is None or self._ready.dtype != dtype:
+            self._ready = ReadyBiLstm(self.forwards, self.backwards, dtype)
+        return self._ready(inputs, mask)
 
     def last_states(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """The state of each direction after the last token that it reads.

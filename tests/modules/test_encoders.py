@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from joint_ner_re.modules import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder, encoders
-from joint_ner_re.modules.bi_lstm import kernel_weights
+from joint_ner_re.modules.bi_lstm import ReadyBiLstm
 from joint_ner_re.modules.encoders import CELLS, check_probability, reversal
 from joint_ner_re.optimizers import FusedAdamW
 
@@ -111,27 +111,67 @@ def sixteen_bits():
 
 
 @pytest.fixture
-def casts(monkeypatch):
-    """One entry for each time that a direction's weights are made ready."""
+def made_ready(monkeypatch):
+    """One entry for each time that a layer's weights are made ready, where that can be."""
     made = []
-    monkeypatch.setattr(
-        encoders, "kernel_weights", lambda *args: made.append(args) or kernel_weights(*args)
-    )
+
+    class Counted(ReadyBiLstm):
+        def __init__(self, *args):
+            made.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(encoders, "ReadyBiLstm", Counted)
     return made
 
 
-def test_weights_of_sixteen_bits_are_made_once_for_all_batches(sixteen_bits, casts):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.skipif(
+    not ReadyBiLstm.is_possible(torch.bfloat16), reason="this torch or processor has no such kernel"
+)
+def test_weights_are_made_ready_once_for_all_batches(dtype, made_ready):
     layer = BiRnnLayer(40, 32).eval()
     batches = [new_batch(40, seed=seed) for seed in range(3)]
-    # Where there are gradients nothing is kept.
-    expected = [layer(*batch).detach() for batch in batches]
-    assert len(casts) == 6
-    with torch.inference_mode():
-        layer(*batches[0])
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        # Where there are gradients nothing is kept.
+        expected = [layer(*batch).detach() for batch in batches]
+        assert not made_ready
+        with torch.inference_mode():
+            layer(*batches[0])
+        with torch.no_grad():
+            for batch, states in zip(batches, expected):
+                torch.testing.assert_close(layer(*batch), states, atol=1e-6, rtol=0)
+    assert len(made_ready) == 1
+
+
+def test_a_layer_may_be_asked_in_sixteen_bits_and_in_single_precision():
+    inputs, mask = new_batch(40)
+    layer = BiRnnLayer(40, 32).eval()
     with torch.no_grad():
-        for batch, states in zip(batches, expected):
-            assert torch.equal(layer(*batch), states)
-    assert len(casts) == 8
+        single = layer(inputs, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = layer(inputs, mask)
+        assert single.dtype == torch.float32 and low.dtype == torch.bfloat16
+        assert torch.equal(layer(inputs, mask), single)
+    torch.testing.assert_close(low.float(), single, atol=0.02, rtol=0)
+    assert not torch.equal(low.float(), single)
+
+
+@pytest.mark.parametrize("scale", [1, 20])
+def test_what_stands_at_padding_says_nothing_without_gradients(scale):
+    inputs, mask = new_batch(40)
+    layer = BiRnnLayer(40, 32).eval()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            # Gates that are wide open, or shut.
+            parameter.mul_(scale)
+        expected, _ = pad_packed_sequence(
+            packed_rnn(layer, "lstm")(
+                pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+            )[0],
+            batch_first=True,
+        )
+        inputs[~mask] = 50.0
+        torch.testing.assert_close(layer(inputs, mask), expected, atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("change", ["in place", "load", "fused step", "copy"])
