@@ -24,6 +24,7 @@ from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import TagCodec, flatten
 
 ROOT = Path(__file__).resolve().parents[1]
+LAYERS = {"shared": 1, "ner": 1, "relation": 2}
 CONFIGS = ROOT / "training_config"
 EMBEDDER = "contextual"
 
@@ -95,7 +96,8 @@ class Made:
 
 
 def configuration(setup: Setup, cell: str, vectors: str) -> Params:
-    """The shipped configuration for CoNLL04 on MiniLM, with this cell and use of the encoder."""
+    """The shipped configuration for CoNLL04 on MiniLM, with this cell and use of the encoder, and
+    with layers in all places, so that each is measured."""
     name = "conll04_minilm_finetuned" if vectors == TUNED else "conll04_minilm"
     # The corpus is given to the benchmark, not found by the configuration.
     params = Params.from_file(str(CONFIGS / f"{name}.jsonnet"), ext_vars={"JOINT_NER_RE_DATA": ""})
@@ -104,7 +106,8 @@ def configuration(setup: Setup, cell: str, vectors: str) -> Params:
     embedders["token_characters"]["cell"] = cell
     if vectors == LIVE:
         embedders[EMBEDDER]["cache_megabytes"] = 0
-    for layers in model["encoder"].params.values():
+    for place, layers in model["encoder"].params.items():
+        layers["num_layers"] = LAYERS[place]
         layers["cell"] = cell
         if setup.hidden_size is not None:
             layers["hidden_size"] = setup.hidden_size

@@ -1,3 +1,2 @@
 // CoNLL04, SpERT's split, on a frozen MiniLM encoder, with more than the paper has.
-(import 'joint_ner_re.libsonnet') + (import 'minilm.libsonnet') + (import 'extended.libsonnet') +
-(import 'conll04.libsonnet')
+(import 'conll04_minilm.jsonnet') + (import 'extended.libsonnet')
