@@ -119,20 +119,23 @@ class TransformerEmbedder(TokenEmbedder):
         `Tensor`
             Shape: (batch, words, output size), 0 at padding.
         """
-        # Shape: (batch, words, layers, output size)
+        # Shape: (batch, words, layers or 1, output size)
         if self._trained:
             states = self._encode(_sentences(pieces, words))
         else:
             states = self._remembered(pieces, words)
-        if self.mix is None:
-            return states.squeeze(2)
+        return states.squeeze(2) if states.size(2) == 1 else self._mixed(states)
+
+    def _mixed(self, states: Tensor) -> Tensor:
+        """The mix of the layers' states, of shape (..., layers, output size)."""
+        assert self.mix is not None
         # Without copies: `einsum` would transpose the states, mixed precision would cast them.
         with _precision(self._device, full=True):
             mix = self.mix.softmax(dim=0).to(states.dtype).unsqueeze(0)
-            return torch.matmul(mix, states).squeeze(2)
+            return torch.matmul(mix, states).squeeze(-2)
 
     def _remembered(self, pieces: Tensor, words: Tensor) -> Tensor:
-        """The layers' states, from the cache where they are in it."""
+        """The layers' states, from the cache where they are in it; mixed if none is kept."""
         cache = self._open_cache()
         keys = _keys(pieces, words)
         rows = {key: row for row, key in enumerate(keys)}
@@ -140,6 +143,9 @@ class TransformerEmbedder(TokenEmbedder):
         new = [row for key, row in rows.items() if found[key] is None]
         missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
+        if len(missing) == len(keys) and not keeps and not torch.is_grad_enabled():
+            # All else that is done with the states is done with their mix alone, as for raw text.
+            return self._encode(list(missing.values()), mixed=True)
         if missing:
             # What is kept serves other runs, too: it is not rounded for this one.
             with torch.no_grad(), _precision(self._device, full=keeps):
@@ -151,8 +157,11 @@ class TransformerEmbedder(TokenEmbedder):
         states = pad_sequence([found[key] for key in keys], batch_first=True)  # type: ignore
         return states.unflatten(2, (len(self._layers), -1)).to(self._device)
 
-    def _encode(self, sentences: Sequence[Pieces]) -> Tensor:
-        """The layers' states. Shape: (batch, words, layers, output size), 0 at padding."""
+    def _encode(self, sentences: Sequence[Pieces], mixed: bool = False) -> Tensor:
+        """The layers' states or, as a single layer's, their mix.
+
+        Shape: (batch, words, layers or 1, output size), 0 at padding.
+        """
         length = max(sentence.length for sentence in sentences)
         inputs: List[List[int]] = []
         # Which of the pieces read is used, by its place in the inputs, and for which word.
@@ -167,16 +176,19 @@ class TransformerEmbedder(TokenEmbedder):
                 targets += [row * length + word for word in sentence.words[first:last]]
                 inputs.append(self._markers.before + sentence.ids[begin:end] + self._markers.after)
         rows, columns = torch.tensor(places, device=self._device).unbind(1)
-        # Shape: (pieces, layers, output size)
-        states = self._read(inputs)[rows, columns]
+        # Shape: (pieces, layers or 1, output size)
+        states = self._read(inputs, mixed)[rows, columns]
         index = torch.tensor(targets, device=self._device)
         sums = states.new_zeros(len(sentences) * length, *states.shape[1:])
         sums = sums.index_add(0, index, states)
         counts = torch.bincount(index, minlength=len(sums)).clamp(min=1)
         return (sums / counts.view(-1, 1, 1)).unflatten(0, (len(sentences), length))
 
-    def _read(self, inputs: List[List[int]]) -> Tensor:
-        """The encoder's states of these windows. Shape: (windows, pieces, layers, output size)."""
+    def _read(self, inputs: List[List[int]], mixed: bool) -> Tensor:
+        """The encoder's states of these windows, or their mix.
+
+        Shape: (windows, pieces, layers or 1, output size)
+        """
         width = max(len(window) for window in inputs)
         padding = self._markers.padding
         ids = torch.tensor([w + [padding] * (width - len(w)) for w in inputs], device=self._device)
@@ -187,7 +199,14 @@ class TransformerEmbedder(TokenEmbedder):
         for start in range(0, len(inputs), step):
             rows = slice(start, start + step)
             hidden = self.encoder(input_ids=ids[rows], attention_mask=mask[rows]).hidden_states
-            parts.append(torch.stack([hidden[layer] for layer in self._layers], dim=2))
+            states = [hidden[layer] for layer in self._layers]
+            if mixed and self.mix is not None:
+                weights = self.mix.softmax(dim=0)
+                total = states[0].to(weights.dtype) * weights[0]
+                for layer, weight in zip(states[1:], weights[1:]):
+                    total.addcmul_(layer.to(weights.dtype), weight)
+                states = [total]
+            parts.append(torch.stack(states, dim=2))
         return torch.cat(parts)
 
     def _open_cache(self) -> VectorCache:

@@ -241,6 +241,21 @@ def test_raw_text_is_not_kept(bert_directory):
     assert len(sizes) == 2
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": [1]}, {"max_length": 6}])
+@pytest.mark.parametrize("more", [[], [SENTENCES[0]]], ids=["each once", "one twice"])
+def test_raw_text_has_the_vectors_that_a_corpus_has(bert_directory, options, more):
+    """What is mixed before words are put together is what is mixed afterwards."""
+    embedder = new_embedder(bert_directory, **options)
+    if embedder.mix is not None:
+        embedder.mix.data = torch.tensor([0.5, -1.0, 2.0])
+    batch = batch_of(bert_directory, [*SENTENCES, *more])
+    embedder.remember = False
+    with torch.inference_mode():
+        raw = embedder(**batch)
+    embedder.remember = True
+    torch.testing.assert_close(raw, embedder(**batch).detach(), atol=1e-6, rtol=1e-6)
+
+
 def test_on_disk_for_the_next_run(bert_directory, tmp_path, number_kept):
     batch = batch_of(bert_directory)
     first = new_embedder(bert_directory, cache_directory=str(tmp_path))(**batch)
