@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Words up to this length, up to twice, four times and so on are encoded together.
 SHORT_WORD = 8
+WORDS_MULTIPLE = 32
 # How many words' vectors are kept: of 64 numbers each, 13 MB.
 MOST_WORDS = 50_000
 # The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
@@ -124,15 +125,20 @@ class CharacterEmbedder(TokenEmbedder):
         while begin < len(words):
             end = bisect_right(lengths, width, begin)
             if end > begin:
-                vectors.append(self._last_states(words[begin:end, : max(1, lengths[end - 1])]))
+                vectors.append(self._last_states(words[begin:end], width))
             begin, width = end, 2 * width
         return torch.cat(vectors)
 
-    def _last_states(self, words: Tensor) -> Tensor:
+    def _last_states(self, words: Tensor, width: int) -> Tensor:
+        """The vectors of words of at most so many characters. Shape: (words, output size)"""
+        count, longest = words.shape
+        # A kernel for a new shape takes its time to be made: there shall be few shapes.
+        words = F.pad(words, (0, width - longest, 0, -count % WORDS_MULTIPLE))
         # A vector must not depend on the precision of the batch that had the word first.
         with torch.autocast(words.device.type, enabled=False):
             # A padding "word" has no character: 0.
-            return self.rnn.last_states(self.dropout(self.embedding(words)), words > 0)
+            vectors = self.rnn.last_states(self.dropout(self.embedding(words)), words > 0)
+        return vectors[:count]
 
 
 class KnownWords:

@@ -9,7 +9,8 @@ class Unchanged:
     """Tells, at each call, whether weights are the same as at the call before.
 
     Fused optimizers, and changes through `.data`, leave no trace: whoever asks outside training
-    has to `forget` when training begins.
+    has to `forget` when training begins. Weights that were made in PyTorch's inference mode never
+    have one, and always count as others.
 
     # Parameters
 
@@ -21,6 +22,8 @@ class Unchanged:
         self._state: Optional[List[Tuple[int, int]]] = None
 
     def __call__(self) -> bool:
+        if any(weight.is_inference() for weight in self._weights):
+            return False
         state = [(weight.data_ptr(), weight._version) for weight in self._weights]
         unchanged = state == self._state
         self._state = state

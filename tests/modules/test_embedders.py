@@ -59,9 +59,35 @@ def test_a_word_is_the_last_states_over_its_characters(cell):
 
 def encoded_words(embedder):
     """How many words each pass encodes from now on."""
-    counts = []
-    embedder.rnn.register_forward_hook(lambda module, values, _: counts.append(len(values[0])))
+    counts, encode = [], embedder._encode
+
+    def counted(characters, places):
+        counts.append(len(places))
+        return encode(characters, places)
+
+    embedder._encode = counted
     return counts
+
+
+def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few():
+    embedder = new_character_embedder()
+    shapes = []
+    embedder.rnn.register_forward_hook(lambda _, values, __: shapes.append(values[0].shape[:2]))
+    characters = torch.zeros(1, 40, 70, dtype=torch.long)
+    for word, length in enumerate([*range(1, 9)] * 3 + [9, 16, 17, 33, 70]):
+        # All different.
+        characters[0, word, :length] = 2 + word % 7
+        characters[0, word, 0] = 2 + word // 7
+    found = embedder(characters)
+    # At most 8 characters, then 9 to 16, 17 to 32, 33 to 64 and 65 to 128.
+    assert shapes == [(32, 8), (32, 16), (32, 32), (32, 64), (32, 128)]
+    for word in (0, 7, 24, 26, 28, 39):
+        alone = embedder(characters[:, word : word + 1])
+        torch.testing.assert_close(found[:, word : word + 1], alone)
+    shapes.clear()
+    embedder(characters[:, :9])
+    embedder(characters[:, 3:7])
+    assert set(shapes) == {(32, 8)}
 
 
 def test_equal_words_are_encoded_once():

@@ -156,6 +156,20 @@ def test_a_layer_may_be_asked_in_sixteen_bits_and_in_single_precision():
     assert not torch.equal(low.float(), single)
 
 
+def test_weights_made_in_inference_mode():
+    inputs, mask = new_batch(40)
+    with torch.inference_mode():
+        layer = BiRnnLayer(40, 32).eval()
+        before = layer(inputs, mask)
+        for parameter in layer.parameters():
+            parameter.mul_(2)
+        after = layer(inputs, mask)
+    assert not torch.equal(after, before)
+    again = BiRnnLayer(40, 32)
+    again.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(after, again(inputs, mask).detach(), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("scale", [1, 20])
 def test_what_stands_at_padding_says_nothing_without_gradients(scale):
     inputs, mask = new_batch(40)
