@@ -2,6 +2,7 @@
 
 import logging
 from bisect import bisect_right
+from contextlib import nullcontext
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
 
 import torch
@@ -92,6 +93,7 @@ class CharacterEmbedder(TokenEmbedder):
             vectors = self._encode(characters, [firsts[word] for word in words])
             numbers = {word: number for number, word in enumerate(words)}
         else:
+            self._known.be_of(_precision(token_characters.device))
             new = sorted(self._known.unknown(firsts), key=len)
             if new:
                 places = [firsts[word] for word in new]
@@ -125,20 +127,21 @@ class CharacterEmbedder(TokenEmbedder):
         while begin < len(words):
             end = bisect_right(lengths, width, begin)
             if end > begin:
-                vectors.append(self._last_states(words[begin:end], width))
+                vectors.append(self._last_states(words[begin:end], lengths[end - 1]))
             begin, width = end, 2 * width
         return torch.cat(vectors)
 
-    def _last_states(self, words: Tensor, width: int) -> Tensor:
+    def _last_states(self, words: Tensor, longest: int) -> Tensor:
         """The vectors of words of at most so many characters. Shape: (words, output size)"""
-        count, longest = words.shape
+        count, width = words.shape
         # A kernel for a new shape takes its time to be made: there shall be few shapes.
-        words = F.pad(words, (0, width - longest, 0, -count % WORDS_MULTIPLE))
-        # A vector must not depend on the precision of the batch that had the word first.
-        with torch.autocast(words.device.type, enabled=False):
+        steps = max(SHORT_WORD, longest + -longest % SHORT_WORD)
+        words = F.pad(words, (0, steps - width, 0, -count % WORDS_MULTIPLE))
+        # So few steps gain little in training from what rounding costs.
+        with torch.autocast(words.device.type, enabled=False) if self.training else nullcontext():
             # A padding "word" has no character: 0.
             vectors = self.rnn.last_states(self.dropout(self.embedding(words)), words > 0)
-        return vectors[:count]
+        return vectors[:count].to(self.embedding.weight.dtype)
 
 
 class KnownWords:
@@ -157,6 +160,7 @@ class KnownWords:
         self.vectors = torch.empty(0, size)
         self._weight = weights[0]
         self._unchanged = Unchanged(weights)
+        self._precision: Optional[torch.dtype] = None
 
     def __getstate__(self) -> Dict[str, Any]:
         # A copy of a model learns its words anew.
@@ -166,6 +170,12 @@ class KnownWords:
         """Know no word."""
         self.numbers.clear()
         self._unchanged.forget()
+
+    def be_of(self, precision: torch.dtype) -> None:
+        """Know words of this precision alone: a vector must not depend on whose it was first."""
+        if precision != self._precision:
+            self.forget()
+            self._precision = precision
 
     def unknown(self, words: Collection[bytes]) -> List[bytes]:
         """Those of a batch's words that have to be encoded; after this there is room for them."""
@@ -186,12 +196,19 @@ class KnownWords:
         self.numbers.update((word, first + number) for number, word in enumerate(words))
 
 
+def _precision(device: torch.device) -> torch.dtype:
+    """The type in which products are computed now, which `torch.autocast` may have changed."""
+    # The same in all versions of PyTorch.
+    ones = torch.ones(1, 1, device=device)
+    return torch.mm(ones, ones).dtype
+
+
 def _words(token_characters: Tensor) -> List[bytes]:
     """The characters' numbers of each word, without padding, as something to look up."""
-    rows = token_characters.flatten(0, 1).cpu().numpy()
-    data, width = rows.tobytes(), rows.itemsize * rows.shape[1]
-    # Little-endian numbers: what is left is the same with more padding, and tells words apart.
-    return [data[end - width : end].rstrip(b"\0") for end in range(width, len(data) + 1, width)]
+    rows = token_characters.flatten(0, 1).contiguous().cpu().numpy().astype("<i8", copy=False)
+    # As byte strings, which numpy gives without the zeros at their end. Little-endian numbers: what
+    # is left is the same with more padding, and tells words apart.
+    return rows.view(f"S{rows.itemsize * rows.shape[1]}").ravel().tolist()
 
 
 @TokenEmbedder.register("casing")

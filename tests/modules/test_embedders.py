@@ -79,8 +79,8 @@ def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few():
         characters[0, word, :length] = 2 + word % 7
         characters[0, word, 0] = 2 + word // 7
     found = embedder(characters)
-    # At most 8 characters, then 9 to 16, 17 to 32, 33 to 64 and 65 to 128.
-    assert shapes == [(32, 8), (32, 16), (32, 32), (32, 64), (32, 128)]
+    # Words of at most 8 characters, then 9 to 16, 17 to 32, 33 to 64 and 65 to 128.
+    assert shapes == [(32, 8), (32, 16), (32, 24), (32, 40), (32, 72)]
     for word in (0, 7, 24, 26, 28, 39):
         alone = embedder(characters[:, word : word + 1])
         torch.testing.assert_close(found[:, word : word + 1], alone)
@@ -190,10 +190,25 @@ def test_a_copy_learns_its_words_itself():
         torch.testing.assert_close(embedder(CHARACTERS), before)
 
 
-def test_words_are_not_rounded_by_mixed_precision():
-    embedder = new_character_embedder().eval()
-    expected = embedder(CHARACTERS).detach()
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+@pytest.mark.parametrize("first_low", [False, True])
+def test_a_words_vector_does_not_depend_on_the_precision_in_which_it_came_first(first_low):
+    expected, low = new_character_embedder().eval(), new_character_embedder().eval()
+    mixed = new_character_embedder().eval()
+    with torch.no_grad():
+        expected = expected(CHARACTERS)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = low(CHARACTERS)
+        for is_low in (first_low, not first_low, first_low):
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
+                assert torch.equal(mixed(CHARACTERS), low if is_low else expected)
+    assert low.dtype == torch.float32 and not torch.equal(low, expected)
+    torch.testing.assert_close(low, expected, atol=0.02, rtol=0)
+
+
+def test_training_does_not_round_words():
+    embedder = new_character_embedder()
+    expected = embedder(CHARACTERS)
+    with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(embedder(CHARACTERS), expected, atol=0, rtol=0)
 
 
