@@ -119,23 +119,21 @@ class TransformerEmbedder(TokenEmbedder):
         `Tensor`
             Shape: (batch, words, output size), 0 at padding.
         """
-        # Shape: (batch, words, layers or 1, output size)
         if self._trained:
-            states = self._encode(_sentences(pieces, words))
-        else:
-            states = self._remembered(pieces, words)
-        return states.squeeze(2) if states.size(2) == 1 else self._mixed(states)
+            return self._mixed(self._encode(_sentences(pieces, words)))
+        return self._remembered(pieces, words)
 
     def _mixed(self, states: Tensor) -> Tensor:
-        """The mix of the layers' states, of shape (..., layers, output size)."""
-        assert self.mix is not None
+        """The mix of the layers' states, of shape (..., layers or 1, output size)."""
+        if self.mix is None:
+            return states.squeeze(-2)
         # Without copies: `einsum` would transpose the states, mixed precision would cast them.
         with _precision(self._device, full=True):
             mix = self.mix.softmax(dim=0).to(states.dtype).unsqueeze(0)
             return torch.matmul(mix, states).squeeze(-2)
 
     def _remembered(self, pieces: Tensor, words: Tensor) -> Tensor:
-        """The layers' states, from the cache where they are in it; mixed if none is kept."""
+        """The mix of the layers' states, from the cache where they are in it."""
         cache = self._open_cache()
         keys = _keys(pieces, words)
         rows = {key: row for row, key in enumerate(keys)}
@@ -145,7 +143,7 @@ class TransformerEmbedder(TokenEmbedder):
         keeps = self.remember and self._cache_options != (0, None)
         if len(missing) == len(keys) and not keeps and not torch.is_grad_enabled():
             # All else that is done with the states is done with their mix alone, as for raw text.
-            return self._encode(list(missing.values()), mixed=True)
+            return self._encode(list(missing.values()), mixed=True).squeeze(2)
         if missing:
             # What is kept serves other runs, too: it is not rounded for this one.
             with torch.no_grad(), _precision(self._device, full=keeps):
@@ -154,8 +152,12 @@ class TransformerEmbedder(TokenEmbedder):
                 found[key] = row[: sentence.length].contiguous()
             if keeps:
                 cache.put({key: found[key] for key in missing})  # type: ignore[misc]
-        states = pad_sequence([found[key] for key in keys], batch_first=True)  # type: ignore
-        return states.unflatten(2, (len(self._layers), -1)).to(self._device)
+        kept: List[Tensor] = [found[key] for key in keys]  # type: ignore[misc]
+        # Mixed before they are padded: there is less to copy. Shape: (all words, layers, size)
+        states = torch.cat(kept).unflatten(1, (len(self._layers), -1))
+        mixed = self._mixed(states.to(self._device))
+        lengths = [len(vectors) for vectors in kept]
+        return pad_sequence(mixed.split(lengths), batch_first=True)
 
     def _encode(self, sentences: Sequence[Pieces], mixed: bool = False) -> Tensor:
         """The layers' states or, as a single layer's, their mix.
