@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Words up to this length, up to twice, four times and so on are encoded together.
 SHORT_WORD = 8
+# Fewer go with the next longer ones.
+WORTH_A_PASS = 64
 WORDS_MULTIPLE = 32
 # How many words' vectors are kept: of 64 numbers each, 13 MB.
 MOST_WORDS = 50_000
@@ -126,9 +128,10 @@ class CharacterEmbedder(TokenEmbedder):
         begin, width = 0, SHORT_WORD
         while begin < len(words):
             end = bisect_right(lengths, width, begin)
-            if end > begin:
+            if end == len(words) or end - begin >= WORTH_A_PASS:
                 vectors.append(self._last_states(words[begin:end], lengths[end - 1]))
-            begin, width = end, 2 * width
+                begin = end
+            width *= 2
         return torch.cat(vectors)
 
     def _last_states(self, words: Tensor, longest: int) -> Tensor:

@@ -69,7 +69,9 @@ def encoded_words(embedder):
     return counts
 
 
-def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few():
+@pytest.mark.parametrize("few", [1, 10, 64])
+def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few(few, monkeypatch):
+    monkeypatch.setattr(embedders, "WORTH_A_PASS", few)
     embedder = new_character_embedder()
     shapes = []
     embedder.rnn.register_forward_hook(lambda _, values, __: shapes.append(values[0].shape[:2]))
@@ -79,8 +81,10 @@ def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few():
         characters[0, word, :length] = 2 + word % 7
         characters[0, word, 0] = 2 + word // 7
     found = embedder(characters)
-    # Words of at most 8 characters, then 9 to 16, 17 to 32, 33 to 64 and 65 to 128.
-    assert shapes == [(32, 8), (32, 16), (32, 24), (32, 40), (32, 72)]
+    # Words of at most 8 characters, then 9 to 16, 17 to 32, 33 to 64 and 65 to 128; or the five
+    # that are longer than 8 together; or all.
+    expected = {1: [8, 16, 24, 40, 72], 10: [8, 72], 64: [72]}[few]
+    assert shapes == [(32, width) for width in expected]
     for word in (0, 7, 24, 26, 28, 39):
         alone = embedder(characters[:, word : word + 1])
         torch.testing.assert_close(found[:, word : word + 1], alone)
