@@ -529,7 +529,7 @@ def markdown(records: List[Dict[str, Any]], seed: int) -> str:
                 f"{record['phases'].get(name, 0)} {name}"
                 for name in ("before the first", "between", "after the last")
             )
-            + f" of {record['units']} {record['unit']}s",
+            + f" of {_counted(record['units'], record['unit'])}",
             record["finished runs"],
             _counted(record["done again at most"], record["unit"]),
             len(record["corrupt files"]),

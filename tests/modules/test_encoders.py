@@ -125,9 +125,6 @@ def made_ready(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.skipif(
-    not ReadyBiLstm.is_possible(torch.bfloat16), reason="this torch or processor has no such kernel"
-)
 def test_weights_are_made_ready_once_for_all_batches(dtype, made_ready):
     layer = BiRnnLayer(40, 32).eval()
     batches = [new_batch(40, seed=seed) for seed in range(3)]
@@ -139,8 +136,11 @@ def test_weights_are_made_ready_once_for_all_batches(dtype, made_ready):
             layer(*batches[0])
         with torch.no_grad():
             for batch, states in zip(batches, expected):
-                torch.testing.assert_close(layer(*batch), states, atol=1e-6, rtol=0)
-    assert len(made_ready) == 1
+                found = layer(*batch)
+                torch.testing.assert_close(found, states, atol=1e-6, rtol=0)
+                assert dtype == torch.float32 or torch.equal(found, states)
+    # Elsewhere the weights are not arranged, and the states are the same.
+    assert len(made_ready) == int(ReadyBiLstm.is_possible(dtype))
 
 
 def test_a_layer_may_be_asked_in_sixteen_bits_and_in_single_precision():
