@@ -27,6 +27,7 @@ from torch import Tensor
 
 from joint_ner_re.models import JointModel
 from joint_ner_re.modules import BiRnnStack
+from joint_ner_re.predictors.side_by_side import MOST_AT_ONCE, side_by_side
 
 Product = Tuple[Callable[..., Tensor], Tensor, Tensor, Tensor]
 
@@ -73,17 +74,20 @@ def floor(
         made.reader, made.model, made.sentences, setting.batch_size, setup.device
     )
     training = setting.task == TRAINING
-    room = Room(setup.device, torch.bfloat16 if bfloat16 else torch.float32)
-    products: List[Product] = []
-    for batch in batches:
-        shape = batch["tags"].shape
+    # Batches run side by side in extraction, as those of the shipped model.
+    at_once = 1 if training or setup.device != "cpu" else min(setup.threads, MOST_AT_ONCE)
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    rooms = [Room(setup.device, dtype) for _ in range(at_once)]
+    products: List[List[Product]] = [[] for _ in rooms]
+    for number, batch in enumerate(batches):
+        shape, room, own = batch["tags"].shape, rooms[number % at_once], products[number % at_once]
         for stack in stacks(made.model, relations):
-            products += rnn_products(room, stack, *shape, training)
+            own += rnn_products(room, stack, *shape, training)
         if setting.vectors != KEPT:
             pieces = batch["tokens"][EMBEDDER]["pieces"]
             tuned = setting.vectors == TUNED and training
-            products += encoder_products(room, made.model, *pieces.shape, tuned)
-    return Workload(run_products(products), facts_of(made.sentences))
+            own += encoder_products(room, made.model, *pieces.shape, tuned)
+    return Workload(lambda: run_products(products), facts_of(made.sentences))
 
 
 def relation_layers(setup: Setup, setting: Setting) -> Workload:
@@ -99,7 +103,7 @@ def relation_layers(setup: Setup, setting: Setting) -> Workload:
         products += rnn_products(
             room, made.model.encoder.relation, *shape, setting.task == TRAINING
         )
-    return Workload(run_products(products), facts_of(made.sentences))
+    return Workload(lambda: run_products([products]), facts_of(made.sentences))
 
 
 def stacks(model: JointModel, relations: bool) -> List[BiRnnStack]:
@@ -108,16 +112,16 @@ def stacks(model: JointModel, relations: bool) -> List[BiRnnStack]:
     return [encoder.shared, encoder.ner] + ([encoder.relation] if relations else [])
 
 
-def run_products(products: Sequence[Product]) -> Callable[[], None]:
-    """One call of each, in order."""
+def run_products(products: Sequence[Sequence[Product]]) -> None:
+    """One call of each, in order; the lists side by side."""
 
-    def run() -> None:
+    def run(own: Sequence[Product]) -> None:
         with torch.inference_mode():
-            for multiply, left, right, result in products:
+            for multiply, left, right, result in own:
                 multiply(left, right, out=result)
-        synchronize()
 
-    return run
+    side_by_side(run, products)
+    synchronize()
 
 
 def rnn_products(

@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import spacy
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +51,14 @@ def answer(record):
     return entities, relations
 
 
+@contextmanager
+def thread_limit(number):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    yield
+    torch.set_num_threads(before)
+
+
 def assert_same(found, expected):
     for one, other in zip(found, expected):
         assert [item[:3] for item in one] == [item[:3] for item in other]
@@ -62,9 +72,10 @@ def assert_same(found, expected):
     sizes=st.lists(st.integers(1, 6), min_size=6, max_size=6),
     tokens=st.sampled_from([1, 10, 30, 4096]),
     kind=st.sampled_from(["text", "sentence"]),
+    threads=st.sampled_from([1, 3]),
 )
-def test_in_any_batch_and_order(predictor, alone, order, sizes, tokens, kind):
-    with pytest.MonkeyPatch.context() as patch:
+def test_in_any_batch_order_and_thread(predictor, alone, order, sizes, tokens, kind, threads):
+    with pytest.MonkeyPatch.context() as patch, thread_limit(threads):
         patch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)
         rest = list(order)
         for size in sizes:

@@ -174,6 +174,12 @@ class JointModel(CheckedOptions, Model):
         """The relation types by name, in the order of their numbers."""
         return list(self._relation_types)
 
+    @property
+    def predicts_in_threads(self) -> bool:
+        """Whether several threads may predict at once: not on a GPU, which does one thing after
+        the other, and not with ELMo, whose state is that of one batch."""
+        return self.crf.start.device.type == "cpu" and not self._stateful
+
     @overrides(check_signature=False)
     def forward(
         self,

@@ -3,6 +3,7 @@
 import logging
 from bisect import bisect_right
 from contextlib import nullcontext
+from threading import Lock
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
 
 import torch
@@ -29,6 +30,8 @@ WORTH_A_PASS = 64
 WORDS_MULTIPLE = 32
 # How many words' vectors are kept: of 64 numbers each, 13 MB.
 MOST_WORDS = 50_000
+# Predictions may run in several threads: none encodes words that another is about to know.
+_KNOWN = Lock()
 # The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
 # whole vocabulary, is ten times smaller: words then look alike until late in training.
 RANDOM_DEVIATION = 0.3
@@ -93,17 +96,18 @@ class CharacterEmbedder(TokenEmbedder):
         if torch.is_grad_enabled() or self.training:
             words = sorted(firsts, key=len)
             vectors = self._encode(characters, [firsts[word] for word in words])
-            numbers = {word: number for number, word in enumerate(words)}
+            places = {word: place for place, word in enumerate(words)}
+            rows = [places[key] for key in keys]
         else:
-            self._known.be_of(_precision(token_characters.device))
-            new = sorted(self._known.unknown(firsts), key=len)
-            if new:
-                places = [firsts[word] for word in new]
-                self._known.add(new, self._encode(characters, places))
-            vectors, numbers = self._known.vectors, self._known.numbers
-        rows = torch.tensor([numbers[key] for key in keys], device=token_characters.device)
-        # Not `vectors[rows]`, whose gradient several threads add up in any order.
-        return F.embedding(rows, vectors).unflatten(0, token_characters.shape[:2])
+            with _KNOWN:
+                self._known.be_of(_precision(token_characters.device))
+                new = sorted(self._known.unknown(firsts), key=len)
+                if new:
+                    self._known.add(new, self._encode(characters, [firsts[word] for word in new]))
+                vectors, rows = self._known.vectors, self._known.rows(keys)
+        index = torch.tensor(rows, device=token_characters.device)
+        # Not `vectors[index]`, whose gradient several threads add up in any order.
+        return F.embedding(index, vectors).unflatten(0, token_characters.shape[:2])
 
     @overrides
     def train(self, mode: bool = True) -> "CharacterEmbedder":
@@ -159,7 +163,7 @@ class KnownWords:
     """
 
     def __init__(self, weights: Sequence[Tensor], size: int) -> None:
-        self.numbers: Dict[bytes, int] = {}
+        self._numbers: Dict[bytes, int] = {}
         self.vectors = torch.empty(0, size)
         self._weight = weights[0]
         self._unchanged = Unchanged(weights)
@@ -167,11 +171,11 @@ class KnownWords:
 
     def __getstate__(self) -> Dict[str, Any]:
         # A copy of a model learns its words anew.
-        return {**self.__dict__, "numbers": {}, "vectors": self.vectors[:0]}
+        return {**self.__dict__, "_numbers": {}, "vectors": self.vectors[:0]}
 
     def forget(self) -> None:
         """Know no word."""
-        self.numbers.clear()
+        self._numbers.clear()
         self._unchanged.forget()
 
     def be_of(self, precision: torch.dtype) -> None:
@@ -182,9 +186,9 @@ class KnownWords:
 
     def unknown(self, words: Collection[bytes]) -> List[bytes]:
         """Those of a batch's words that have to be encoded; after this there is room for them."""
-        new = [word for word in words if word not in self.numbers]
-        if not self._unchanged() or len(self.numbers) + len(new) > len(self.vectors):
-            self.numbers.clear()
+        new = [word for word in words if word not in self._numbers]
+        if not self._unchanged() or len(self._numbers) + len(new) > len(self.vectors):
+            self._numbers.clear()
             rows = max(MOST_WORDS, len(words))
             # It can be filled in every mode, also when it is made in inference mode.
             with torch.inference_mode(False):
@@ -192,11 +196,15 @@ class KnownWords:
             return list(words)
         return new
 
+    def rows(self, words: Iterable[bytes]) -> List[int]:
+        """Where in `vectors` known words are."""
+        return [self._numbers[word] for word in words]
+
     def add(self, words: Iterable[bytes], vectors: Tensor) -> None:
         """Take the vectors of new words. Shape of `vectors`: (words, size)."""
-        first = len(self.numbers)
+        first = len(self._numbers)
         self.vectors[first : first + len(vectors)] = vectors
-        self.numbers.update((word, first + number) for number, word in enumerate(words))
+        self._numbers.update((word, first + number) for number, word in enumerate(words))
 
 
 def _precision(device: torch.device) -> torch.dtype:

@@ -1,5 +1,6 @@
 """The layers that the tasks share, and the layers of each task's own."""
 
+from threading import Lock
 from typing import Any, Dict, Optional
 
 import torch
@@ -22,6 +23,10 @@ from joint_ner_re.modules.dropout import Dropout
 from joint_ner_re.modules.unchanged import Unchanged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
+# Without gradients, GRUs of 16 bits are slower for fewer sentences than those of PyTorch.
+LOW_GRU_BATCH = 16
+# Predictions may run in several threads. Held for an instant, so that one is enough for all layers.
+_READY = Lock()
 
 
 class BiRnnLayer(nn.Module):
@@ -30,7 +35,8 @@ class BiRnnLayer(nn.Module):
     Both directions are one-direction networks over dense batches: the backward one reads each
     sentence from its last real token. The result is that of a packed bidirectional network, but
     dense batches take PyTorch's fused kernel for LSTMs on CPUs, which packed ones do not, and
-    `bi_gru` for GRUs (benchmarks/ measures both). Under `torch.autocast` both multiply in its type.
+    `bi_gru` for GRUs in training (benchmarks/ measures both). Under `torch.autocast` both multiply
+    in its type, but for GRUs that predict for a few sentences.
 
     # Parameters
 
@@ -85,12 +91,20 @@ class BiRnnLayer(nn.Module):
         """
         on_cpu = inputs.device.type == "cpu"
         low = on_cpu and torch.is_autocast_cpu_enabled()
-        if on_cpu and isinstance(self.forwards, nn.GRU):
-            inputs = inputs.float() if low else inputs
-            dtype = torch.bfloat16 if low else inputs.dtype
-            return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
-        if on_cpu:
+        if on_cpu and isinstance(self.forwards, nn.LSTM):
             return self._bi_lstm(inputs.to(torch.bfloat16) if low else inputs, mask)
+        if on_cpu:
+            inputs = inputs.float() if low else inputs
+            low = low and (torch.is_grad_enabled() or len(inputs) >= LOW_GRU_BATCH)
+            if low or torch.is_grad_enabled():
+                dtype = torch.bfloat16 if low else inputs.dtype
+                return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
+            # PyTorch's own is quicker where nothing is kept for gradients.
+            with torch.autocast("cpu", enabled=False):
+                return self._by_pytorch(inputs, mask)
+        return self._by_pytorch(inputs, mask)
+
+    def _by_pytorch(self, inputs: Tensor, mask: Tensor) -> Tensor:
         order = reversal(mask)
         ahead = self.forwards(inputs)[0]
         back = _reorder(self.backwards(_reorder(inputs, order))[0], order)
@@ -101,9 +115,11 @@ class BiRnnLayer(nn.Module):
         if self.training or torch.is_grad_enabled() or not ReadyBiLstm.is_possible(dtype):
             weights = [kernel_weights(n, dtype) for n in (self.forwards, self.backwards)]
             return bi_lstm(weights, inputs, mask, reversal(mask), self.training)
-        if not self._unchanged() or self._ready is None or self._ready.dtype != dtype:
-            self._ready = ReadyBiLstm(self.forwards, self.backwards, dtype)
-        return self._ready(inputs, mask)
+        with _READY:
+            if not self._unchanged() or self._ready is None or self._ready.dtype != dtype:
+                self._ready = ReadyBiLstm(self.forwards, self.backwards, dtype)
+            ready = self._ready
+        return ready(inputs, mask)
 
     def last_states(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """The state of each direction after the last token that it reads.

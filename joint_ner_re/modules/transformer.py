@@ -3,6 +3,7 @@
 import hashlib
 import os
 from contextlib import nullcontext
+from threading import Lock
 from typing import Any, ContextManager, List, Optional, Sequence, Tuple
 
 import torch
@@ -24,6 +25,8 @@ from joint_ner_re.pretrained import (
 
 # So many pieces go through the encoder at once, so that memory is bounded.
 PIECES_AT_ONCE = 16384
+# Of the threads that predict one opens the cache, which takes a look at all weights.
+_OPENING = Lock()
 
 
 @TokenEmbedder.register("transformer")
@@ -212,16 +215,17 @@ class TransformerEmbedder(TokenEmbedder):
         return torch.cat(parts)
 
     def _open_cache(self) -> VectorCache:
-        if self._cache is None:
-            megabytes, directory = self._cache_options
-            size = len(self._layers) * self.get_output_dim()
-            path = None
-            if directory is not None:
-                layers = "_".join(str(layer) for layer in self._layers)
-                name = f"{fingerprint(self.encoder)}-{layers}-{self._window}.sqlite"
-                path = os.path.join(directory, name)
-            self._cache = VectorCache(size, megabytes, path)
-        return self._cache
+        with _OPENING:
+            if self._cache is None:
+                megabytes, directory = self._cache_options
+                size = len(self._layers) * self.get_output_dim()
+                path = None
+                if directory is not None:
+                    layers = "_".join(str(layer) for layer in self._layers)
+                    name = f"{fingerprint(self.encoder)}-{layers}-{self._window}.sqlite"
+                    path = os.path.join(directory, name)
+                self._cache = VectorCache(size, megabytes, path)
+            return self._cache
 
     def _forget(self, *_: Any) -> None:
         """Other weights give other vectors."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from threading import Lock
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_TO_WAIT_FOR_A_LOCK = 60
 _BYTES_PER_MEGABYTE = 10**6
+# Threads share a connection, whose transactions must not mix.
+_TURN = Lock()
 
 
 class VectorCache:
@@ -68,7 +71,9 @@ class VectorCache:
     def get(self, key: bytes) -> Optional[Tensor]:
         """What was kept under this key, of shape (rows, size), or `None`."""
         found = self._kept.get(key)
-        if found is None and self._on_disk:
+        if found is not None or not self._on_disk:
+            return found
+        with _TURN:
             try:
                 rows = self._connection().execute(
                     "SELECT numbers FROM vectors WHERE key = ?", (key,)
@@ -82,16 +87,17 @@ class VectorCache:
 
     def put(self, vectors: Mapping[bytes, Tensor]) -> None:
         """Keep these tensors, each of shape (rows, size), on the CPU in single precision."""
-        for key, tensor in vectors.items():
-            self._keep(key, tensor)
-        if not self._on_disk:
-            return
-        rows = [(key, tensor.numpy().tobytes()) for key, tensor in vectors.items()]
-        try:
-            with self._connection() as connection:
-                connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
-        except sqlite3.Error as error:
-            self._give_up(error)
+        with _TURN:
+            for key, tensor in vectors.items():
+                self._keep(key, tensor)
+            if not self._on_disk:
+                return
+            rows = [(key, tensor.numpy().tobytes()) for key, tensor in vectors.items()]
+            try:
+                with self._connection() as connection:
+                    connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+            except sqlite3.Error as error:
+                self._give_up(error)
 
     def _give_up(self, error: sqlite3.Error) -> None:
         # A full disk, most likely. Everything can be computed again: go on without.

@@ -13,13 +13,15 @@ from joint_ner_re.corpora.text import MOST_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel
 from joint_ner_re.predictors.halving import in_halves
+from joint_ner_re.predictors.side_by_side import side_by_side
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 
 INPUTS = ("text", "sentence", "tokens")
 
 # Sentences of similar length run together, as many as fit: padding costs little then, and
-# memory is bounded whatever the documents are.
-TOKENS_PER_BATCH = 4096
+# memory is bounded whatever the documents are. On a CPU several batches run side by side.
+TOKENS_PER_BATCH = 2048
+TOKENS_PER_BATCH_ON_GPU = 4096
 # A longer sentence, which no one wrote, is read in parts of so many tokens: the time for relations
 # grows with the square of the entities.
 LONGEST_PART = 2_000
@@ -121,10 +123,19 @@ class JointPredictor(Predictor):
         parts = [_parts(sentence) for sentence in sentences]
         all_parts = [part for some in parts for part in some]
         predicted: List[Sentence] = list(all_parts)
-        by_length = sorted(range(len(all_parts)), key=lambda index: len(all_parts[index].tokens))
-        for batch in _batches(by_length, [len(part.tokens) for part in all_parts]):
-            instances = [self._instance(all_parts[index]) for index in batch]
-            for index, sentence in zip(batch, self._predicted(instances)):
+        # The longest first: with what is small at the end, all cores end together.
+        by_length = sorted(range(len(all_parts)), key=lambda index: -len(all_parts[index].tokens))
+        on_gpu = self._model.crf.start.device.type == "cuda"
+        most = TOKENS_PER_BATCH_ON_GPU if on_gpu else TOKENS_PER_BATCH
+        batches = list(_batches(by_length, [len(part.tokens) for part in all_parts], most))
+
+        def predict(batch: List[int]) -> List[Sentence]:
+            return self._predicted([self._instance(all_parts[index]) for index in batch])
+
+        in_threads = self._model.predicts_in_threads
+        done = side_by_side(predict, batches) if in_threads else map(predict, batches)
+        for batch, predicted_of in zip(batches, done):
+            for index, sentence in zip(batch, predicted_of):
                 predicted[index] = sentence
         rest = iter(predicted)
         return [
@@ -257,11 +268,11 @@ def _merge(sentences: Sequence[Sentence], text: Optional[str]) -> Sentence:
     )
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[List[int]]:
-    """`order`, which is by length, cut where a padded batch would exceed TOKENS_PER_BATCH."""
+def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[List[int]]:
+    """`order`, the longest first, cut where a padded batch would have more tokens than `most`."""
     batch: List[int] = []
     for index in order:
-        if batch and lengths[index] * (len(batch) + 1) > TOKENS_PER_BATCH:
+        if batch and lengths[batch[0]] * (len(batch) + 1) > most:
             yield batch
             batch = []
         batch.append(index)

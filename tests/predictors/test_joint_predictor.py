@@ -1,4 +1,6 @@
 import json
+import sys
+import threading
 from collections import Counter
 from itertools import permutations
 
@@ -326,6 +328,70 @@ def test_a_batch_predicts_as_single_inputs_do(predictor, monkeypatch, bound):
 def test_an_empty_batch_gives_nothing(predictor):
     assert predictor.predict_batch_json([]) == []
     assert predictor.predict_sentences([]) == []
+
+
+@pytest.fixture
+def eager_threads():
+    """PyTorch may have four threads, and Python changes between them as often as it can."""
+    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
+    torch.set_num_threads(4)
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("low", [False, True])
+def test_batches_side_by_side_predict_as_one_after_the_other(
+    make, root, monkeypatch, eager_threads, cell, low
+):
+    embedders = "model.text_field_embedder.token_embedders"
+    places = [f"model.encoder.{part}" for part in ("shared", "ner", "relation")]
+    places.append(f"{embedders}.token_characters")
+    overrides = {"model.bfloat16": low, **{f"{place}.cell": cell for place in places}}
+    made = make(root / "fixtures" / "conll04_spert.json", overrides)
+    predictor = JointPredictor(made.model, made.reader)
+    made.model.relation_threshold = 0.0
+    # Words are forgotten again and again.
+    monkeypatch.setattr("joint_ner_re.modules.embedders.MOST_WORDS", 12)
+    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", 24)
+    words = DOCUMENT.split()
+    sentences = [
+        Sentence([f"{word}{number % 7}" for word in words[: 1 + number % len(words)]])
+        for number in range(120)
+    ]
+    together = [predictor.predict_sentences(sentences) for _ in range(3)]
+    monkeypatch.setattr("joint_ner_re.predictors.side_by_side.MOST_AT_ONCE", 1)
+    torch.set_num_threads(1)
+    assert together == [predictor.predict_sentences(sentences)] * 3
+    assert sum(len(sentence.relations) for sentence in together[0]) > 100
+
+
+def test_a_model_with_a_state_of_its_own_predicts_in_one_thread(
+    predictor, monkeypatch, eager_threads
+):
+    threads = set()
+
+    def predict(instances):
+        threads.add(threading.get_ident())
+        return [instance["metadata"]["sentence"] for instance in instances]
+
+    class Stateful:
+        """As AllenNLP's ELMo."""
+
+        def reset_states(self):
+            """Nothing to reset."""
+
+    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", 5)
+    monkeypatch.setattr(predictor._model, "predict", predict)
+    sentences = [Sentence(["word"] * 4)] * 20
+    predictor.predict_sentences(sentences)
+    assert threading.get_ident() not in threads
+    threads.clear()
+    monkeypatch.setattr(predictor._model, "_stateful", [Stateful()])
+    predictor.predict_sentences(sentences)
+    assert threads == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("bound", [1, 5, 12, 100])
