@@ -13,7 +13,7 @@ import inspect
 import math
 import os
 import typing
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from allennlp.commands.train import TrainModel
 from allennlp.common import FromParams, Lazy, Params
@@ -126,7 +126,10 @@ def check_training(settings: Mapping[str, Any]) -> None:
     for name in ("train_data_path", "validation_data_path", "test_data_path"):
         # To AllenNLP anything is a path, as there are readers of several files.
         if settings.get(name) is not None or name == "train_data_path":
-            _check(str, settings.get(name), name, None)
+            kind = Union[str, List[str]] if name == "train_data_path" else str
+            _check(kind, settings.get(name), name, None)
+            if settings.get(name) == []:
+                raise ConfigurationError(f"{name} is []; expected a path, or some of them")
     for name, (least, most) in RANGES.items():
         value: Any = settings
         for key in name.split("."):

@@ -232,6 +232,14 @@ def test_a_value_that_cannot_be_is_named(make, path, value):
         assert option in message and re.search("expected|give", message), f"{wrong!r}: {message}"
 
 
+def test_there_may_be_several_training_files(make):
+    several = changed(("train_data_path",), ["a.json", "b.corp#entities"])
+    make(several)
+    for name, wrong in (("train_data_path", ["a.json", 5]), ("validation_data_path", ["a.json"])):
+        with pytest.raises(ConfigurationError, match=f"{name}.*expected"):
+            make({**several, name: wrong})
+
+
 @pytest.mark.parametrize("name", ["encoder.ner.hidden_size", "relation_scorer.hidden_size"])
 def test_the_whole_place_is_named(make, name):
     with pytest.raises(ConfigurationError, match=f"model.{name} is '8'; expected a whole number"):

@@ -24,18 +24,29 @@ class AnnotationField(Field[AnnotationTensors]):
     arguments do. What is left out is still gold for the metrics, which compare sentences.
 
     The tensors are `starts`, `ends` and `types`, of shape (entities,); `mask`, of shape
-    (entities,); and `relations`, of shape (entities, entities, relation types), 1 where
-    [head, tail, type] holds.
+    (entities,); `relations`, of shape (entities, entities, relation types), 1 where
+    [head, tail, type] holds; and `relations_known`, a scalar.
 
     # Parameters
 
     sentence : `Sentence`
+    relations_known : `bool`, optional (default = `True`)
+        Whether relations are annotated, so that there are no others than those of the sentence.
     """
 
-    __slots__ = ["sentence", "entities", "relations", "_types", "_triples", "_num_relations"]
+    __slots__ = [
+        "sentence",
+        "relations_known",
+        "entities",
+        "relations",
+        "_types",
+        "_triples",
+        "_num_relations",
+    ]
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Sentence, relations_known: bool = True) -> None:
         self.sentence = sentence
+        self.relations_known = relations_known
         kept = flatten(sentence.entities)
         places = {index: place for place, index in enumerate(kept)}
         self.entities = [sentence.entities[index] for index in kept]
@@ -95,6 +106,7 @@ class AnnotationField(Field[AnnotationTensors]):
             "types": torch.tensor(self._types + [0] * padding),
             "mask": torch.tensor([True] * len(self.entities) + [False] * padding, dtype=torch.bool),
             "relations": relations,
+            "relations_known": torch.tensor(self.relations_known),
         }
 
     @overrides

@@ -6,7 +6,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
 from overrides import overrides
 
-from joint_ner_re.dataset_readers.joint_reader import JointReader
+from joint_ner_re.dataset_readers.joint_reader import ENTITIES_ALONE, JointReader
 from joint_ner_re.sentence import Sentence
 
 
@@ -31,7 +31,7 @@ class Conll04Reader(JointReader):
 
     @overrides
     def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
-        if part is None or not self._id_lists:
+        if part is None or part == ENTITIES_ALONE or not self._id_lists:
             return super().sentences(path, part)
         if part not in self._id_lists:
             raise ConfigurationError(

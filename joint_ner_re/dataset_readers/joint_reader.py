@@ -3,7 +3,8 @@
 import logging
 import os
 from collections import Counter
-from typing import Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple
+from itertools import chain
+from typing import Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple, Union
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -19,6 +20,7 @@ from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
 from joint_ner_re.tokenization import TextTokenizer
+from joint_ner_re.writing import PathLike
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(n
 # a single one of a megabyte would fill the memory.
 _SEEN_CHARACTERS = 300
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
-PARTS = ("train", "dev", "test")
+ENTITIES_ALONE = "entities"
+PARTS = ("train", "dev", "test", ENTITIES_ALONE)
 
 
 @DatasetReader.register("joint_ner_re")
@@ -42,6 +45,13 @@ class JointReader(CheckedOptions, DatasetReader):
     A path may end in `#train`, `#dev` or `#test`. The test part is one fold; the development
     part is cut from what is left, and the training part is the rest. In a file that is
     already one fold's training part, give no fold: then `#train` and `#dev` divide it.
+
+    A path may also end in `#entities`, for a corpus of which a part only has annotated relations.
+    These are the sentences without a relation, each once, and without those whose words are the
+    same as of one with relations. Whether they hold relations counts as unknown: training takes
+    nothing but their entities.
+
+    In place of a path there may be a list of paths: `train_data_path` can name several files.
 
     # Parameters
 
@@ -131,18 +141,25 @@ class JointReader(CheckedOptions, DatasetReader):
         self._dev_fraction = dev_fraction
 
     @overrides
-    def _read(self, file_path: str) -> Iterator[Instance]:
-        path, part = split_part(file_path)
+    def _read(self, file_path: Union[PathLike, Sequence[PathLike]]) -> Iterator[Instance]:
+        paths = [file_path] if isinstance(file_path, (str, os.PathLike)) else file_path
+        # What is dropped must not count for `max_instances`, so it goes first.
+        yield from self.shard_iterable(chain.from_iterable(map(self._instances, paths)))
+
+    def _instances(self, file_path: PathLike) -> Iterator[Instance]:
+        """The instances of one file that are not dropped."""
+        path, part = split_part(os.fspath(file_path))
         if "://" in path:
             path = str(cached_path(path))
         counts: "Counter[str]" = Counter()
-        instances = (self._instance(s, counts) for s in self.sentences(path, part))
         try:
-            # What is dropped must not count for `max_instances`, so it goes first.
-            yield from self.shard_iterable(i for i in instances if i is not None)
+            for sentence in self.sentences(path, part):
+                instance = self._instance(sentence, counts, part != ENTITIES_ALONE)
+                if instance is not None:
+                    yield instance
         finally:
             # With `max_instances` nobody reads on to the end.
-            _log(file_path, self._overlap, counts)
+            _log(os.fspath(file_path), self._overlap, counts)
 
     def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
         """The sentences of a file, or of one part of it.
@@ -158,6 +175,8 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"{path}#{part}: unknown part {part!r}; expected one of {', '.join(PARTS)}"
             )
+        if part == ENTITIES_ALONE:
+            return _without_relations(list(self._read_corpus(path)))
         if part == "test" and self._fold is None:
             raise ConfigurationError(f"{path}#test: set the reader's option 'fold'")
         sentences = list(self._read_corpus(path))
@@ -216,12 +235,14 @@ class JointReader(CheckedOptions, DatasetReader):
             options["tokenizer"] = self.tokenizer
         return read_corpus(path, format, **options)
 
-    def _instance(self, sentence: Sentence, counts: "Counter[str]") -> Optional[Instance]:
+    def _instance(
+        self, sentence: Sentence, counts: "Counter[str]", relations_known: bool
+    ) -> Optional[Instance]:
         """The sentence's instance under the overlap protocol, if it has one."""
         counts["sentences"] += 1
         overlapping = sentence.overlapping()
         if not overlapping:
-            return self.text_to_instance(sentence)
+            return self.text_to_instance(sentence, relations_known=relations_known)
         if self._overlap == "drop_sentences":
             counts["dropped sentences"] += 1
             return None
@@ -230,13 +251,14 @@ class JointReader(CheckedOptions, DatasetReader):
             counts["dropped entities"] += len(sentence.entities) - len(kept.entities)
             counts["dropped relations"] += len(sentence.relations) - len(kept.relations)
             dropped = [(sentence.entities[i].start, sentence.entities[i].end) for i in overlapping]
-            return self.text_to_instance(kept, dropped=sorted(set(dropped)))
+            dropped = sorted(set(dropped))
+            return self.text_to_instance(kept, True, dropped, relations_known)
         encoded = sentence.without(
             set(range(len(sentence.entities))) - set(flatten(sentence.entities))
         )
         counts["entities beyond the tags"] += len(sentence.entities) - len(encoded.entities)
         counts["relations beyond the tags"] += len(sentence.relations) - len(encoded.relations)
-        return self.text_to_instance(sentence)
+        return self.text_to_instance(sentence, relations_known=relations_known)
 
     @overrides(check_signature=False)
     def text_to_instance(
@@ -244,6 +266,7 @@ class JointReader(CheckedOptions, DatasetReader):
         sentence: Sentence,
         labelled: bool = True,
         dropped: Sequence[Tuple[int, int]] = (),
+        relations_known: bool = True,
     ) -> Instance:
         """
         # Parameters
@@ -253,6 +276,8 @@ class JointReader(CheckedOptions, DatasetReader):
             Whether the sentence's annotations are gold; without, only predictions can be made.
         dropped : `Sequence[Tuple[int, int]]`, optional (default = `()`)
             Spans that the protocol took out of gold, to leave predictions as well.
+        relations_known : `bool`, optional (default = `True`)
+            Whether relations are annotated, if the sentence is labelled.
         """
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
         metadata = {"sentence": sentence, "dropped": list(dropped)}
@@ -261,7 +286,7 @@ class JointReader(CheckedOptions, DatasetReader):
             "metadata": MetadataField(metadata),
         }
         if labelled:
-            fields["annotation"] = AnnotationField(sentence)
+            fields["annotation"] = AnnotationField(sentence, relations_known)
         return Instance(fields)
 
     @overrides
@@ -275,6 +300,21 @@ def split_part(file_path: str) -> Tuple[str, Optional[str]]:
     if not separator or os.path.exists(file_path):
         return file_path, None
     return path, part
+
+
+def _without_relations(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
+    """The part `#entities` of a file with these sentences."""
+    seen = {_letters(sentence) for sentence in sentences if sentence.relations}
+    for sentence in sentences:
+        letters = _letters(sentence)
+        if letters not in seen:
+            seen.add(letters)
+            yield sentence
+
+
+def _letters(sentence: Sentence) -> str:
+    """What sentences have in common that differ in tokens and punctuation only."""
+    return "".join(filter(str.isalnum, "".join(sentence.tokens))).casefold()
 
 
 def _places(path: str, sentences: Sequence[Sentence]) -> Dict[str, int]:

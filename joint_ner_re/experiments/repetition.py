@@ -97,7 +97,12 @@ def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) 
                 f"--folds: there is no fold {fold}; the reader has {len(known)}, from 0 to "
                 f"{len(known) - 1}"
             )
-    path, _ = split_part(config["train_data_path"])
+    path = config["train_data_path"]
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            f"train_data_path is {path!r}; expected one file, which is divided into folds"
+        )
+    path, _ = split_part(path)
     test = config.get("test_data_path") or f"{path}#test"
     if split_part(test)[1] != "test":
         raise ConfigurationError(

@@ -223,7 +223,7 @@ class JointModel(CheckedOptions, Model):
             predicted = self._predict(tag_scores, encoded["relation"], mask, sentences)
             output["sentences"] = predicted
             if annotation is not None:
-                self._count(metadata, predicted)
+                self._count(metadata, predicted, annotation["relations_known"].tolist())
         return output
 
     def _encode(self, tokens: TextFieldTensors, mask: Tensor) -> Dict[str, Tensor]:
@@ -258,8 +258,9 @@ class JointModel(CheckedOptions, Model):
             # the processes to agree on the gradients of each.
             learned = [p.sum() for p in self.parameters() if p.requires_grad]
             nothing = sum(learned, self.crf.start.new_zeros(())) * 0
-            pairs = nothing.new_zeros(())
-            output["loss"] = self._mean(nothing, nothing, metadata, pairs)
+            # Without a sentence there is not even the tensor.
+            known = annotation.get("relations_known", nothing.new_zeros(0)).sum()
+            output["loss"] = self._mean(nothing, nothing, metadata, known, nothing.new_zeros(()))
         if not self.training:
             output["sentences"] = [
                 replace(f["sentence"], entities=(), relations=()) for f in metadata
@@ -285,21 +286,24 @@ class JointModel(CheckedOptions, Model):
             padding = spans.starts.size(1) - gold.starts.size(1)
             relations = F.pad(relations, (0, 0, 0, padding, 0, padding))
         logits = self.relation_scorer(states, entity_tags, spans)
+        known = annotation["relations_known"]
         # Shape: (batch, entities, entities, 1)
-        pairs = spans.pairs.unsqueeze(3).to(logits.dtype)
+        pairs = (spans.pairs & known.view(-1, 1, 1)).unsqueeze(3).to(logits.dtype)
         entropies = F.binary_cross_entropy_with_logits(
             logits, relations.to(logits.dtype), weight=pairs, reduction="sum"
         )
-        return self._mean(ner_loss, entropies, metadata, pairs.sum() * logits.size(3))
+        return self._mean(ner_loss, entropies, metadata, known.sum(), pairs.sum() * logits.size(3))
 
     def _mean(
         self,
         ner_loss: Tensor,
         relation_loss: Tensor,
         metadata: List[Dict[str, Any]],
+        known: Tensor,
         pairs: Tensor,
     ) -> Tensor:
-        """The loss of a batch from the sums over its sentences, and over its pairs and types.
+        """The loss of a batch from the sums over its sentences, and over the pairs and types of
+        the sentences whose relations are known.
 
         Where several processes have a part of the batch each, the mean of what they return is
         the loss of the whole: of that mean they take the gradient.
@@ -307,20 +311,21 @@ class JointModel(CheckedOptions, Model):
         sentences = len(metadata)
         weighted = ner_loss.detach() + self._relation_loss_weight * relation_loss.detach()
         broken = ~torch.isfinite(weighted)
-        # Shape: (how many sentences, how many pairs times types, how many losses are broken)
-        counts = torch.stack([pairs.new_tensor(float(sentences)), pairs, broken.to(pairs.dtype)])
         by_pairs = self._relation_loss_average == "pair_mean"
+        related = pairs if by_pairs else known.to(pairs.dtype)
+        # Shape: (over how many sentences, and over how many of what, means are; broken losses)
+        counts = torch.stack([pairs.new_tensor(float(sentences)), related, broken.to(pairs.dtype)])
         self._losses["ner_loss"](ner_loss.detach(), sentences)
-        self._losses["relation_loss"](relation_loss.detach(), counts[int(by_pairs)])
+        self._losses["relation_loss"](relation_loss.detach(), related)
         processes = torch.distributed.get_world_size() if is_distributed() else 1
         counts = dist_reduce_sum(counts)
         # This waits for a GPU, as AllenNLP's trainer does next, to show the loss. All processes
         # stop in the same batch: none waits for one that has ended.
         if self.training and counts[2]:
             _stop(weighted.item(), [fields["sentence"] for fields in metadata])
-        per_sentence, per_pair = counts[:2].clamp(min=1) / processes
-        relation_loss = relation_loss / (per_pair if by_pairs else per_sentence)
-        return ner_loss / per_sentence + self._relation_loss_weight * relation_loss
+        sentences_in_all, related_in_all = counts[:2].clamp(min=1) / processes
+        relation_loss = self._relation_loss_weight * relation_loss / related_in_all
+        return ner_loss / sentences_in_all + relation_loss
 
     def _with_spurious(
         self, gold: EntitySpans, gold_tags: Tensor, tag_scores: Tensor, mask: Tensor
@@ -449,9 +454,13 @@ class JointModel(CheckedOptions, Model):
             tensors = move_to_device(batch.as_tensor_dict(), self._get_prediction_device())
             return self(**tensors)["sentences"]
 
-    def _count(self, metadata: List[Dict[str, Any]], predicted: List[Sentence]) -> None:
+    def _count(
+        self, metadata: List[Dict[str, Any]], predicted: List[Sentence], known: List[bool]
+    ) -> None:
         gold = [fields["sentence"] for fields in metadata]
         counted = [without_spans(s, f["dropped"]) for s, f in zip(predicted, metadata)]
+        # What is predicted where relations are not annotated is neither right nor wrong.
+        counted = [s if k else replace(s, relations=()) for s, k in zip(counted, known)]
         self._score(gold, counted)
 
     @overrides(check_signature=False)

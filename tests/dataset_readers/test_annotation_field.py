@@ -57,6 +57,14 @@ def test_a_pair_holds_several_relations_and_both_directions():
     assert tensors(pair)["relations"].tolist() == [[[[0, 0], [1, 1]], [[1, 0], [0, 0]]]]
 
 
+def test_whether_relations_are_known_is_told_for_each_sentence():
+    fields = [AnnotationField(OVERLAP), AnnotationField(OVERLAP, relations_known=False)]
+    batch = Batch([Instance({"annotation": field}) for field in fields])
+    batch.index_instances(made_vocab())
+    known = batch.as_tensor_dict()["annotation"]["relations_known"]
+    assert known.dtype == torch.bool and known.tolist() == [True, False]
+
+
 def test_sentences_are_padded_to_the_most_entities():
     one = Sentence(["a", "b"], [Entity("Effect", 1, 2)])
     made = tensors(Sentence(["a"]), one, OVERLAP)
@@ -78,7 +86,7 @@ def test_a_batch_without_entities_has_no_column():
     made = tensors(Sentence(["a"]), Sentence([]))
     assert {name: tuple(value.shape) for name, value in made.items()} == {
         "starts": (2, 0), "ends": (2, 0), "types": (2, 0), "mask": (2, 0),
-        "relations": (2, 0, 0, 2),
+        "relations": (2, 0, 0, 2), "relations_known": (2,),
     }  # fmt: skip
 
 

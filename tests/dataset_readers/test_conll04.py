@@ -40,6 +40,15 @@ def test_an_unknown_part_is_an_error_that_names_the_known_ones(fixtures, id_list
         ids(Conll04Reader(id_lists=id_lists), f"{fixtures / 'conll04.corp'}#test")
 
 
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_the_part_of_entities_has_the_sentences_without_relations(fixtures, id_lists, has_lists):
+    reader = Conll04Reader(id_lists=id_lists if has_lists else None)
+    found = list(reader.read(f"{fixtures / 'conll04.corp'}#entities"))
+    # Of the twelve these have no row below the blank line.
+    assert [i["metadata"]["sentence"].id for i in found] == ["31", "57", "75"]
+    assert not any(i["annotation"].relations_known for i in found)
+
+
 def test_without_id_lists_a_file_is_divided_into_folds(fixtures):
     reader = Conll04Reader(fold=1, num_folds=3)
     made = [ids(reader, f"{fixtures / 'conll04.corp'}#{part}") for part in ("train", "dev", "test")]

@@ -165,6 +165,67 @@ def test_a_second_reading_counts_anew(corpus, caplog):
     assert len(caplog.messages) == 2 and len(set(caplog.messages)) == 1
 
 
+# Sentences with entities alone, and several files
+
+
+ADA = {"type": "Peop", "start": 0, "end": 1}
+KESH = {"type": "Loc", "start": 1, "end": 2}
+
+
+@pytest.fixture
+def partly(tmp_path):
+    """A corpus with relations in one sentence of six."""
+    records = [
+        {"id": "same", "tokens": ["ADA", "Kesh", "!"], "entities": [ADA]},
+        {"id": "first", "tokens": ["Ada", "came"], "entities": [ADA]},
+        {
+            "id": "related",
+            "tokens": ["Ada", "Kesh"],
+            "entities": [ADA, KESH],
+            "relations": [{"type": "Live_In", "head": 0, "tail": 1}],
+        },
+        {"id": "again", "tokens": ["Ada", "came", "."], "entities": []},
+        {"id": "none", "tokens": ["Nothing"]},
+        {"id": "both", "tokens": ["Ada", "Brod"], "entities": [ADA, KESH]},
+    ]
+    path = tmp_path / "partly.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def test_the_part_of_entities_holds_what_is_not_known_otherwise(partly):
+    found = list(JointReader().read(f"{partly}#entities"))
+    # "same" has the words of "related", "again" those of "first".
+    assert ids(found) == ["first", "none", "both"]
+    assert [i["annotation"].relations_known for i in found] == [False] * 3
+    assert [len(i["annotation"].entities) for i in found] == [1, 0, 2]
+
+
+def test_of_all_other_sentences_relations_are_known(partly):
+    assert all(i["annotation"].relations_known for i in JointReader().read(partly))
+
+
+@pytest.mark.parametrize("overlap", ["keep", "drop_entities"])
+def test_relations_are_unknown_whatever_becomes_of_overlaps(tmp_path, overlap):
+    path = tmp_path / "overlap.jsonl"
+    entities = [ADA, {"type": "Org", "start": 0, "end": 2}]
+    path.write_text(json.dumps({"tokens": ["Ada", "Works"], "entities": entities}) + "\n")
+    (instance,) = JointReader(overlap=overlap).read(f"{path}#entities")
+    assert not instance["annotation"].relations_known
+
+
+def test_several_files_are_read_one_after_the_other(corpus, partly, caplog):
+    paths = [f"{partly}#entities", corpus, corpus]
+    reader = JointReader(overlap="drop_sentences")
+    with caplog.at_level(logging.INFO, LOGGER):
+        found = list(reader.read(paths))
+    assert ids(found) == ["first", "none", "both", *NOT_A3, *NOT_A3]
+    known = [instance["annotation"].relations_known for instance in found]
+    assert known == [False] * 3 + [True] * (len(known) - 3)
+    assert [message.split(" (")[0] for message in caplog.messages] == paths
+    assert ids(JointReader(max_instances=4).read(paths)) == ["first", "none", "both", "a1"]
+
+
 # Fields
 
 
@@ -195,10 +256,11 @@ def test_the_default_indexers_are_single_ids(corpus):
 
 
 @pytest.mark.parametrize("max_instances_in_memory", [None, 3])
-def test_two_worker_processes_read_every_sentence_once(corpus, max_instances_in_memory):
+@pytest.mark.parametrize("files", [1, 2])
+def test_two_worker_processes_read_every_sentence_once(corpus, files, max_instances_in_memory):
     loader = MultiProcessDataLoader(
         JointReader(),
-        corpus,
+        [corpus] * files if files > 1 else corpus,
         batch_size=3,
         num_workers=2,
         max_instances_in_memory=max_instances_in_memory,
@@ -206,8 +268,8 @@ def test_two_worker_processes_read_every_sentence_once(corpus, max_instances_in_
     loader.index_with(Vocabulary.from_instances(JointReader().read(corpus)))
     batches = list(loader)
     found = Counter(fields["sentence"].id for batch in batches for fields in batch["metadata"])
-    assert found == Counter(IDS)
-    assert sum(batch["annotation"]["mask"].shape[0] for batch in batches) == len(IDS)
+    assert found == Counter(IDS * files)
+    assert sum(batch["annotation"]["mask"].shape[0] for batch in batches) == files * len(IDS)
 
 
 @pytest.mark.parametrize("overlap", ["keep", "drop_sentences"])

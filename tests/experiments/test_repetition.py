@@ -293,6 +293,11 @@ def test_the_configurations_own_test_path_is_used(tiny):
         fold_runs(tiny(test_data_path="b.json"))
 
 
+def test_several_training_files_are_not_divided_into_folds(tiny):
+    with pytest.raises(ConfigurationError, match="train_data_path is .*; expected one file"):
+        fold_runs(tiny(train_data_path=["a.json", "b.json"]), [0])
+
+
 @pytest.mark.parametrize("fold", [3, -1])
 def test_a_fold_that_does_not_exist_is_an_error(tiny, fold):
     with pytest.raises(ConfigurationError, match=f"no fold {fold}; the reader has 3, from 0 to 2"):

@@ -229,7 +229,62 @@ def test_an_infinite_loss_ends_training_too(make):
     loss = torch.tensor(math.inf)
     metadata = [instance["metadata"].metadata for instance in made.instances[:1]]
     with pytest.raises(ValueError, match="loss of a training batch is inf.*'two'"):
-        made.model.train()._mean(loss, torch.tensor(0.0), metadata, torch.tensor(1.0))
+        one = torch.tensor(1.0)
+        made.model.train()._mean(loss, torch.tensor(0.0), metadata, one, one)
+
+
+def unrelated(batch, row):
+    """The batch, in which nothing is known of the relations of one sentence."""
+    known = batch["annotation"]["relations_known"].clone()
+    known[row] = False
+    return {**batch, "annotation": {**batch["annotation"], "relations_known": known}}
+
+
+@pytest.mark.parametrize("average", ["sentence_mean", "pair_mean"])
+def test_unknown_relations_are_in_no_loss(make, average):
+    made = make(CORPUS, {"model.relation_loss_average": average})
+    model = made.model.eval()
+
+    def losses(batch):
+        model.zero_grad()
+        model(**batch)["loss"].backward()
+        gradients = {name: p.grad.clone() for name, p in model.relation_scorer.named_parameters()}
+        return model.get_metrics(reset=True), gradients
+
+    alone, expected = losses(batch_of(made, [0]))
+    other, _ = losses(batch_of(made, [1]))
+    both, found = losses(unrelated(batch_of(made, [0, 1]), 1))
+    # The relations' loss and gradients are those of the first sentence, as if it were by itself.
+    assert both["relation_loss"] == pytest.approx(alone["relation_loss"], rel=1e-5)
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-7), name
+    # Entities are of both.
+    entities = (alone["ner_loss"] + other["ner_loss"]) / 2
+    assert both["ner_loss"] == pytest.approx(entities, rel=1e-5)
+
+
+def test_a_batch_without_a_known_relation_learns_entities(make):
+    made = make(CORPUS)
+    output = made.model(**unrelated(batch_of(made, [1]), 0))
+    output["loss"].backward()
+    metrics = made.model.get_metrics()
+    assert metrics["relation_loss"] == 0
+    assert output["loss"].item() == pytest.approx(metrics["ner_loss"], rel=1e-5)
+
+
+def test_unknown_relations_are_neither_right_nor_wrong(make, monkeypatch):
+    made = make([TWO, replace(TWO, id="unrelated", relations=())])
+    made.model.eval()
+    made.model.relation_threshold = 0.0
+    batch = batch_of(made)
+    predict_tags(monkeypatch, made, [["U-Drug", "O", "U-Effect"]] * 2)
+    made.model(**batch)
+    before = made.model.get_metrics(reset=True)
+    made.model(**unrelated(batch, 1))
+    after = made.model.get_metrics(reset=True)
+    # All four of each sentence: two directions of one pair, and two types... of which one is gold.
+    assert after["entity_f1"] == before["entity_f1"] == 1
+    assert after["relation_precision"] == pytest.approx(2 * before["relation_precision"])
 
 
 def test_a_batch_without_pairs_has_no_relation_loss(make):
