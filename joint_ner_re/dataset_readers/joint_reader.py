@@ -236,7 +236,7 @@ class JointReader(CheckedOptions, DatasetReader):
         return read_corpus(path, format, **options)
 
     def _instance(
-        self, sentence: Sentence, counts: "Counter[str]", relations_known: bool
+        self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True
     ) -> Optional[Instance]:
         """The sentence's instance under the overlap protocol, if it has one."""
         counts["sentences"] += 1
