@@ -118,7 +118,7 @@ def full_sizes() -> Sizes:
 def quick_sizes() -> Sizes:
     settings = [Setting(TRAINING, "lstm", vectors, 16) for vectors in (KEPT, TUNED)]
     settings += [Setting(EXTRACTION, "lstm", vectors, 32) for vectors in (KEPT, LIVE)]
-    settings += [Setting(task, "gru", KEPT, 16) for task in (TRAINING, EXTRACTION)]
+    settings.append(Setting(TRAINING, "gru", KEPT, 16))
     return Sizes(
         settings,
         sentences=32,
