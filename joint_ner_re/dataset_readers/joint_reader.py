@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter
 from itertools import chain
-from typing import Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -176,7 +176,7 @@ class JointReader(CheckedOptions, DatasetReader):
                 f"{path}#{part}: unknown part {part!r}; expected one of {', '.join(PARTS)}"
             )
         if part == ENTITIES_ALONE:
-            return _without_relations(list(self._read_corpus(path)))
+            return _without_relations(path, list(self._read_corpus(path)))
         if part == "test" and self._fold is None:
             raise ConfigurationError(f"{path}#test: set the reader's option 'fold'")
         sentences = list(self._read_corpus(path))
@@ -302,14 +302,24 @@ def split_part(file_path: str) -> Tuple[str, Optional[str]]:
     return path, part
 
 
-def _without_relations(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
+def _without_relations(path: str, sentences: Sequence[Sentence]) -> List[Sentence]:
     """The part `#entities` of a file with these sentences."""
-    seen = {_letters(sentence) for sentence in sentences if sentence.relations}
+    related = [sentence for sentence in sentences if sentence.relations]
+    seen = set(map(_letters, related))
+    kept = []
     for sentence in sentences:
         letters = _letters(sentence)
         if letters not in seen:
             seen.add(letters)
-            yield sentence
+            kept.append(sentence)
+    repeated = len(sentences) - len(related) - len(kept)
+    logger.info(
+        "%s: left out are %d sentences with relations and %d that repeat others",
+        path,
+        len(related),
+        repeated,
+    )
+    return kept
 
 
 def _letters(sentence: Sentence) -> str:
