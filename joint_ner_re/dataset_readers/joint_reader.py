@@ -15,12 +15,12 @@ from overrides import overrides
 
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
+from joint_ner_re.corpora.errors import PathLike
 from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
 from joint_ner_re.tokenization import TextTokenizer
-from joint_ner_re.writing import PathLike
 
 logger = logging.getLogger(__name__)
 
