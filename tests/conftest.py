@@ -74,6 +74,16 @@ def few_threads():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def set_threads():
+    """Sets how many threads PyTorch may have, whatever the machine has, for one test."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def one_tokenizer():
     """Making spaCy's tokenizer takes longer than most tests, which make many readers."""

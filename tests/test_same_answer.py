@@ -55,8 +55,10 @@ def answer(record):
 def thread_limit(number):
     before = torch.get_num_threads()
     torch.set_num_threads(number)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def assert_same(found, expected):

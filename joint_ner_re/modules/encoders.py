@@ -89,20 +89,22 @@ class BiRnnLayer(nn.Module):
         `Tensor`
             Shape: (batch, length, 2 * hidden_size), 0 at padding.
         """
-        on_cpu = inputs.device.type == "cpu"
-        low = on_cpu and torch.is_autocast_cpu_enabled()
-        if on_cpu and isinstance(self.forwards, nn.LSTM):
+        if inputs.device.type != "cpu":
+            return self._by_pytorch(inputs, mask)
+        low = torch.is_autocast_cpu_enabled()
+        if isinstance(self.forwards, nn.LSTM):
             return self._bi_lstm(inputs.to(torch.bfloat16) if low else inputs, mask)
-        if on_cpu:
-            inputs = inputs.float() if low else inputs
-            low = low and (torch.is_grad_enabled() or len(inputs) >= LOW_GRU_BATCH)
-            if low or torch.is_grad_enabled():
-                dtype = torch.bfloat16 if low else inputs.dtype
-                return bi_gru(self.forwards, self.backwards, inputs, mask, dtype)
-            # PyTorch's own is quicker where nothing is kept for gradients.
-            with torch.autocast("cpu", enabled=False):
-                return self._by_pytorch(inputs, mask)
-        return self._by_pytorch(inputs, mask)
+        return self._bi_gru(inputs.float() if low else inputs, mask, low)
+
+    def _bi_gru(self, inputs: Tensor, mask: Tensor, low: bool) -> Tensor:
+        learns = torch.is_grad_enabled()
+        if low and (learns or len(inputs) >= LOW_GRU_BATCH):
+            return bi_gru(self.forwards, self.backwards, inputs, mask, torch.bfloat16)
+        if learns:
+            return bi_gru(self.forwards, self.backwards, inputs, mask, inputs.dtype)
+        # PyTorch's own is quicker where nothing is kept for gradients.
+        with torch.autocast("cpu", enabled=False):
+            return self._by_pytorch(inputs, mask)
 
     def _by_pytorch(self, inputs: Tensor, mask: Tensor) -> Tensor:
         order = reversal(mask)

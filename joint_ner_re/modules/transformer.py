@@ -217,15 +217,18 @@ class TransformerEmbedder(TokenEmbedder):
     def _open_cache(self) -> VectorCache:
         with _OPENING:
             if self._cache is None:
-                megabytes, directory = self._cache_options
-                size = len(self._layers) * self.get_output_dim()
-                path = None
-                if directory is not None:
-                    layers = "_".join(str(layer) for layer in self._layers)
-                    name = f"{fingerprint(self.encoder)}-{layers}-{self._window}.sqlite"
-                    path = os.path.join(directory, name)
-                self._cache = VectorCache(size, megabytes, path)
+                self._cache = self._new_cache()
             return self._cache
+
+    def _new_cache(self) -> VectorCache:
+        megabytes, directory = self._cache_options
+        size = len(self._layers) * self.get_output_dim()
+        path = None
+        if directory is not None:
+            layers = "_".join(str(layer) for layer in self._layers)
+            name = f"{fingerprint(self.encoder)}-{layers}-{self._window}.sqlite"
+            path = os.path.join(directory, name)
+        return VectorCache(size, megabytes, path)
 
     def _forget(self, *_: Any) -> None:
         """Other weights give other vectors."""

@@ -38,9 +38,9 @@ def side_by_side(run: Callable[[T], R], items: Sequence[T]) -> List[R]:
         torch.get_num_threads()
         torch.set_num_threads(threads // at_once)
 
-    with ThreadPoolExecutor(at_once, initializer=begin) as pool:
-        try:
+    try:
+        with ThreadPoolExecutor(at_once, initializer=begin) as pool:
             return list(pool.map(run, items))
-        finally:
-            # For the threads that begin later.
-            torch.set_num_threads(threads)
+    finally:
+        # For the threads that begin later; those of the pool have ended by now.
+        torch.set_num_threads(threads)

@@ -331,14 +331,13 @@ def test_an_empty_batch_gives_nothing(predictor):
 
 
 @pytest.fixture
-def eager_threads():
+def eager_threads(set_threads):
     """PyTorch may have four threads, and Python changes between them as often as it can."""
-    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(4)
+    interval = sys.getswitchinterval()
+    set_threads(4)
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -10,36 +10,28 @@ from joint_ner_re.predictors.side_by_side import MOST_AT_ONCE, side_by_side
 SECONDS = 20
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    """Sets PyTorch's number of threads, whatever the machine has."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("items", [0, 1, 2, 7])
-def test_results_come_in_order(threads, number, items):
-    threads(number)
+def test_results_come_in_order(set_threads, number, items):
+    set_threads(number)
     assert side_by_side(lambda item: item * item, range(items)) == [i * i for i in range(items)]
 
 
-def test_items_run_at_once(threads):
-    threads(2)
+def test_items_run_at_once(set_threads):
+    set_threads(2)
     # Each waits for the other.
     both = threading.Barrier(2, timeout=SECONDS)
     assert sorted(side_by_side(lambda _: both.wait(), "ab")) == [0, 1]
 
 
-def test_one_thread_runs_them_where_they_are(threads):
-    threads(1)
+def test_one_thread_runs_them_where_they_are(set_threads):
+    set_threads(1)
     here = threading.get_ident()
     assert set(side_by_side(lambda _: threading.get_ident(), range(5))) == {here}
 
 
-def test_a_single_item_has_all_threads(threads):
-    threads(4)
+def test_a_single_item_has_all_threads(set_threads):
+    set_threads(4)
     assert side_by_side(lambda _: torch.get_num_threads(), "a") == [4]
 
 
@@ -47,8 +39,8 @@ def test_a_single_item_has_all_threads(threads):
     "number, items, at_once, each",
     [(2, 5, 2, 1), (4, 2, 2, 2), (7, 3, 3, 2), (4 * MOST_AT_ONCE, 99, MOST_AT_ONCE, 4)],
 )
-def test_the_threads_are_shared_out(threads, number, items, at_once, each):
-    threads(number)
+def test_the_threads_are_shared_out(set_threads, number, items, at_once, each):
+    set_threads(number)
     first = threading.Barrier(at_once, timeout=SECONDS)
 
     def run(item):
@@ -63,8 +55,8 @@ def test_the_threads_are_shared_out(threads, number, items, at_once, each):
     assert {count for _, count in found} == {each}
 
 
-def test_the_number_of_threads_is_as_before(threads):
-    threads(3)
+def test_the_number_of_threads_is_as_before(set_threads):
+    set_threads(3)
     side_by_side(lambda item: item, range(9))
     found = []
     later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
@@ -73,8 +65,28 @@ def test_the_number_of_threads_is_as_before(threads):
     assert [torch.get_num_threads(), *found] == [3, 3]
 
 
-def test_a_failure_is_raised_and_leaves_all_as_before(threads):
-    threads(2)
+def test_a_thread_that_begins_late_does_not_change_the_number(set_threads, monkeypatch):
+    set_threads(2)
+    here, asked = threading.get_ident(), torch.get_num_threads
+
+    def ask():
+        if threading.get_ident() != here:
+            # The second thread comes when the first has done everything.
+            late.acquire(timeout=1)
+        return asked()
+
+    late = threading.Semaphore(1)
+    monkeypatch.setattr(torch, "get_num_threads", ask)
+    assert side_by_side(str, range(4)) == ["0", "1", "2", "3"]
+    found = []
+    later = threading.Thread(target=lambda: found.append(asked()))
+    later.start()
+    later.join()
+    assert found == [2]
+
+
+def test_a_failure_is_raised_and_leaves_all_as_before(set_threads):
+    set_threads(2)
     done = []
 
     def run(item):
