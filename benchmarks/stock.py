@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from joint_ner_re.models import JointModel
-from joint_ner_re.modules import BiRnnStack, RelationScorer, TagScorer
+from joint_ner_re.modules import BiRnnStack, EntitySpans, RelationScorer, TagScorer
 from joint_ner_re.modules.embedders import CharacterEmbedder
 from joint_ner_re.modules.encoders import BiRnnLayer
 from joint_ner_re.sentence import Entity, Relation
@@ -109,7 +109,7 @@ class StockModel(Model):
 
     def _relation_loss(self, states: Tensor, tags: Tensor, annotation: Dict[str, Tensor]) -> Tensor:
         loss = states.new_zeros(())
-        for row, real in enumerate(annotation["mask"].sum(dim=1).tolist()):
+        for row, real in enumerate(EntitySpans.gold(annotation).mask.sum(dim=1).tolist()):
             lasts = annotation["ends"][row, :real] - 1
             logits = self.pairs(states[row], tags[row], lasts)
             for (head, tail), scores in logits.items():

@@ -5,6 +5,7 @@ Importing the package registers its readers, modules, model and predictor with A
 
 from joint_ner_re import (
     archives,
+    callbacks,
     commands,
     compat,
     configuration,
@@ -21,6 +22,7 @@ __version__ = VERSION
 
 __all__ = [
     "archives",
+    "callbacks",
     "commands",
     "compat",
     "configuration",

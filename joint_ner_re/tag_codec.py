@@ -7,6 +7,7 @@ constraints and its span probabilities all follow from it.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Iterable, List, Sequence, Tuple
 
 from joint_ner_re.sentence import Entity
@@ -117,18 +118,33 @@ def split_tag(tag: str) -> Tuple[str, str]:
     return prefix, name
 
 
-def flatten(entities: Sequence[Entity]) -> List[int]:
-    """Indices of the entities that one flat tag sequence can hold, in order of their position.
+def tag_levels(entities: Sequence[Entity]) -> List[int]:
+    """The level of each entity, from 0: the entities of one level do not overlap, so that one flat
+    tag sequence can hold them.
 
-    Of two overlapping entities the longer is kept, then the one that starts earlier, then the
-    one listed first (SpERT and others differ here; see docs/evaluation.md).
+    Each has the lowest level that has room for it. Of two overlapping entities the longer goes
+    first, then the one that starts earlier, then the one listed first (SpERT and others differ
+    here; see docs/evaluation.md).
     """
     by_length = sorted(
         range(len(entities)),
         key=lambda i: (entities[i].start - entities[i].end, entities[i].start, i),
     )
-    kept: List[int] = []
+    levels = [-1] * len(entities)
     for index in by_length:
-        if not any(entities[index].overlaps(entities[other]) for other in kept):
-            kept.append(index)
-    return sorted(kept, key=lambda i: entities[i].start)
+        taken = {
+            level
+            for entity, level in zip(entities, levels)
+            if level >= 0 and entity.overlaps(entities[index])
+        }
+        levels[index] = next(level for level in count() if level not in taken)
+    return levels
+
+
+def flatten(entities: Sequence[Entity]) -> List[int]:
+    """Indices of the entities of the first level (`tag_levels`), in order of their position."""
+    levels = tag_levels(entities)
+    return sorted(
+        (index for index, level in enumerate(levels) if level == 0),
+        key=lambda index: entities[index].start,
+    )

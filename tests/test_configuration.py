@@ -12,6 +12,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.models import Model
+from allennlp.training import TrainerCallback
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.optimizers import Optimizer
 
@@ -66,7 +67,7 @@ CONFIG = {
             "hidden_size": 4, "activation": "relu", "tag_embedding_size": 4, "dropout": 0.5,
             "pair_layer": {"hidden_size": 4, "dropout": 0.5},
         },
-        "tag_scheme": "BIOUL", "relation_loss_weight": 1.0,
+        "tag_scheme": "BIOUL", "tag_levels": 2, "relation_loss_weight": 1.0,
         "relation_loss_average": "sentence_mean", "relation_threshold": 0.5,
         "spurious_entities": 0.5, "token_dropout": 0.5, "most_relations": 9, "bfloat16": False,
         "initializer": {"regexes": []},
@@ -79,6 +80,7 @@ CONFIG = {
     "trainer": {
         "num_epochs": 2, "patience": 10, "grad_norm": 1.0, "validation_metric": "+mean_f1",
         "use_amp": False, "num_gradient_accumulation_steps": 1,
+        "callbacks": [{"type": "unfreeze", "epoch": 1}],
         "optimizer": {
             "type": "fused_adamw", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
             "weight_decay": 0.01, "parameter_groups": [[["a"], {"lr": 0.1}]],
@@ -97,12 +99,12 @@ ZERO = {
     "tag_embedding_size", "relation_loss_weight", "relation_threshold", "spurious_entities",
     "token_dropout", "cache_megabytes", "layers", "lr", "betas", "eps", "weight_decay",
     "tag_scorer.hidden_size", "cooldown", "threshold", "min_lr",
-    "learning_rate_scheduler.patience", "tokens",
+    "learning_rate_scheduler.patience", "tokens", "epoch",
 }  # fmt: skip
 HUGE = {
     "fold", "num_folds", "fold_seed", "cache_megabytes", "tokens", "cooldown", "max_instances",
     "threshold", "min_lr", "learning_rate_scheduler.patience", "learning_rate_scheduler.eps",
-    "grad_norm", "lr", "most_relations",
+    "grad_norm", "lr", "most_relations", "epoch",
 }  # fmt: skip
 NEGATIVE = {"fold_seed", "layers", "tokens"}
 FREE = {
@@ -209,6 +211,8 @@ def make(fixtures, bert_directory, few_threads, one_tokenizer):
         trainer = params["trainer"]
         optimizer = Optimizer.from_params(trainer["optimizer"], model_parameters=parameters)
         LearningRateScheduler.from_params(trainer["learning_rate_scheduler"], optimizer=optimizer)
+        for callback in trainer["callbacks"]:
+            TrainerCallback.from_params(callback, serialization_dir="run")
         for name in ("data_loader", "validation_data_loader"):
             DataLoader.from_params(params[name], reader=reader, data_path=corpus)
 

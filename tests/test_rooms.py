@@ -43,6 +43,7 @@ BELOW = {
         "tokenization",
     },
     "models": {"configuration", "modules", "metrics", "tag_codec", "sentence", "labels"},
+    "callbacks": {"configuration", "modules"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

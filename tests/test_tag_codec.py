@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joint_ner_re.sentence import Entity
-from joint_ner_re.tag_codec import TagCodec, flatten, split_tag
+from joint_ner_re.tag_codec import TagCodec, flatten, split_tag, tag_levels
 
 TYPES = ["Drug", "Adverse-Effect", "O", "B-I"]
 CODECS = {scheme: TagCodec(TYPES, scheme) for scheme in ("BIO", "BIOUL")}
@@ -201,6 +201,38 @@ def test_decode_agrees_with_the_conll_evaluation_on_any_tags(scheme, data):
 def test_decode_by_hand(scheme, tags, expected):
     decoded = TagCodec(["X", "Y"], scheme).decode(tags.split())
     assert [entity.key for entity in decoded] == expected
+
+
+# Levels
+
+
+@pytest.mark.parametrize(
+    "given_spans, levels",
+    [
+        ([], []),
+        ([(3, 4), (0, 2)], [0, 0]),
+        ([(0, 2), (1, 4)], [1, 0]),
+        ([(0, 2), (0, 2)], [0, 1]),
+        ([(2, 3), (1, 3), (0, 3)], [2, 1, 0]),
+        ([(0, 1), (0, 5), (3, 5), (4, 5)], [1, 0, 1, 2]),
+        # What overlaps none of the first level is on it, though it came after one of the second.
+        ([(0, 3), (2, 4), (4, 5)], [0, 1, 0]),
+    ],
+)
+def test_levels_by_hand(given_spans, levels):
+    assert tag_levels([Entity("Drug", *span) for span in given_spans]) == levels
+
+
+@quick
+@given(any_entities)
+def test_each_level_holds_what_flat_tags_hold_of_the_rest(entities):
+    rest, level = list(range(len(entities))), 0
+    found = tag_levels(entities)
+    while rest:
+        kept = {rest[i] for i in flatten([entities[i] for i in rest])}
+        assert {i for i in rest if found[i] == level} == kept
+        rest = [i for i in rest if i not in kept]
+        level += 1
 
 
 # Flattening

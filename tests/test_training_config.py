@@ -48,7 +48,8 @@ def derived(tmp_path, name, text):
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
         "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_extended.jsonnet",
-        "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
+        "ade_minilm_finetuned.jsonnet", "ade_minilm_unfrozen.jsonnet", "ade_scratch.jsonnet",
+        "conll04.jsonnet",
         "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet",
         "conll04_minilm_finetuned.jsonnet", "conll04_minilm_more_entities.jsonnet",
         "conll04_scratch.jsonnet", "sample.jsonnet",

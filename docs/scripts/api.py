@@ -23,7 +23,7 @@ MODULES: Dict[str, List[str]] = {
     "joint_ner_re.corpora.folds": ["read_folds", "k_folds", "split_dev"],
     "joint_ner_re.metrics": ["score", "JointScore"],
     "joint_ner_re.tokenization": ["TextTokenizer"],
-    "joint_ner_re.tag_codec": ["TagCodec", "flatten", "split_tag"],
+    "joint_ner_re.tag_codec": ["TagCodec", "tag_levels", "flatten", "split_tag"],
     "joint_ner_re.predictors": ["JointPredictor"],
     "joint_ner_re.spacy_component": [
         "JointComponent",

@@ -79,7 +79,7 @@ KINDS = {
     LearningRateScheduler: "Learning rate",
     Optimizer: "Optimizer",
     Checkpointer: "Checkpointer",
-    TrainerCallback: "Callback",
+    TrainerCallback: "Callbacks",
     Predictor: "Predictor",
 }
 # What other code makes, and no configuration; and subcommands, which have a page of their own.

@@ -12,18 +12,20 @@ from torch import Tensor
 
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_numbers
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.tag_codec import flatten
+from joint_ner_re.tag_codec import tag_levels
 
 AnnotationTensors = Dict[str, Tensor]
 
+_NUMBERS = ("starts", "ends", "types", "levels")
+
 
 class AnnotationField(Field[AnnotationTensors]):
-    """A sentence's entities and relations, as far as flat tags can hold them.
+    """A sentence's entities and relations.
 
-    Of overlapping entities `tag_codec.flatten` keeps one; a relation stays when both of its
-    arguments do. What is left out is still gold for the metrics, which compare sentences.
+    Entities that overlap are on different levels (`tag_codec.tag_levels`). They stand in the order
+    of their levels, then of their positions.
 
-    The tensors are `starts`, `ends` and `types`, of shape (entities,); `mask`, of shape
+    The tensors are `starts`, `ends`, `types` and `levels`, of shape (entities,); `mask`, of shape
     (entities,); `relations`, of shape (entities, entities, relation types), 1 where
     [head, tail, type] holds; and `relations_known`, a scalar.
 
@@ -39,6 +41,7 @@ class AnnotationField(Field[AnnotationTensors]):
         "relations_known",
         "entities",
         "relations",
+        "_levels",
         "_types",
         "_triples",
         "_num_relations",
@@ -47,21 +50,21 @@ class AnnotationField(Field[AnnotationTensors]):
     def __init__(self, sentence: Sentence, relations_known: bool = True) -> None:
         self.sentence = sentence
         self.relations_known = relations_known
-        kept = flatten(sentence.entities)
-        places = {index: place for place, index in enumerate(kept)}
-        self.entities = [sentence.entities[index] for index in kept]
+        levels = tag_levels(sentence.entities)
+        order = sorted(range(len(levels)), key=lambda i: (levels[i], sentence.entities[i].start))
+        places = {index: place for place, index in enumerate(order)}
+        self.entities = [sentence.entities[index] for index in order]
         self.relations = [
             (relation.type, places[relation.head], places[relation.tail])
             for relation in sentence.relations
-            if relation.head in places and relation.tail in places
         ]
+        self._levels = [levels[index] for index in order]
         self._types: List[int] = []
         self._triples: List[List[int]] = []
         self._num_relations = 0
 
     @overrides
     def count_vocab_items(self, counter: Dict[str, Dict[str, int]]) -> None:
-        # All types count, also those of entities that the tags cannot hold.
         for entity in self.sentence.entities:
             counter[ENTITY_NAMESPACE][entity.type] += 1
         for relation in self.sentence.relations:
@@ -104,6 +107,7 @@ class AnnotationField(Field[AnnotationTensors]):
             "starts": torch.tensor([e.start for e in self.entities] + [0] * padding),
             "ends": torch.tensor([e.end for e in self.entities] + [1] * padding),
             "types": torch.tensor(self._types + [0] * padding),
+            "levels": torch.tensor(self._levels + [0] * padding),
             "mask": torch.tensor([True] * len(self.entities) + [False] * padding, dtype=torch.bool),
             "relations": relations,
             "relations_known": torch.tensor(self.relations_known),
@@ -114,7 +118,7 @@ class AnnotationField(Field[AnnotationTensors]):
         return {
             # An empty list makes a tensor of floats: give the positions their type again.
             name: torch.stack([t[name] for t in tensor_list]).to(
-                torch.long if name in ("starts", "ends", "types") else tensor_list[0][name].dtype
+                torch.long if name in _NUMBERS else tensor_list[0][name].dtype
             )
             for name in tensor_list[0]
         }

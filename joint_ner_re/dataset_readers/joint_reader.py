@@ -60,8 +60,8 @@ class JointReader(CheckedOptions, DatasetReader):
     format : `str`, optional (default = `None`)
         The corpus format; detected from the file when not given.
     overlap : `str`, optional (default = `"keep"`)
-        What becomes of entities that share a token with another one. `"keep"`: they stay gold,
-        though the model's flat tags can hold only one of them. `"drop_sentences"`: their
+        What becomes of entities that share a token with another one. `"keep"`: they stay gold;
+        how many of them a model can hold depends on its `tag_levels`. `"drop_sentences"`: their
         sentences are left out. `"drop_entities"`: they leave gold and prediction, and their
         relations do. What is dropped is counted and logged once per file.
     tokenizer_pipeline : `str`, optional (default = `"en"`)
@@ -256,8 +256,9 @@ class JointReader(CheckedOptions, DatasetReader):
         encoded = sentence.without(
             set(range(len(sentence.entities))) - set(flatten(sentence.entities))
         )
-        counts["entities beyond the tags"] += len(sentence.entities) - len(encoded.entities)
-        counts["relations beyond the tags"] += len(sentence.relations) - len(encoded.relations)
+        beyond = "beyond one level of tags"
+        counts[f"entities {beyond}"] += len(sentence.entities) - len(encoded.entities)
+        counts[f"relations {beyond}"] += len(sentence.relations) - len(encoded.relations)
         return self.text_to_instance(sentence, relations_known=relations_known)
 
     @overrides(check_signature=False)

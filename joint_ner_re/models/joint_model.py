@@ -16,7 +16,7 @@ from allennlp.modules import TextFieldEmbedder
 from allennlp.nn import InitializerApplicator
 from allennlp.nn.util import dist_reduce_sum, move_to_device
 from overrides import overrides
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 # A larger one leaves nothing of the other loss in single precision.
 MOST_WEIGHT = 1e6
+MOST_TAG_LEVELS = 10
 RELATION_LOSSES = ("pair_mean", "sentence_mean")
 # So many scores of relations are held in memory at once (times four bytes, a few times over).
 SCORES_AT_ONCE = 4_000_000
@@ -66,6 +67,10 @@ class JointModel(CheckedOptions, Model):
         Scores the relation types of every pair of entities.
     tag_scheme : `str`, optional (default = `"BIOUL"`)
         `"BIO"` or `"BIOUL"`.
+    tag_levels : `int`, optional (default = `1`)
+        Entities that overlap need more than one: a scorer and a CRF of its own finds the
+        entities of each level, as in Ju et al. 2018, all from the same states. Of two overlapping
+        entities the longer is on the first level. Not in the paper.
     relation_loss_weight : `float`, optional (default = `1.0`)
         lambda in `loss = ner_loss + lambda * relation_loss`.
     relation_loss_average : `str`, optional (default = `"sentence_mean"`)
@@ -107,6 +112,7 @@ class JointModel(CheckedOptions, Model):
         tag_scorer: Lazy[TagScorer] = Lazy(TagScorer),
         relation_scorer: Lazy[RelationScorer] = Lazy(RelationScorer),
         tag_scheme: str = "BIOUL",
+        tag_levels: int = 1,
         relation_loss_weight: float = 1.0,
         relation_loss_average: str = "sentence_mean",
         relation_threshold: Union[float, Dict[str, float]] = 0.5,
@@ -120,6 +126,8 @@ class JointModel(CheckedOptions, Model):
         super().__init__(vocab, **kwargs)
         _check_options(relation_loss_weight, relation_loss_average)
         _check_share("spurious_entities", spurious_entities)
+        if not 1 <= tag_levels <= MOST_TAG_LEVELS:
+            raise ConfigurationError(f"tag_levels is {tag_levels}; expected 1 to {MOST_TAG_LEVELS}")
         if most_relations < 1:
             raise ConfigurationError(f"most_relations is {most_relations}; expected 1 or more")
         check_probability("token_dropout", token_dropout)
@@ -138,10 +146,14 @@ class JointModel(CheckedOptions, Model):
 
         self.text_field_embedder = text_field_embedder
         self.encoder = encoder.construct(input_size=text_field_embedder.get_output_dim())
-        self.tag_scorer = tag_scorer.construct(
-            input_size=self.encoder.ner.get_output_dim(), num_tags=len(self.codec)
-        )
+        size = self.encoder.ner.get_output_dim()
+        self.tag_scorer = tag_scorer.construct(input_size=size, num_tags=len(self.codec))
         self.crf = ConstrainedCrf(self.codec)
+        self.inner_tag_scorers = nn.ModuleList(
+            tag_scorer.construct(input_size=size, num_tags=len(self.codec))
+            for _ in range(1, tag_levels)
+        )
+        self.inner_crfs = nn.ModuleList(ConstrainedCrf(self.codec) for _ in range(1, tag_levels))
         self.span_tagger = SpanTagger(self.codec)
         self.relation_scorer = relation_scorer.construct(
             input_size=self.encoder.relation.get_output_dim(),
@@ -212,8 +224,10 @@ class JointModel(CheckedOptions, Model):
             # A corpus comes again, raw text does not.
             module.remember = annotation is not None  # type: ignore[assignment]
         encoded = self._encode(tokens, mask)
-        # Shape: (batch, length, tags)
-        tag_scores = self.tag_scorer(encoded["ner"])
+        # For each level, of shape (batch, length, tags)
+        tag_scores = [
+            scorer(encoded["ner"]) for scorer in (self.tag_scorer, *self.inner_tag_scorers)
+        ]
         output: Dict[str, Any] = {}
         if annotation is not None:
             states = encoded["relation"]
@@ -269,22 +283,26 @@ class JointModel(CheckedOptions, Model):
 
     def _loss(
         self,
-        tag_scores: Tensor,
+        tag_scores: List[Tensor],
         states: Tensor,
         mask: Tensor,
         annotation: Dict[str, Tensor],
         metadata: List[Dict[str, Any]],
     ) -> Tensor:
-        gold = EntitySpans(*(annotation[name] for name in ("starts", "ends", "types", "mask")))
-        tags = self.span_tagger.encode(gold, mask.size(1))
-        ner_loss = -self.crf.log_likelihood(tag_scores, mask, tags).sum()
-        # Shape: (batch, entities, entities, relation types)
-        spans, entity_tags = gold, tags.gather(1, gold.lasts)
-        relations = annotation["relations"]
+        gold = EntitySpans.gold(annotation, len(tag_scores))
+        ner_loss = tag_scores[0].new_zeros(())
+        entity_tags = torch.zeros_like(gold.starts)
+        for level, (crf, scores) in enumerate(zip(self._crfs, tag_scores)):
+            spans = gold.on_level(level)
+            tags = self.span_tagger.encode(spans, mask.size(1))
+            ner_loss = ner_loss - crf.log_likelihood(scores, mask, tags).sum()
+            entity_tags = torch.where(spans.mask, tags.gather(1, spans.lasts), entity_tags)
+        spans, relations = gold, annotation["relations"]
         if self.training and torch.rand(()) < self._spurious_entities:
-            spans, entity_tags = self._with_spurious(gold, entity_tags, tag_scores.detach(), mask)
+            spans, entity_tags = self._with_spurious(gold, entity_tags, tag_scores, mask)
             padding = spans.starts.size(1) - gold.starts.size(1)
             relations = F.pad(relations, (0, 0, 0, padding, 0, padding))
+        # Shape: (batch, entities, entities, relation types)
         logits = self.relation_scorer(states, entity_tags, spans)
         known = annotation["relations_known"]
         # Shape: (batch, entities, entities, 1)
@@ -328,38 +346,55 @@ class JointModel(CheckedOptions, Model):
         return ner_loss / sentences_in_all + relation_loss
 
     def _with_spurious(
-        self, gold: EntitySpans, gold_tags: Tensor, tag_scores: Tensor, mask: Tensor
+        self, gold: EntitySpans, gold_tags: Tensor, tag_scores: List[Tensor], mask: Tensor
     ) -> Tuple[EntitySpans, Tensor]:
         """The gold entities and, after them, those that are decoded but wrong."""
-        tags = self.crf.viterbi(tag_scores, mask)
-        found = self.span_tagger.decode(tags, mask)
-        # Shape: (batch, decoded entities, gold entities)
-        right = gold.mask.unsqueeze(1)
-        for name in ("starts", "ends", "types"):
-            right = right & (getattr(found, name).unsqueeze(2) == getattr(gold, name).unsqueeze(1))
-        wrong = found.mask & ~right.any(dim=2)
-        spans = EntitySpans(
-            torch.cat([gold.starts, found.starts], dim=1),
-            torch.cat([gold.ends, found.ends], dim=1),
-            torch.cat([gold.types, found.types], dim=1),
-            torch.cat([gold.mask, wrong], dim=1),
-        )
-        return spans, torch.cat([gold_tags, tags.gather(1, found.lasts)], dim=1)
+        paths, levels = self._decode([scores.detach() for scores in tag_scores], mask)
+        found = EntitySpans.together(levels)
+        wrong = replace(found, mask=found.mask & ~found.among(gold))
+        tags = torch.cat([gold_tags, *_last_tags(paths, levels)], dim=1)
+        return EntitySpans.together([gold, wrong]), tags
 
     def _predict(
-        self, tag_scores: Tensor, states: Tensor, mask: Tensor, sentences: List[Sentence]
+        self, tag_scores: List[Tensor], states: Tensor, mask: Tensor, sentences: List[Sentence]
     ) -> List[Sentence]:
-        tags = self.crf.viterbi(tag_scores, mask)
-        spans = self.span_tagger.decode(tags, mask)
-        # Shape: (batch, entities)
-        entity_scores = self.crf.span_probabilities(
-            tag_scores, mask, tags, spans.starts, spans.ends
-        )
-        relations = self._predict_relations(states, tags, spans)
+        paths, levels = self._decode(tag_scores, mask)
+        spans = EntitySpans.together(levels)
+        found = [
+            crf.span_probabilities(scores, mask, path, entities.starts, entities.ends)
+            for crf, scores, path, entities in zip(self._crfs, tag_scores, paths, levels)
+        ]
+        # Shape of each: (batch, entities)
+        entity_scores, entity_tags = torch.cat(found, 1), torch.cat(_last_tags(paths, levels), 1)
+        if len(levels) > 1:
+            order = spans.order(mask.size(1))
+            spans = spans.take(order)
+            entity_scores, entity_tags = (t.gather(1, order) for t in (entity_scores, entity_tags))
+        relations = self._predict_relations(states, entity_tags, spans)
         return self._to_sentences(sentences, spans, entity_scores, *relations)
 
+    def _decode(
+        self, tag_scores: List[Tensor], mask: Tensor
+    ) -> Tuple[List[Tensor], List[EntitySpans]]:
+        """Each level's best tags, of shape (batch, length), and its entities without those of the
+        levels before it.
+        """
+        paths = [crf.viterbi(scores, mask) for crf, scores in zip(self._crfs, tag_scores)]
+        levels: List[EntitySpans] = []
+        for level, path in enumerate(paths):
+            spans = self.span_tagger.decode(path, mask, level)
+            for before in levels:
+                spans = replace(spans, mask=spans.mask & ~spans.among(before))
+            levels.append(spans)
+        return paths, levels
+
+    @property
+    def _crfs(self) -> List[ConstrainedCrf]:
+        """One for each level."""
+        return [self.crf, *self.inner_crfs]  # type: ignore[list-item]
+
     def _predict_relations(
-        self, states: Tensor, tags: Tensor, spans: EntitySpans
+        self, states: Tensor, entity_tags: Tensor, spans: EntitySpans
     ) -> Tuple[Tensor, Tensor]:
         """The relations from the threshold upwards, `most_relations` of a sentence at most.
 
@@ -370,7 +405,7 @@ class JointModel(CheckedOptions, Model):
         dropped = 0
         thresholds = self._thresholds(states)
         for heads, logits in self.relation_scorer.by_head(
-            states, tags.gather(1, spans.lasts), spans, SCORES_AT_ONCE
+            states, entity_tags, spans, SCORES_AT_ONCE
         ):
             # Shape: (batch, heads, entities, relation types)
             probabilities = logits.sigmoid()
@@ -525,6 +560,11 @@ def without_spans(sentence: Sentence, spans: Sequence[Tuple[int, int]]) -> Sente
     return sentence.without(
         index for index, e in enumerate(sentence.entities) if (e.start, e.end) in spans
     )
+
+
+def _last_tags(paths: List[Tensor], levels: List[EntitySpans]) -> List[Tensor]:
+    """The tags of the entities' last tokens. Shape of each level's: (batch, entities)."""
+    return [path.gather(1, spans.lasts) for path, spans in zip(paths, levels)]
 
 
 def _stop(loss: float, sentences: Sequence[Sentence]) -> None:

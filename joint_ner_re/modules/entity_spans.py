@@ -1,6 +1,7 @@
 """Entities as tensors: from spans to tags and back, with no loop over sentences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Dict, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +23,57 @@ class EntitySpans:
         Shape: (batch, entities), index of the type; 0 at padding.
     mask : `Tensor`
         Shape: (batch, entities), true at real entities.
+    levels : `Tensor`, optional
+        Shape: (batch, entities), the level of tags that holds each (`tag_codec.tag_levels`); 0 at
+        padding. Default: all are on the first.
     """
 
     starts: Tensor
     ends: Tensor
     types: Tensor
     mask: Tensor
+    levels: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.levels is None:
+            self.levels = torch.zeros_like(self.starts)
+
+    @classmethod
+    def gold(cls, annotation: Dict[str, Tensor], levels: int = 1) -> "EntitySpans":
+        """The entities of the first `levels` levels in an `AnnotationField`'s tensors."""
+        spans = cls(*(annotation[name] for name in cls.__dataclass_fields__))
+        return replace(spans, mask=spans.mask & (spans.levels < levels))
+
+    @classmethod
+    def together(cls, parts: "Sequence[EntitySpans]") -> "EntitySpans":
+        """The entities of all parts, one part after the other."""
+        names = cls.__dataclass_fields__
+        return cls(*(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
+
+    def on_level(self, level: int) -> "EntitySpans":
+        """The entities of one level; the others become padding."""
+        return replace(self, mask=self.mask & (self.levels == level))
+
+    def among(self, others: "EntitySpans") -> Tensor:
+        """True at entities that the others have, too, on any level. Shape: (batch, entities)."""
+        # Shape: (batch, entities, others' entities)
+        same = others.mask.unsqueeze(1)
+        for name in ("starts", "ends", "types"):
+            same = same & (getattr(self, name).unsqueeze(2) == getattr(others, name).unsqueeze(1))
+        return self.mask & same.any(dim=2)
+
+    def order(self, length: int) -> Tensor:
+        """Where to find the entities in the order of their starts, of two the longer first.
+
+        Padding comes last. For sentences of `length` tokens. Shape: (batch, entities).
+        """
+        keys = self.starts * (length + 1) + length - self.ends
+        return keys.masked_fill(~self.mask, (length + 1) ** 2).sort(dim=1, stable=True).indices
+
+    def take(self, places: Tensor) -> "EntitySpans":
+        """The entities at these places. Shape: (batch, entities)."""
+        names = self.__dataclass_fields__
+        return EntitySpans(*(getattr(self, name).gather(1, places) for name in names))
 
     @property
     def lasts(self) -> Tensor:
@@ -82,10 +128,11 @@ class SpanTagger(nn.Module):
         # Flat entities: at most one covers a token.
         return (tags * inside).sum(dim=1)
 
-    def decode(self, tags: Tensor, mask: Tensor) -> EntitySpans:
+    def decode(self, tags: Tensor, mask: Tensor, level: int = 0) -> EntitySpans:
         """The entities that `tags`, of shape (batch, length), hold at real tokens.
 
-        Equal to `TagCodec.decode` of each sentence, for ill-formed sequences too.
+        Equal to `TagCodec.decode` of each sentence, for ill-formed sequences too. They are said
+        to be of `level`.
         """
         tags = tags * mask
         carried = torch.zeros_like(mask)
@@ -106,9 +153,7 @@ class SpanTagger(nn.Module):
             return tags.new_full(shape, padding).index_put((rows, slots), values)
 
         types = torch.div(tags[rows, starts] - 1, self._prefixes, rounding_mode="floor")
+        mask = torch.arange(shape[1], device=tags.device) < counts.unsqueeze(1)
         return EntitySpans(
-            padded(starts, 0),
-            padded(ends, 1),
-            padded(types, 0),
-            torch.arange(shape[1], device=tags.device) < counts.unsqueeze(1),
+            padded(starts, 0), padded(ends, 1), padded(types, 0), mask, level * mask.long()
         )

@@ -76,7 +76,8 @@ class TransformerEmbedder(TokenEmbedder):
         super().__init__()
         self._markers = piece_tokenizer(model_name).markers
         self.encoder = load_encoder(model_name)
-        self._trained = train_parameters
+        self.train_parameters = train_parameters
+        self._frozen = not train_parameters
         self.encoder.requires_grad_(train_parameters)
         depth = self.encoder.config.num_hidden_layers + 1
         self._layers = _checked_layers(layers, depth)
@@ -103,9 +104,18 @@ class TransformerEmbedder(TokenEmbedder):
     @overrides
     def train(self, mode: bool = True) -> "TransformerEmbedder":
         super().train(mode)
-        if not self._trained:
+        if self._frozen:
             self.encoder.eval()
         return self
+
+    def freeze(self, frozen: bool) -> None:
+        """With `train_parameters`: whether the encoder is for now as if it were frozen, or is
+        trained. See `joint_ner_re.callbacks`.
+        """
+        if frozen != self._frozen:
+            self._frozen = frozen
+            self._forget()
+            self.train(self.training)
 
     @overrides(check_signature=False)
     def forward(self, pieces: Tensor, words: Tensor) -> Tensor:
@@ -122,7 +132,7 @@ class TransformerEmbedder(TokenEmbedder):
         `Tensor`
             Shape: (batch, words, output size), 0 at padding.
         """
-        if self._trained:
+        if not self._frozen:
             return self._mixed(self._encode(_sentences(pieces, words)))
         return self._remembered(pieces, words)
 

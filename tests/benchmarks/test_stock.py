@@ -87,7 +87,7 @@ def test_same_likelihood_and_tags(both):
 def test_same_relation_logits(both):
     shipped, stock, batch = both
     annotation, tags = batch["annotation"], batch["tags"]
-    gold = EntitySpans(*(annotation[name] for name in ("starts", "ends", "types", "mask")))
+    gold = EntitySpans.gold(annotation)
     pairs = 0
     with torch.no_grad():
         _, _, states = encode_shipped(shipped, batch)

@@ -8,7 +8,7 @@ from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_name
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 TOKENS = ["Acute", "lithium", "toxicity", ",", "naproxen", "rash", "."]
-# "lithium toxicity" and "lithium" overlap: tags hold the longer.
+# "lithium toxicity" and "lithium" overlap: the longer is on the first level.
 OVERLAP = Sentence(
     TOKENS,
     [Entity("Drug", 4, 5), Entity("Effect", 1, 3), Entity("Drug", 1, 2), Entity("Effect", 5, 6)],
@@ -32,17 +32,19 @@ def tensors(*sentences):
     return batch.as_tensor_dict()["annotation"]
 
 
-def test_entities_stand_in_the_order_of_their_position_without_the_shorter_of_an_overlap():
+def test_entities_stand_in_the_order_of_their_levels_and_positions():
     made = tensors(OVERLAP)
-    assert made["starts"].tolist() == [[1, 4, 5]]
-    assert made["ends"].tolist() == [[3, 5, 6]]
-    assert made["types"].tolist() == [[1, 0, 1]]  # Effect, Drug, Effect
-    assert made["mask"].tolist() == [[True, True, True]]
+    assert made["starts"].tolist() == [[1, 4, 5, 1]]
+    assert made["ends"].tolist() == [[3, 5, 6, 2]]
+    assert made["types"].tolist() == [[1, 0, 1, 0]]  # Effect, Drug, Effect, Drug
+    assert made["levels"].tolist() == [[0, 0, 0, 1]]
+    assert made["mask"].tolist() == [[True] * 4]
 
 
-def test_relations_are_directed_and_need_both_arguments():
+def test_relations_are_directed():
     made = tensors(OVERLAP)["relations"]
-    expected = torch.zeros(1, 3, 3, 2)
+    expected = torch.zeros(1, 4, 4, 2)
+    expected[0, 0, 3, 1] = 1  # lithium toxicity -Causes-> lithium
     expected[0, 1, 2, 1] = 1  # naproxen -Causes-> rash
     expected[0, 2, 0, 0] = 1  # rash -Before-> lithium toxicity
     assert torch.equal(made, expected)
@@ -68,29 +70,30 @@ def test_whether_relations_are_known_is_told_for_each_sentence():
 def test_sentences_are_padded_to_the_most_entities():
     one = Sentence(["a", "b"], [Entity("Effect", 1, 2)])
     made = tensors(Sentence(["a"]), one, OVERLAP)
-    assert made["mask"].sum(dim=1).tolist() == [0, 1, 3]
-    assert made["starts"].tolist() == [[0, 0, 0], [1, 0, 0], [1, 4, 5]]
-    assert made["ends"].tolist() == [[1, 1, 1], [2, 1, 1], [3, 5, 6]]
-    assert made["relations"].shape == (3, 3, 3, 2)
-    assert made["relations"].sum(dim=(1, 2, 3)).tolist() == [0, 0, 2]
+    assert made["mask"].sum(dim=1).tolist() == [0, 1, 4]
+    assert made["starts"].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [1, 4, 5, 1]]
+    assert made["ends"].tolist() == [[1, 1, 1, 1], [2, 1, 1, 1], [3, 5, 6, 2]]
+    assert made["levels"].tolist() == [[0] * 4, [0] * 4, [0, 0, 0, 1]]
+    assert made["relations"].shape == (3, 4, 4, 2)
+    assert made["relations"].sum(dim=(1, 2, 3)).tolist() == [0, 0, 3]
 
 
 @pytest.mark.parametrize("others", [[], [OVERLAP]])
 def test_types_of_numbers_do_not_depend_on_the_batch(others):
     made = tensors(Sentence(["a"]), *others)
-    assert [made[name].dtype for name in ("starts", "ends", "types")] == [torch.long] * 3
+    assert {made[n].dtype for n in ("starts", "ends", "types", "levels")} == {torch.long}
     assert (made["mask"].dtype, made["relations"].dtype) == (torch.bool, torch.float)
 
 
 def test_a_batch_without_entities_has_no_column():
     made = tensors(Sentence(["a"]), Sentence([]))
     assert {name: tuple(value.shape) for name, value in made.items()} == {
-        "starts": (2, 0), "ends": (2, 0), "types": (2, 0), "mask": (2, 0),
+        "starts": (2, 0), "ends": (2, 0), "types": (2, 0), "levels": (2, 0), "mask": (2, 0),
         "relations": (2, 0, 0, 2), "relations_known": (2,),
     }  # fmt: skip
 
 
-def test_types_that_only_unencodable_entities_have_are_in_the_vocabulary():
+def test_types_that_only_overlapping_entities_have_are_in_the_vocabulary():
     sentence = Sentence(
         ["a", "b"],
         [Entity("Long", 0, 2), Entity("Short", 0, 1)],
@@ -105,7 +108,7 @@ def test_types_that_only_unencodable_entities_have_are_in_the_vocabulary():
     "sentence, what, name",
     [
         (Sentence(["a"], [Entity("Dose", 0, 1)], source="x.jsonl:7"), "entity", "Dose"),
-        # Also when the tags leave it out.
+        # Also on another level.
         (
             Sentence(["a", "b"], [Entity("Drug", 0, 2), Entity("Dose", 0, 1)], source="x.jsonl:7"),
             "entity",
@@ -138,10 +141,10 @@ def test_an_unknown_type_without_a_source_names_the_sentence():
 
 def test_an_empty_field_and_lengths():
     field = AnnotationField(OVERLAP)
-    assert (len(field), len(field.empty_field())) == (3, 0)
+    assert (len(field), len(field.empty_field())) == (4, 0)
 
 
-def test_the_readable_form_shows_what_tags_leave_out_too():
+def test_the_readable_form_is_as_in_the_sentence():
     readable = AnnotationField(OVERLAP).human_readable_repr()
     assert len(readable["entities"]) == 4
     assert readable["relations"][2] == {"type": "Before", "head": 3, "tail": 1}

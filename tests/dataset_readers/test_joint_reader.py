@@ -88,10 +88,11 @@ def test_keep_keeps_everything_as_gold(corpus, caplog):
     a3 = instances[2]
     assert len(a3["metadata"]["sentence"].entities) == 2
     assert a3["metadata"]["dropped"] == []
-    assert [entity.key for entity in a3["annotation"].entities] == [("Adverse-Effect", 1, 3)]
+    keys = [entity.key for entity in a3["annotation"].entities]
+    assert keys == [("Adverse-Effect", 1, 3), ("Drug", 1, 2)]
     assert caplog.messages == [
-        f"{corpus} (overlap: keep): 8 sentences, 1 entities beyond the tags, "
-        "1 relations beyond the tags"
+        f"{corpus} (overlap: keep): 8 sentences, 1 entities beyond one level of tags, "
+        "1 relations beyond one level of tags"
     ]
 
 

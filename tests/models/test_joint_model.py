@@ -92,6 +92,7 @@ class TestTraining(ModelTestCase):
             {},
             {"model.relation_loss_average": "pair_mean", "model.tag_scheme": "BIO"},
             {"model.relation_scorer.tag_embedding_size": 0, "model.tag_scorer.hidden_size": 0},
+            {"model.tag_levels": 2},
         ],
     )
     def test_every_parameter_learns_and_a_saved_model_is_the_same(self, overrides):
@@ -627,7 +628,7 @@ def test_the_model_metrics_are_those_of_the_scorer_on_its_predictions(make, over
 GOLD_TAGS = ["B-Effect", "L-Effect", "U-Drug"]  # of OVERLAP, as far as tags go
 
 
-def test_under_keep_what_tags_cannot_hold_is_a_miss(make, monkeypatch):
+def test_under_keep_what_one_level_of_tags_cannot_hold_is_a_miss(make, monkeypatch):
     made = make([OVERLAP], {"model.relation_threshold": 0.0})
     predict_tags(monkeypatch, made, [GOLD_TAGS])
     found = metrics_of(made)

@@ -31,6 +31,22 @@ def padded(codec, batch):
     )
 
 
+def spans_of(*rows):
+    """Entities as (start, end, type, level), `None` for padding."""
+    columns = [[entity or (0, 1, 0, 0) for entity in row] for row in rows]
+    starts, ends, types, levels = torch.tensor(columns).unbind(dim=2)
+    mask = torch.tensor([[entity is not None for entity in row] for row in rows])
+    return EntitySpans(starts, ends, types, mask, levels)
+
+
+def listed(spans):
+    """The real entities of each sentence as (start, end, type, level)."""
+    columns = torch.stack([spans.starts, spans.ends, spans.types, spans.levels], dim=2)
+    return [
+        [tuple(entity) for entity in row[real].tolist()] for row, real in zip(columns, spans.mask)
+    ]
+
+
 def mask_of(lengths):
     return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
 
@@ -120,3 +136,68 @@ def test_lasts_and_pairs():
 
 def test_it_has_no_weights():
     assert not SpanTagger(CODECS[0]).state_dict()
+
+
+# Levels
+
+NESTED = spans_of([(1, 4, 0, 0), (6, 7, 1, 0), (1, 2, 1, 1)], [(0, 2, 1, 0), None, None])
+
+
+def test_without_levels_all_are_on_the_first():
+    given = EntitySpans(NESTED.starts, NESTED.ends, NESTED.types, NESTED.mask)
+    assert given.levels.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_entities_of_one_level():
+    assert listed(NESTED.on_level(0)) == [[(1, 4, 0, 0), (6, 7, 1, 0)], [(0, 2, 1, 0)]]
+    assert listed(NESTED.on_level(1)) == [[(1, 2, 1, 1)], []]
+    assert listed(NESTED.on_level(2)) == [[], []]
+
+
+@pytest.mark.parametrize("levels, counts", [(1, [2, 1]), (2, [3, 1]), (3, [3, 1])])
+def test_gold_entities_are_those_of_the_levels_that_the_model_has(levels, counts):
+    names = ("starts", "ends", "types", "mask", "levels")
+    annotation = {name: getattr(NESTED, name) for name in names}
+    found = EntitySpans.gold({**annotation, "relations": None}, levels)
+    assert found.mask.sum(dim=1).tolist() == counts
+    assert listed(found) == [row[:count] for row, count in zip(listed(NESTED), counts)]
+
+
+def test_parts_stand_together_one_after_the_other():
+    other = spans_of([None], [(3, 4, 0, 2)])
+    together = EntitySpans.together([other, NESTED])
+    assert listed(together) == [listed(NESTED)[0], [(3, 4, 0, 2), (0, 2, 1, 0)]]
+    assert together.mask.tolist() == [[False, True, True, True], [True, True, False, False]]
+
+
+def test_which_entities_are_among_others():
+    others = spans_of(
+        [(1, 2, 1, 0), (1, 4, 1, 0), (6, 8, 1, 0)],  # Right on another level; other type; other end
+        [(0, 2, 1, 0), None, None],
+    )
+    assert NESTED.among(others).tolist() == [[False, False, True], [True, False, False]]
+    # Padding is among nothing, and nothing is among padding.
+    padding = spans_of([None] * 2, [None] * 2)
+    assert padding.among(padding).tolist() == [[False] * 2] * 2
+    assert NESTED.among(padding).tolist() == [[False] * 3] * 2
+    empty = NESTED.take(torch.zeros(2, 0, dtype=torch.long))
+    assert NESTED.among(empty).tolist() == [[False] * 3] * 2
+    assert empty.among(NESTED).shape == (2, 0)
+
+
+def test_the_order_is_that_of_the_sentence_with_padding_last():
+    spans = spans_of(
+        [(6, 7, 1, 0), None, (1, 2, 1, 1), (1, 4, 0, 0), (1, 4, 1, 2)], [None] * 4 + [(0, 8, 1, 1)]
+    )
+    order = spans.order(8)
+    assert order.tolist() == [[3, 4, 2, 0, 1], [4, 0, 1, 2, 3]]
+    assert listed(spans.take(order)) == [
+        [(1, 4, 0, 0), (1, 4, 1, 2), (1, 2, 1, 1), (6, 7, 1, 0)], [(0, 8, 1, 1)]
+    ]  # fmt: skip
+
+
+@each_codec
+def test_decoded_entities_are_of_the_level_that_is_told(codec):
+    tags = torch.tensor([[codec.tags.index("I-X"), 0], [0, 0]])
+    found = SpanTagger(codec).decode(tags, mask_of([2, 2]), level=3)
+    assert (found.levels.tolist(), found.mask.tolist()) == ([[3], [0]], [[True], [False]])

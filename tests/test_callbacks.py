@@ -1,0 +1,133 @@
+"""Encoders that are frozen at first, in whole trainings."""
+
+import json
+
+import pytest
+import torch
+from allennlp.commands.train import train_model, train_model_from_file
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.params import with_overrides
+from allennlp.models import load_archive
+
+from joint_ner_re.callbacks import UnfreezeCallback
+from joint_ner_re.modules import TransformerEmbedder
+
+ENCODER = "text_field_embedder.token_embedder_c.encoder."
+
+
+@pytest.fixture
+def train(fixtures, in_root, few_threads, bert_directory, tmp_path):
+    """Trains for some epochs and returns the last weights by name."""
+
+    def trained(name, unfreeze=None, trains=True, epochs=3, recover=False):
+        embedder = {"type": "transformer", "model_name": str(bert_directory)}
+        callbacks = [{"type": "experiment"}]
+        if unfreeze is not None:
+            callbacks.append({"type": "unfreeze", "epoch": unfreeze})
+        overrides = {
+            "dataset_reader.token_indexers.c": {
+                "type": "word_pieces", "model_name": str(bert_directory),
+            },
+            "model.text_field_embedder.token_embedders.c": {
+                **embedder, "train_parameters": trains,
+            },
+            "trainer.num_epochs": epochs,
+            "trainer.callbacks": callbacks,
+        }  # fmt: skip
+        run = tmp_path / name
+        train_model_from_file(
+            fixtures / "tiny.jsonnet", run, json.dumps(overrides), recover=recover
+        )
+        return torch.load(run / f"model_state_e{epochs}_b0.th", map_location="cpu")
+
+    return trained
+
+
+def encoder_of(weights):
+    return {name: value for name, value in weights.items() if name.startswith(ENCODER)}
+
+
+def same(first, second):
+    """The names of equal values."""
+    assert first.keys() == second.keys()
+    return [name for name in first if torch.equal(first[name], second[name])]
+
+
+def test_until_then_a_training_is_that_of_a_frozen_encoder(train, tmp_path):
+    never, frozen = train("never", unfreeze=3), train("frozen", trains=False)
+    logged = [(tmp_path / name / "out.log").read_text() for name in ("never", "frozen")]
+    warning = "the encoders are frozen in all epochs: there are 3 (trainer.num_epochs)"
+    assert [warning in text for text in logged] == [True, False]
+    assert same(never, frozen) == list(frozen)
+
+
+def test_from_the_first_epoch_on_it_is_that_of_a_trained_encoder(train):
+    at_once, trained = train("at-once", unfreeze=0), train("trained")
+    assert same(at_once, trained) == list(trained)
+
+
+def test_the_encoder_changes_from_the_epoch_on(train, bert_directory, tmp_path):
+    after = encoder_of(train("run", unfreeze=2))
+    then = encoder_of(torch.load(tmp_path / "run" / "model_state_e2_b0.th"))
+    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
+    before = {ENCODER + name: value for name, value in pretrained.items()}
+    assert before and same(before, then) == list(before)
+    # All of its matrices, that is; not the pooler, whose output nobody reads.
+    changed = set(then) - set(same(then, after))
+    assert {name for name in then if ".layer." in name and name.endswith("weight")} <= changed
+
+
+def test_frozen_it_reads_a_sentence_once_and_trained_in_every_batch(train, monkeypatch):
+    read = []
+    encode = TransformerEmbedder._encode
+
+    def counted(self, sentences, mixed=False):
+        read[-1] += len(sentences)
+        return encode(self, sentences, mixed)
+
+    monkeypatch.setattr(TransformerEmbedder, "_encode", counted)
+    freeze = UnfreezeCallback._freeze
+    monkeypatch.setattr(
+        UnfreezeCallback, "_freeze", lambda *inputs: (read.append(0), freeze(*inputs))
+    )
+    train("run", unfreeze=2)
+    first, second, third, _ = read
+    # The corpus is read for training and, the same, for validation.
+    assert second == 0 < first and third >= 2 * first
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(train, interrupt, at):
+    whole = train("whole", unfreeze=2)
+    begun = interrupt(at)
+    with pytest.raises(KeyboardInterrupt):
+        train("broken", unfreeze=2)
+    found = train("broken", unfreeze=2, recover=True)
+    assert begun == [*range(at + 1), *range(at, 3)]
+    assert same(found, whole) == list(whole)
+
+
+def test_an_archive_holds_the_changed_encoder(train, tmp_path):
+    train("run", unfreeze=1, epochs=2)
+    model = load_archive(tmp_path / "run" / "model.tar.gz").model
+    best = torch.load(tmp_path / "run" / "best.th")
+    assert set(same(model.state_dict(), best)) == set(best)
+
+
+def test_without_an_encoder_to_train_it_is_an_error(train):
+    with pytest.raises(ConfigurationError, match="has nothing to unfreeze; expected a token"):
+        train("run", unfreeze=1, trains=False)
+
+
+@pytest.mark.parametrize("epoch, message", [
+    (-1, "epoch is -1; expected 0 or more"),
+    ("x", "epoch is 'x'; expected a whole number"),
+])  # fmt: skip
+def test_an_impossible_epoch_is_an_error(fixtures, in_root, tmp_path, epoch, message):
+    settings = Params.from_file(fixtures / "tiny.jsonnet").as_dict()
+    settings = with_overrides(
+        settings, {"trainer.callbacks": [{"type": "unfreeze", "epoch": epoch}]}
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        train_model(Params(settings), str(tmp_path / "run"))
