@@ -20,7 +20,7 @@ ENCODER = "text_field_embedder.token_embedder_c.encoder."
 def train(fixtures, in_root, few_threads, bert_directory, tmp_path):
     """Trains for some epochs and returns the last weights by name."""
 
-    def trained(name, unfreeze=None, trains=True, epochs=3, recover=False):
+    def trained(name, unfreeze=None, trains=True, epochs=3, recover=False, **more):
         embedder = {"type": "transformer", "model_name": str(bert_directory)}
         callbacks = [{"type": "experiment"}]
         if unfreeze is not None:
@@ -34,6 +34,7 @@ def train(fixtures, in_root, few_threads, bert_directory, tmp_path):
             },
             "trainer.num_epochs": epochs,
             "trainer.callbacks": callbacks,
+            **more,
         }  # fmt: skip
         run = tmp_path / name
         train_model_from_file(
@@ -113,6 +114,17 @@ def test_an_archive_holds_the_changed_encoder(train, tmp_path):
     model = load_archive(tmp_path / "run" / "model.tar.gz").model
     best = torch.load(tmp_path / "run" / "best.th")
     assert set(same(model.state_dict(), best)) == set(best)
+
+
+def test_several_processes_freeze_and_train_the_encoder(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    accelerator = {"type": "torch", "find_unused_parameters": True}
+    distributed = {"cuda_devices": [-1, -1], "ddp_accelerator": accelerator}
+    after = encoder_of(train("run", unfreeze=2, distributed=distributed))
+    then = encoder_of(torch.load(tmp_path / "run" / "model_state_e2_b0.th", map_location="cpu"))
+    alone = encoder_of(train("alone", unfreeze=2, epochs=2))
+    assert same(then, alone) == list(alone)
+    assert len(same(then, after)) < len(then)
 
 
 def test_without_an_encoder_to_train_it_is_an_error(train):

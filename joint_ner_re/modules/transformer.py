@@ -132,9 +132,12 @@ class TransformerEmbedder(TokenEmbedder):
         `Tensor`
             Shape: (batch, words, output size), 0 at padding.
         """
-        if not self._frozen:
-            return self._mixed(self._encode(_sentences(pieces, words)))
-        return self._remembered(pieces, words)
+        if self._frozen:
+            return self._remembered(pieces, words)
+        sentences = _sentences(pieces, words)
+        if torch.is_grad_enabled():
+            return self._mixed(self._encode(sentences))
+        return self._encode(sentences, mixed=True).squeeze(2)
 
     def _mixed(self, states: Tensor) -> Tensor:
         """The mix of the layers' states, of shape (..., layers or 1, output size)."""
@@ -155,7 +158,7 @@ class TransformerEmbedder(TokenEmbedder):
         missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
         if len(missing) == len(keys) and not keeps and not torch.is_grad_enabled():
-            # All else that is done with the states is done with their mix alone, as for raw text.
+            # All else that is done with the states is done with their mix alone: it is faster.
             return self._encode(list(missing.values()), mixed=True).squeeze(2)
         if missing:
             # What is kept serves other runs, too: it is not rounded for this one.

@@ -58,13 +58,15 @@ def expected_states(directory, words):
     return torch.stack(vectors)
 
 
+@pytest.mark.parametrize("learns", [False, True])
 @pytest.mark.parametrize("trained", [False, True])
-def test_a_word_is_the_mean_of_its_pieces_and_the_layers_are_mixed(bert_directory, trained):
+def test_a_word_is_the_mean_of_its_pieces_and_the_layers_are_mixed(bert_directory, trained, learns):
     embedder = new_embedder(bert_directory, train_parameters=trained)
     embedder.mix.data = torch.tensor([0.5, -1.0, 2.0])
     weights = [w / sum(map(pow, [2.718281828459045] * 3, [0.5, -1, 2])) for w in (
         2.718281828459045**0.5, 2.718281828459045**-1, 2.718281828459045**2)]  # fmt: skip
-    vectors = embedder(**batch_of(bert_directory))
+    with torch.set_grad_enabled(learns):
+        vectors = embedder(**batch_of(bert_directory)).detach()
     assert vectors.shape == (4, 7, 8) and embedder.get_output_dim() == 8
     for row, words in enumerate(SENTENCES):
         assert not vectors[row, len(words) :].any()
