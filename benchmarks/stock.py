@@ -62,6 +62,8 @@ class StockModel(Model):
     """
 
     def __init__(self, model: JointModel) -> None:
+        if model.further_crfs:
+            raise ValueError("the stock assembly has one level of tags; expected a model with one")
         super().__init__(with_tags(model.vocab, model.codec.tags))
         self.codec = model.codec
         self.relation_types = model.relation_types

@@ -1,6 +1,5 @@
 """What happens between the epochs of a training."""
 
-import logging
 from typing import Any, Dict, List
 
 from allennlp.common.checks import ConfigurationError
@@ -10,8 +9,6 @@ from overrides import overrides
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.modules.transformer import TransformerEmbedder
 
-logger = logging.getLogger(__name__)
-
 
 @TrainerCallback.register("unfreeze")
 class UnfreezeCallback(CheckedOptions, TrainerCallback):
@@ -20,8 +17,10 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     First the encoders are frozen, so that their vectors are computed once and the gradients of
     layers that know nothing yet do no harm to them; then they are trained, too (Kumar et al. 2022,
     "Fine-Tuning can Distort Pretrained Features"). It is for embedders `transformer` with
-    `train_parameters`. Distributed training needs AllenNLP's option
-    `"distributed": {"ddp_accelerator": {"type": "torch", "find_unused_parameters": true}}`.
+    `train_parameters`. A training whose `patience` ends before the epoch has trained none.
+
+    Distributed training needs AllenNLP's option
+    `"distributed.ddp_accelerator": {"type": "torch", "find_unused_parameters": true}`.
 
     # Parameters
 
@@ -33,7 +32,8 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     # Raises
 
     `ConfigurationError`
-        If the epoch is negative or, when training starts, the model has no such embedder.
+        If the epoch is negative or, when training starts, none of its epochs is as late, the model
+        has no such embedder, or distributed training lacks the option.
     """
 
     def __init__(self, serialization_dir: str, epoch: int) -> None:
@@ -45,21 +45,33 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     @overrides
     def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
         super().on_start(trainer, is_primary)
-        if self._epoch >= trainer._num_epochs:
-            logger.warning(
-                "the encoders are frozen in all epochs: there are %d (trainer.num_epochs), and "
-                "they would be trained from epoch %d on (counted from 0, trainer.callbacks)",
-                trainer._num_epochs,
-                self._epoch,
-            )
         # Where a training was interrupted, it goes on with this epoch.
-        self._freeze(trainer, trainer._start_after_epochs_completed)
+        begins = trainer._start_after_epochs_completed
+        if not begins:
+            self._check(trainer)
+        self._freeze(trainer, begins)
 
     @overrides
     def on_epoch(
         self, trainer: Any, metrics: Dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
     ) -> None:
         self._freeze(trainer, epoch + 1)
+
+    def _check(self, trainer: Any) -> None:
+        if self._epoch >= trainer._num_epochs:
+            raise ConfigurationError(
+                f"trainer.num_epochs is {trainer._num_epochs}, and the callback 'unfreeze' trains "
+                f"the encoders from epoch {self._epoch} on, counted from 0: never; expected more "
+                "epochs, or an earlier one for the callback"
+            )
+        if trainer._distributed and not getattr(
+            trainer._ddp_wrapped_model.model, "find_unused_parameters", True
+        ):
+            raise ConfigurationError(
+                "the callback 'unfreeze' has encoders that are not always trained; in distributed "
+                'training expected "distributed.ddp_accelerator": {"type": "torch", '
+                '"find_unused_parameters": true}'
+            )
 
     def _freeze(self, trainer: Any, epoch: int) -> None:
         for embedder in _trained_embedders(trainer):

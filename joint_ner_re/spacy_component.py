@@ -56,7 +56,8 @@ class JointComponent:
     - `doc._.joint_entities`: a list of `{"type", "char_start", "char_end", "score"}`;
     - `doc._.relations`: a list of `{"type", "head", "tail", "score"}`, whose `head` and `tail` are
       positions in `doc._.joint_entities`; `resolve_relations` gives them as spans;
-    - `doc.ents`; `span._.joint_score` is the score of an entity of the model's, else `None`.
+    - `doc.ents`, of entities that overlap the longest; `span._.joint_score` is the score of an
+      entity of the model's, else `None`.
 
     The two lists are plain data that stay with the Doc in `doc.copy`, `doc.to_bytes` and
     `DocBin(store_user_data=True)`, and stay right when `doc.ents` or the tokens are changed.

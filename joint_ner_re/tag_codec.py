@@ -55,7 +55,7 @@ class TagCodec:
         # Raises
 
         `ValueError`
-            If two entities overlap, or a type is not among `types`: see `flatten`.
+            If two entities overlap (see `tag_levels`), or a type is not among `types`.
         """
         tags = [OUTSIDE] * length
         for entity in entities:
@@ -63,7 +63,7 @@ class TagCodec:
                 raise ValueError(f"unknown type {entity.type!r}; known: {', '.join(self.types)}")
             span = range(entity.start, entity.end)
             if any(tags[position] != OUTSIDE for position in span):
-                raise ValueError(f"{entity} overlaps another entity; tags hold only flat entities")
+                raise ValueError(f"{entity} overlaps another entity; tags hold no overlaps")
             for position in span:
                 prefix = self.prefix(position == entity.start, position == entity.end - 1)
                 tags[position] = f"{prefix}-{entity.type}"
@@ -123,12 +123,12 @@ def tag_levels(entities: Sequence[Entity]) -> List[int]:
     tag sequence can hold them.
 
     Each has the lowest level that has room for it. Of two overlapping entities the longer goes
-    first, then the one that starts earlier, then the one listed first (SpERT and others differ
-    here; see docs/evaluation.md).
+    first, then the one that starts earlier, then by type, then the one listed first (SpERT and
+    others differ here; see docs/evaluation.md).
     """
     by_length = sorted(
         range(len(entities)),
-        key=lambda i: (entities[i].start - entities[i].end, entities[i].start, i),
+        key=lambda i: (entities[i].start - entities[i].end, entities[i].start, entities[i].type, i),
     )
     levels = [-1] * len(entities)
     for index in by_length:

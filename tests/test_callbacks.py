@@ -8,10 +8,12 @@ from allennlp.commands.train import train_model, train_model_from_file
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
+from allennlp.data import Batch
 from allennlp.models import load_archive
 
 from joint_ner_re.callbacks import UnfreezeCallback
 from joint_ner_re.modules import TransformerEmbedder
+from joint_ner_re.sentence import Entity, Sentence
 
 ENCODER = "text_field_embedder.token_embedder_c.encoder."
 
@@ -56,11 +58,31 @@ def same(first, second):
 
 
 def test_until_then_a_training_is_that_of_a_frozen_encoder(train, tmp_path):
-    never, frozen = train("never", unfreeze=3), train("frozen", trains=False)
-    logged = [(tmp_path / name / "out.log").read_text() for name in ("never", "frozen")]
-    warning = "the encoders are frozen in all epochs: there are 3 (trainer.num_epochs)"
-    assert [warning in text for text in logged] == [True, False]
-    assert same(never, frozen) == list(frozen)
+    train("run", unfreeze=2)
+    train("frozen", trains=False)
+    # Of the first training the state after two epochs.
+    then, frozen = (
+        torch.load(tmp_path / name / "model_state_e2_b0.th") for name in ("run", "frozen")
+    )
+    assert same(then, frozen) == list(frozen)
+
+
+def test_a_frozen_encoder_has_no_gradient_from_a_batch_without_tokens(make, bert_directory):
+    """Its loss has all weights in it, times 0: the optimizer would take its decay off them."""
+    name = str(bert_directory)
+    made = make([Sentence(["a"], [Entity("Drug", 0, 1)]), Sentence([])], {
+        "dataset_reader.token_indexers.c": {"type": "word_pieces", "model_name": name},
+        "model.text_field_embedder.token_embedders.c": {
+            "type": "transformer", "model_name": name, "train_parameters": True,
+        },
+    })  # fmt: skip
+    batch = Batch(made.instances[1:])
+    batch.index_instances(made.vocab)
+    embedder = made.model.text_field_embedder.token_embedder_c
+    for frozen in (True, False):
+        embedder.freeze(frozen)
+        made.model.train()(**batch.as_tensor_dict())["loss"].backward()
+        assert [p.grad is None for p in embedder.encoder.parameters()].count(not frozen) == 0
 
 
 def test_from_the_first_epoch_on_it_is_that_of_a_trained_encoder(train):
@@ -74,7 +96,7 @@ def test_the_encoder_changes_from_the_epoch_on(train, bert_directory, tmp_path):
     pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
     before = {ENCODER + name: value for name, value in pretrained.items()}
     assert before and same(before, then) == list(before)
-    # All of its matrices, that is; not the pooler, whose output nobody reads.
+    # All of its matrices, that is; there is no gradient for the keys' biases.
     changed = set(then) - set(same(then, after))
     assert {name for name in then if ".layer." in name and name.endswith("weight")} <= changed
 
@@ -109,22 +131,39 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(train, interrupt, at
     assert same(found, whole) == list(whole)
 
 
-def test_an_archive_holds_the_changed_encoder(train, tmp_path):
-    train("run", unfreeze=1, epochs=2)
+def test_an_archive_holds_the_changed_encoder(train, bert_directory, tmp_path):
+    # Without validation data the last epoch is the best.
+    last = train("run", unfreeze=1, epochs=2, validation_data_path=None)
     model = load_archive(tmp_path / "run" / "model.tar.gz").model
-    best = torch.load(tmp_path / "run" / "best.th")
-    assert set(same(model.state_dict(), best)) == set(best)
+    assert set(same(model.state_dict(), last)) == set(last)
+    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
+    before = {ENCODER + name: value for name, value in pretrained.items()}
+    assert len(same(before, encoder_of(last))) < len(before)
 
 
-def test_several_processes_freeze_and_train_the_encoder(train, tmp_path, monkeypatch):
+def test_several_processes_freeze_and_train_the_encoder(
+    train, bert_directory, tmp_path, monkeypatch
+):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     accelerator = {"type": "torch", "find_unused_parameters": True}
     distributed = {"cuda_devices": [-1, -1], "ddp_accelerator": accelerator}
     after = encoder_of(train("run", unfreeze=2, distributed=distributed))
     then = encoder_of(torch.load(tmp_path / "run" / "model_state_e2_b0.th", map_location="cpu"))
-    alone = encoder_of(train("alone", unfreeze=2, epochs=2))
-    assert same(then, alone) == list(alone)
+    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
+    before = {ENCODER + name: value for name, value in pretrained.items()}
+    assert same(before, then) == list(before)
     assert len(same(then, after)) < len(then)
+
+
+def test_several_processes_without_the_option_are_an_error(train, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(Exception, match="find_unused_parameters.: true"):
+        train("run", unfreeze=2, distributed={"cuda_devices": [-1, -1]})
+
+
+def test_without_an_epoch_to_train_it_in_it_is_an_error(train):
+    with pytest.raises(ConfigurationError, match="num_epochs is 3.*from epoch 3 on.*: never; exp"):
+        train("run", unfreeze=3)
 
 
 def test_without_an_encoder_to_train_it_is_an_error(train):

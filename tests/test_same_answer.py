@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joint_ner_re.predictors import joint_predictor
+from joint_ner_re.sentence import Sentence
 from joint_ner_re.spacy_component import load_predictor
 
 TEXTS = [
@@ -85,6 +86,24 @@ def test_in_any_batch_order_and_thread(predictor, alone, order, sizes, tokens, k
             outputs = predictor.predict_batch_json([{kind: text} for text in batch])
             for text, output in zip(batch, outputs):
                 assert_same(answer(output), alone[text])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("tokens", [1, 30, 4096])
+def test_with_entities_that_overlap(make, fixtures, monkeypatch, tokens, threads):
+    options = {"model.tag_levels": 3, "model.relation_threshold": 0.0}
+    made = make(fixtures / "conll04_spert.json", options)
+    predictor = joint_predictor.JointPredictor(made.model, made.reader)
+    alone = [answer(predictor.predict_json({"text": text})) for text in TEXTS]
+    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)
+    with thread_limit(threads):
+        outputs = predictor.predict_batch_json([{"text": text} for text in TEXTS])
+    for output, expected in zip(outputs, alone):
+        assert_same(answer(output), expected)
+    for output in outputs:
+        places = [(entity["start"], -entity["end"]) for entity in output["entities"]]
+        assert places == sorted(places)
+    assert any(Sentence.from_json(output).overlapping() for output in outputs)
 
 
 @pytest.mark.parametrize("size", [1, 4, 64])

@@ -128,7 +128,7 @@ def test_encode_by_hand():
 
 @each_scheme
 def test_encode_refuses_what_tags_cannot_hold(scheme):
-    with pytest.raises(ValueError, match="overlaps another entity; tags hold only flat entities"):
+    with pytest.raises(ValueError, match="overlaps another entity; tags hold no overlaps"):
         CODECS[scheme].encode([Entity("Drug", 0, 3), Entity("O", 2, 4)], 5)
     with pytest.raises(ValueError, match="unknown type 'Dose'; known: Drug, Adverse-Effect, O"):
         CODECS[scheme].encode([Entity("Dose", 0, 1)], 5)
@@ -223,6 +223,11 @@ def test_levels_by_hand(given_spans, levels):
     assert tag_levels([Entity("Drug", *span) for span in given_spans]) == levels
 
 
+@pytest.mark.parametrize("types, levels", [("XY", [0, 1]), ("YX", [1, 0]), ("XX", [0, 1])])
+def test_of_one_span_the_type_decides_whichever_is_listed_first(types, levels):
+    assert tag_levels([Entity(name, 0, 2) for name in types]) == levels
+
+
 @quick
 @given(any_entities)
 def test_each_level_holds_what_flat_tags_hold_of_the_rest(entities):
@@ -268,7 +273,8 @@ def test_flatten_keeps_what_flat_tags_hold_and_drops_only_for_a_better_one(entit
     CODECS["BIO"].encode([entities[i] for i in kept], 20)
 
     def rank(i):
-        return (-(entities[i].end - entities[i].start), entities[i].start, i)
+        entity = entities[i]
+        return (entity.start - entity.end, entity.start, entity.type, i)
 
     for dropped in set(range(len(entities))) - set(kept):
         assert any(

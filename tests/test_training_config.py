@@ -48,8 +48,7 @@ def derived(tmp_path, name, text):
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
         "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_extended.jsonnet",
-        "ade_minilm_finetuned.jsonnet", "ade_minilm_unfrozen.jsonnet", "ade_scratch.jsonnet",
-        "conll04.jsonnet",
+        "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
         "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet",
         "conll04_minilm_finetuned.jsonnet", "conll04_minilm_more_entities.jsonnet",
         "conll04_scratch.jsonnet", "sample.jsonnet",
@@ -195,13 +194,22 @@ def test_a_step_in_mixed_precision_is_finite(published_files, in_root, few_threa
 def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published_files):
     for name in ("", "_scratch", "_minilm", "_minilm_finetuned"):
         model = Params.from_file(CONFIGS / f"{corpus}{name}.jsonnet").as_dict()["model"]
-        assert not {"spurious_entities", "token_dropout"} & set(model)
+        assert not {"spurious_entities", "token_dropout", "tag_levels"} & set(model)
         assert not any(layers["variational_dropout"] for layers in model["encoder"].values())
         assert "pair_layer" not in model["relation_scorer"]
     model = Params.from_file(CONFIGS / f"{corpus}_minilm_extended.jsonnet").as_dict()["model"]
     assert (model["spurious_entities"], model["token_dropout"]) == (0.5, 0.15)
     assert model["relation_scorer"]["pair_layer"] == {"hidden_size": 128, "dropout": 0.5}
     assert all(layers["variational_dropout"] for layers in model["encoder"].values())
+    # CoNLL04 has no entities that overlap.
+    assert model.get("tag_levels", 1) == (2 if corpus == "ade" else 1)
+
+
+@pytest.mark.parametrize("epochs, more", [(0, []), (3, [{"type": "unfreeze", "epoch": 3}])])
+def test_an_encoder_may_be_frozen_at_first(published_files, tmp_path, epochs, more):
+    name = "ade_minilm_finetuned.jsonnet"
+    settings = derived(tmp_path, name, f"{{ frozen_epochs:: {epochs} }}")
+    assert settings["trainer"]["callbacks"] == [{"type": "experiment"}, *more]
 
 
 # Hidden fields

@@ -23,7 +23,7 @@ class AnnotationField(Field[AnnotationTensors]):
     """A sentence's entities and relations.
 
     Entities that overlap are on different levels (`tag_codec.tag_levels`). They stand in the order
-    of their levels, then of their positions.
+    of their levels, then of their positions. Those with the same type and span are one.
 
     The tensors are `starts`, `ends`, `types` and `levels`, of shape (entities,); `mask`, of shape
     (entities,); `relations`, of shape (entities, entities, relation types), 1 where
@@ -41,7 +41,7 @@ class AnnotationField(Field[AnnotationTensors]):
         "relations_known",
         "entities",
         "relations",
-        "_levels",
+        "levels",
         "_types",
         "_triples",
         "_num_relations",
@@ -50,15 +50,18 @@ class AnnotationField(Field[AnnotationTensors]):
     def __init__(self, sentence: Sentence, relations_known: bool = True) -> None:
         self.sentence = sentence
         self.relations_known = relations_known
-        levels = tag_levels(sentence.entities)
-        order = sorted(range(len(levels)), key=lambda i: (levels[i], sentence.entities[i].start))
-        places = {index: place for place, index in enumerate(order)}
-        self.entities = [sentence.entities[index] for index in order]
+        distinct = list({entity.key: entity for entity in sentence.entities}.values())
+        levels = tag_levels(distinct)
+        order = sorted(range(len(levels)), key=lambda i: (levels[i], distinct[i].start))
+        self.entities = [distinct[index] for index in order]
+        self.levels = [levels[index] for index in order]
+        places = {entity.key: place for place, entity in enumerate(self.entities)}
+        place_of = [places[entity.key] for entity in sentence.entities]
         self.relations = [
-            (relation.type, places[relation.head], places[relation.tail])
+            (relation.type, place_of[relation.head], place_of[relation.tail])
             for relation in sentence.relations
+            if place_of[relation.head] != place_of[relation.tail]
         ]
-        self._levels = [levels[index] for index in order]
         self._types: List[int] = []
         self._triples: List[List[int]] = []
         self._num_relations = 0
@@ -107,7 +110,7 @@ class AnnotationField(Field[AnnotationTensors]):
             "starts": torch.tensor([e.start for e in self.entities] + [0] * padding),
             "ends": torch.tensor([e.end for e in self.entities] + [1] * padding),
             "types": torch.tensor(self._types + [0] * padding),
-            "levels": torch.tensor(self._levels + [0] * padding),
+            "levels": torch.tensor(self.levels + [0] * padding),
             "mask": torch.tensor([True] * len(self.entities) + [False] * padding, dtype=torch.bool),
             "relations": relations,
             "relations_known": torch.tensor(self.relations_known),

@@ -19,7 +19,6 @@ from joint_ner_re.corpora.errors import PathLike
 from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.tag_codec import flatten
 from joint_ner_re.tokenization import TextTokenizer
 
 logger = logging.getLogger(__name__)
@@ -253,13 +252,9 @@ class JointReader(CheckedOptions, DatasetReader):
             dropped = [(sentence.entities[i].start, sentence.entities[i].end) for i in overlapping]
             dropped = sorted(set(dropped))
             return self.text_to_instance(kept, True, dropped, relations_known)
-        encoded = sentence.without(
-            set(range(len(sentence.entities))) - set(flatten(sentence.entities))
-        )
-        beyond = "beyond one level of tags"
-        counts[f"entities {beyond}"] += len(sentence.entities) - len(encoded.entities)
-        counts[f"relations {beyond}"] += len(sentence.relations) - len(encoded.relations)
-        return self.text_to_instance(sentence, relations_known=relations_known)
+        instance = self.text_to_instance(sentence, relations_known=relations_known)
+        _count_beyond(instance["annotation"], counts)  # type: ignore[arg-type]
+        return instance
 
     @overrides(check_signature=False)
     def text_to_instance(
@@ -341,6 +336,17 @@ def _places(path: str, sentences: Sequence[Sentence]) -> Dict[str, int]:
             )
         places[name] = place
     return places
+
+
+def _count_beyond(annotation: AnnotationField, counts: "Counter[str]") -> None:
+    """Counts what a model with one level of tags cannot hold, with two, and so on."""
+    levels = annotation.levels
+    for number in range(1, max(levels) + 1):
+        beyond = "beyond one level of tags" if number == 1 else f"beyond {number} levels"
+        counts[f"entities {beyond}"] += sum(level >= number for level in levels)
+        counts[f"relations {beyond}"] += sum(
+            max(levels[head], levels[tail]) >= number for _, head, tail in annotation.relations
+        )
 
 
 def _log(file_path: str, overlap: str, counts: "Counter[str]") -> None:

@@ -69,8 +69,8 @@ class JointModel(CheckedOptions, Model):
         `"BIO"` or `"BIOUL"`.
     tag_levels : `int`, optional (default = `1`)
         Entities that overlap need more than one: a scorer and a CRF of its own finds the
-        entities of each level, as in Ju et al. 2018, all from the same states. Of two overlapping
-        entities the longer is on the first level. Not in the paper.
+        entities of each level (`tag_codec.tag_levels`). Unlike those of Ju et al. 2018 no level
+        reads another: all have the same states. Not in the paper.
     relation_loss_weight : `float`, optional (default = `1.0`)
         lambda in `loss = ner_loss + lambda * relation_loss`.
     relation_loss_average : `str`, optional (default = `"sentence_mean"`)
@@ -149,11 +149,11 @@ class JointModel(CheckedOptions, Model):
         size = self.encoder.ner.get_output_dim()
         self.tag_scorer = tag_scorer.construct(input_size=size, num_tags=len(self.codec))
         self.crf = ConstrainedCrf(self.codec)
-        self.inner_tag_scorers = nn.ModuleList(
+        self.further_tag_scorers = nn.ModuleList(
             tag_scorer.construct(input_size=size, num_tags=len(self.codec))
             for _ in range(1, tag_levels)
         )
-        self.inner_crfs = nn.ModuleList(ConstrainedCrf(self.codec) for _ in range(1, tag_levels))
+        self.further_crfs = nn.ModuleList(ConstrainedCrf(self.codec) for _ in range(1, tag_levels))
         self.span_tagger = SpanTagger(self.codec)
         self.relation_scorer = relation_scorer.construct(
             input_size=self.encoder.relation.get_output_dim(),
@@ -226,7 +226,7 @@ class JointModel(CheckedOptions, Model):
         encoded = self._encode(tokens, mask)
         # For each level, of shape (batch, length, tags)
         tag_scores = [
-            scorer(encoded["ner"]) for scorer in (self.tag_scorer, *self.inner_tag_scorers)
+            scorer(encoded["ner"]) for scorer in (self.tag_scorer, *self.further_tag_scorers)
         ]
         output: Dict[str, Any] = {}
         if annotation is not None:
@@ -293,10 +293,10 @@ class JointModel(CheckedOptions, Model):
         ner_loss = tag_scores[0].new_zeros(())
         entity_tags = torch.zeros_like(gold.starts)
         for level, (crf, scores) in enumerate(zip(self._crfs, tag_scores)):
-            spans = gold.on_level(level)
-            tags = self.span_tagger.encode(spans, mask.size(1))
+            here = gold.on_level(level)
+            tags = self.span_tagger.encode(here, mask.size(1))
             ner_loss = ner_loss - crf.log_likelihood(scores, mask, tags).sum()
-            entity_tags = torch.where(spans.mask, tags.gather(1, spans.lasts), entity_tags)
+            entity_tags = torch.where(here.mask, tags.gather(1, here.lasts), entity_tags)
         spans, relations = gold, annotation["relations"]
         if self.training and torch.rand(()) < self._spurious_entities:
             spans, entity_tags = self._with_spurious(gold, entity_tags, tag_scores, mask)
@@ -391,7 +391,7 @@ class JointModel(CheckedOptions, Model):
     @property
     def _crfs(self) -> List[ConstrainedCrf]:
         """One for each level."""
-        return [self.crf, *self.inner_crfs]  # type: ignore[list-item]
+        return [self.crf, *self.further_crfs]  # type: ignore[list-item]
 
     def _predict_relations(
         self, states: Tensor, entity_tags: Tensor, spans: EntitySpans

@@ -1,6 +1,6 @@
 """Entities as tensors: from spans to tags and back, with no loop over sentences."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Dict, Sequence
 
 import torch
@@ -40,18 +40,18 @@ class EntitySpans:
 
     @classmethod
     def gold(cls, annotation: Dict[str, Tensor], levels: int = 1) -> "EntitySpans":
-        """The entities of the first `levels` levels in an `AnnotationField`'s tensors."""
-        spans = cls(*(annotation[name] for name in cls.__dataclass_fields__))
+        """What an `AnnotationField`'s tensors hold; what is on further levels is masked."""
+        spans = cls(**{field.name: annotation[field.name] for field in fields(cls)})
         return replace(spans, mask=spans.mask & (spans.levels < levels))
 
     @classmethod
     def together(cls, parts: "Sequence[EntitySpans]") -> "EntitySpans":
         """The entities of all parts, one part after the other."""
-        names = cls.__dataclass_fields__
+        names = [field.name for field in fields(cls)]
         return cls(*(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
 
     def on_level(self, level: int) -> "EntitySpans":
-        """The entities of one level; the others become padding."""
+        """The entities of one level; the others are masked."""
         return replace(self, mask=self.mask & (self.levels == level))
 
     def among(self, others: "EntitySpans") -> Tensor:
@@ -72,8 +72,7 @@ class EntitySpans:
 
     def take(self, places: Tensor) -> "EntitySpans":
         """The entities at these places. Shape: (batch, entities)."""
-        names = self.__dataclass_fields__
-        return EntitySpans(*(getattr(self, name).gather(1, places) for name in names))
+        return EntitySpans(*(getattr(self, f.name).gather(1, places) for f in fields(self)))
 
     @property
     def lasts(self) -> Tensor:

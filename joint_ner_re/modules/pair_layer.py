@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from joint_ner_re.modules.bounds import check_probability, check_size
 from joint_ner_re.modules.entity_spans import EntitySpans
 
-# Tokens between two entities: 0, 1, 2, 3, 4, 5-7, 8-15, 16-31, 32 and more; and overlapping ones.
+# Tokens between two entities: 0 (or an overlap), 1, 2, 3, 4, 5-7, 8-15, 16-31, 32 and more.
 _DISTANCES = (0, 1, 2, 3, 4, 7, 15, 31)
 
 

@@ -109,11 +109,12 @@ class TransformerEmbedder(TokenEmbedder):
         return self
 
     def freeze(self, frozen: bool) -> None:
-        """With `train_parameters`: whether the encoder is for now as if it were frozen, or is
-        trained. See `joint_ner_re.callbacks`.
+        """With `train_parameters`: whether the encoder is frozen for now, or is trained. See
+        `joint_ner_re.callbacks`.
         """
         if frozen != self._frozen:
             self._frozen = frozen
+            self.encoder.requires_grad_(not frozen)
             self._forget()
             self.train(self.training)
 

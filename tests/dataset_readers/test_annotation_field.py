@@ -59,6 +59,25 @@ def test_a_pair_holds_several_relations_and_both_directions():
     assert tensors(pair)["relations"].tolist() == [[[[0, 0], [1, 1]], [[1, 0], [0, 0]]]]
 
 
+def test_what_stands_twice_is_one():
+    twice = Sentence(
+        ["a", "b"],
+        [
+            Entity("Drug", 0, 1),
+            Entity("Effect", 1, 2),
+            Entity("Drug", 0, 1),
+            Entity("Effect", 0, 1),
+        ],
+        [Relation("Causes", 0, 1), Relation("Before", 1, 2), Relation("Causes", 0, 2)],
+    )
+    made = tensors(twice)
+    # Drug, Effect and, on the same span as the drug, the other effect.
+    assert (made["starts"].tolist(), made["types"].tolist()) == ([[0, 1, 0]], [[0, 1, 1]])
+    assert made["levels"].tolist() == [[0, 0, 1]]
+    # Those of both copies, and none from one to the other.
+    assert made["relations"].nonzero().tolist() == [[0, 0, 1, 1], [0, 1, 0, 0]]
+
+
 def test_whether_relations_are_known_is_told_for_each_sentence():
     fields = [AnnotationField(OVERLAP), AnnotationField(OVERLAP, relations_known=False)]
     batch = Batch([Instance({"annotation": field}) for field in fields])

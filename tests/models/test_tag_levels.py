@@ -44,7 +44,7 @@ def numbers(model, tags):
 
 def predict_tags(monkeypatch, model, *levels):
     """Has the model decode these tags, given by name, whatever its scores."""
-    for crf, tags in zip([model.crf, *model.inner_crfs], levels):
+    for crf, tags in zip([model.crf, *model.further_crfs], levels):
         found = numbers(model, tags)
         monkeypatch.setattr(crf, "viterbi", lambda scores, mask, found=found: found)
 
@@ -78,12 +78,12 @@ def test_each_level_has_weights_of_its_own(make):
 def test_the_loss_is_the_sum_of_all_levels(two_levels):
     model = two_levels.model.eval()
     batch = batch_of(two_levels, 0)
-    scorers = [model.tag_scorer, *model.inner_tag_scorers]
+    scorers = [model.tag_scorer, *model.further_tag_scorers]
     calls, _ = outputs(scorers, lambda: model(**batch))
     mask = torch.ones(1, 5, dtype=torch.bool)
     expected = [
         -float(crf.log_likelihood(scores, mask, numbers(model, tags)))
-        for crf, (_, scores), tags in zip([model.crf, *model.inner_crfs], calls, [OUTER, INNER])
+        for crf, (_, scores), tags in zip([model.crf, *model.further_crfs], calls, [OUTER, INNER])
     ]
     assert len(expected) == 2 and expected[0] != expected[1]
     assert model.get_metrics()["ner_loss"] == pytest.approx(sum(expected), rel=1e-5)
@@ -113,7 +113,7 @@ def test_relations_in_the_loss_have_the_tags_of_their_levels(two_levels):
 def test_entities_of_all_levels_are_predicted_in_the_order_of_the_sentence(two_levels, monkeypatch):
     model = two_levels.model.eval()
     predict_tags(monkeypatch, model, OUTER, INNER)
-    scorers = [model.tag_scorer, *model.inner_tag_scorers]
+    scorers = [model.tag_scorer, *model.further_tag_scorers]
     calls, output = outputs(scorers, lambda: model(**batch_of(two_levels, 0)))
     (sentence,) = output["sentences"]
     assert [e.key for e in sentence.entities] == [(EFFECT, 1, 3), (DRUG, 1, 2), (DRUG, 4, 5)]
@@ -122,7 +122,7 @@ def test_entities_of_all_levels_are_predicted_in_the_order_of_the_sentence(two_l
     expected = []
     for crf, level, tags, start, end in (
         (model.crf, 0, OUTER, 1, 3),
-        (model.inner_crfs[0], 1, INNER, 1, 2),
+        (model.further_crfs[0], 1, INNER, 1, 2),
         (model.crf, 0, OUTER, 4, 5),
     ):
         span = torch.tensor([[start]]), torch.tensor([[end]])

@@ -190,6 +190,23 @@ def test_trained_every_weight_has_a_gradient_and_there_is_dropout(bert_directory
     assert missing == []
 
 
+def test_after_it_was_trained_a_frozen_encoder_gives_other_vectors(bert_directory):
+    embedder = new_embedder(bert_directory, train_parameters=True)
+    batch = batch_of(bert_directory)
+    embedder.freeze(True)
+    before = embedder(**batch)
+    assert not any(p.requires_grad for p in embedder.encoder.parameters())
+    embedder.freeze(False)
+    assert all(p.requires_grad for p in embedder.encoder.parameters())
+    with torch.no_grad():
+        embedder.encoder.embeddings.word_embeddings.weight.mul_(2)
+    embedder.freeze(True)
+    after = embedder(**batch)
+    assert not torch.allclose(before, after)
+    embedder.freeze(False)
+    torch.testing.assert_close(embedder(**batch), after)
+
+
 # What is kept
 
 
