@@ -153,6 +153,8 @@ class JointModel(CheckedOptions, Model):
             tag_scorer.construct(input_size=size, num_tags=len(self.codec))
             for _ in range(1, tag_levels)
         )
+        for scorer in self.further_tag_scorers:
+            scorer.expect_outside()  # type: ignore[operator]
         self.further_crfs = nn.ModuleList(ConstrainedCrf(self.codec) for _ in range(1, tag_levels))
         self.span_tagger = SpanTagger(self.codec)
         self.relation_scorer = relation_scorer.construct(

@@ -89,6 +89,16 @@ def test_the_loss_is_the_sum_of_all_levels(two_levels):
     assert model.get_metrics()["ner_loss"] == pytest.approx(sum(expected), rel=1e-5)
 
 
+def test_further_levels_begin_with_hardly_any_entity(make):
+    model = make(CORPUS, {"model.tag_levels": 3}).model
+    states = torch.randn(50, 20, model.tag_scorer.hidden.in_features)
+    outside = [
+        scorer.eval()(states).softmax(dim=2)[:, :, 0].mean()
+        for scorer in (model.tag_scorer, *model.further_tag_scorers)
+    ]
+    assert outside[0] < 0.5 and min(outside[1:]) > 0.95
+
+
 def test_with_one_level_what_it_cannot_hold_is_in_no_loss(make):
     made = make([*CORPUS, NESTED.without([1])])
     found = []
