@@ -51,6 +51,12 @@ def encoder_of(weights):
     return {name: value for name, value in weights.items() if name.startswith(ENCODER)}
 
 
+def pretrained(bert_directory):
+    """The encoder as the model begins with it."""
+    weights = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
+    return {ENCODER + name: value for name, value in weights.items()}
+
+
 def same(first, second):
     """The names of equal values."""
     assert first.keys() == second.keys()
@@ -93,8 +99,7 @@ def test_from_the_first_epoch_on_it_is_that_of_a_trained_encoder(train):
 def test_the_encoder_changes_from_the_epoch_on(train, bert_directory, tmp_path):
     after = encoder_of(train("run", unfreeze=2))
     then = encoder_of(torch.load(tmp_path / "run" / "model_state_e2_b0.th"))
-    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
-    before = {ENCODER + name: value for name, value in pretrained.items()}
+    before = pretrained(bert_directory)
     assert before and same(before, then) == list(before)
     # All of its matrices, that is; there is no gradient for the keys' biases.
     changed = set(then) - set(same(then, after))
@@ -136,8 +141,7 @@ def test_an_archive_holds_the_changed_encoder(train, bert_directory, tmp_path):
     last = train("run", unfreeze=1, epochs=2, validation_data_path=None)
     model = load_archive(tmp_path / "run" / "model.tar.gz").model
     assert set(same(model.state_dict(), last)) == set(last)
-    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
-    before = {ENCODER + name: value for name, value in pretrained.items()}
+    before = pretrained(bert_directory)
     assert len(same(before, encoder_of(last))) < len(before)
 
 
@@ -149,8 +153,7 @@ def test_several_processes_freeze_and_train_the_encoder(
     distributed = {"cuda_devices": [-1, -1], "ddp_accelerator": accelerator}
     after = encoder_of(train("run", unfreeze=2, distributed=distributed))
     then = encoder_of(torch.load(tmp_path / "run" / "model_state_e2_b0.th", map_location="cpu"))
-    pretrained = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
-    before = {ENCODER + name: value for name, value in pretrained.items()}
+    before = pretrained(bert_directory)
     assert same(before, then) == list(before)
     assert len(same(then, after)) < len(then)
 
