@@ -1,6 +1,7 @@
-"""What happens between the epochs of a training."""
+"""What happens between the epochs of a training, and at its end."""
 
-from typing import Any, Dict, List
+import os
+from typing import Any, Dict, List, Optional
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.training import TrainerCallback
@@ -90,3 +91,36 @@ def _trained_embedders(trainer: Any) -> List[TransformerEmbedder]:
             "'transformer' with train_parameters true"
         )
     return found
+
+
+@TrainerCallback.register("save_encoder")
+class SaveEncoderCallback(TrainerCallback):
+    """After the last epoch, writes the encoder of a model `masked_pieces` to the directory
+    `encoder` inside the training's.
+
+    # Raises
+
+    `ConfigurationError`
+        If, when training starts, the model is another one.
+    """
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        if not hasattr(trainer.model, "save_encoder"):
+            raise ConfigurationError(
+                "the callback 'save_encoder' has no encoder to save; expected a model of type "
+                "'masked_pieces'"
+            )
+
+    @overrides
+    def on_end(
+        self,
+        trainer: Any,
+        metrics: Optional[Dict[str, Any]] = None,
+        epoch: Optional[int] = None,
+        is_primary: bool = True,
+        **kwargs,
+    ) -> None:
+        if is_primary:
+            trainer.model.save_encoder(os.path.join(self.serialization_dir, "encoder"))

@@ -40,6 +40,8 @@ _GIVEN = (
     "vocab", "serialization_dir", "input_size", "entity_size", "num_tags", "num_relations",
     "model_parameters", "reader", "local_rank", "batch_weight_key",
 )  # fmt: skip
+# Their configurations are checked whole.
+OUR_MODELS = ("joint_ner_re", "masked_pieces")
 # AllenNLP's own options whose values it does not look at. The least is allowed, and the most.
 RANGES: Dict[str, Tuple[float, float]] = {
     "trainer.num_epochs": (1, 10**6),
@@ -104,7 +106,7 @@ class CheckedTrainModel(TrainModel):
     def from_params(cls, params: Params, *args: Any, **extras: Any) -> TrainModel:  # type: ignore
         settings = params.as_dict(quiet=True)
         model = settings.get("model")
-        if isinstance(model, dict) and model.get("type") == "joint_ner_re":
+        if isinstance(model, dict) and model.get("type") in OUR_MODELS:
             check_training(settings)
         return super().from_params(params, *args, **extras)
 

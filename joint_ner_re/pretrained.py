@@ -16,7 +16,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shutil
 from functools import lru_cache
+from tempfile import TemporaryDirectory
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -135,6 +137,11 @@ class PieceTokenizer:
         padding = self._tokenizer.pad_token_id
         return Markers(whole[:place], whole[place + 1 :], 0 if padding is None else padding)
 
+    @property
+    def mask(self) -> Optional[int]:
+        """The piece that stands for one to be guessed; `None` if the encoder has none."""
+        return self._tokenizer.mask_token_id
+
 
 @lru_cache(maxsize=8)
 def piece_tokenizer(model_name: str) -> PieceTokenizer:
@@ -162,6 +169,30 @@ def load_encoder(model_name: str) -> PreTrainedModel:
         # It is not used, and its weights would have no gradient.
         encoder.pooler = None
     return encoder.eval()
+
+
+def save_encoder(encoder: PreTrainedModel, model_name: str, directory: str) -> None:
+    """Write an encoder that began as `model_name`, with its tokenizer, for `load_encoder`.
+
+    # Parameters
+
+    encoder : `PreTrainedModel`
+        What `load_encoder` gave, with other weights.
+    model_name : `str`
+        Whose tokenizer it has; see the module.
+    directory : `str`
+        It is whole or not there: one that is there is replaced.
+    """
+    place = resolve(model_name)
+    parent, name = os.path.split(os.path.abspath(directory))
+    with TemporaryDirectory(dir=parent, prefix=f".{name}.") as temporary:
+        whole = os.path.join(temporary, name)
+        encoder.save_pretrained(whole)
+        AutoTokenizer.from_pretrained(
+            place, use_fast=True, trust_remote_code=False
+        ).save_pretrained(whole)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.replace(whole, directory)
 
 
 def shorten(encoder: PreTrainedModel, depth: int) -> None:

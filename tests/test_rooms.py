@@ -42,7 +42,15 @@ BELOW = {
         "pretrained",
         "tokenization",
     },
-    "models": {"configuration", "modules", "metrics", "tag_codec", "sentence", "labels"},
+    "models": {
+        "configuration",
+        "modules",
+        "metrics",
+        "tag_codec",
+        "sentence",
+        "labels",
+        "pretrained",
+    },
     "callbacks": {"configuration", "modules"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
