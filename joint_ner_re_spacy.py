@@ -44,7 +44,7 @@ def make_fine_tokenizer() -> Callable[[Language], Tokenizer]:
     """Behind `{"@tokenizers": "joint_ner_re.fine.v1"}`; see `FineTokenizer`."""
 
     def make(nlp: Language) -> Tokenizer:
-        from joint_ner_re.tokenization import FineTokenizer
+        from joint_ner_re.spacy_tokenizers import FineTokenizer
 
         return FineTokenizer.of(nlp)
 

@@ -17,7 +17,7 @@ from allennlp.training.optimizers import Optimizer
 from measure import Workload
 from tqdm import tqdm
 
-import joint_ner_re  # noqa: F401  (registers the project's classes)
+import joint_ner_re.plugin  # noqa: F401  (registers the project's classes)
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.models import JointModel
 from joint_ner_re.sentence import Sentence

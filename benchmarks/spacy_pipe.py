@@ -16,7 +16,7 @@ from typing import Callable, List
 import spacy
 
 from joint_ner_re.corpora import read_corpus
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 ROUNDS = 5
 BATCH = 256

@@ -42,7 +42,7 @@ from allennlp.commands import main as allennlp  # noqa: E402
 from allennlp.commands.train import train_model_from_file  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-import joint_ner_re  # noqa: E402, F401
+import joint_ner_re.plugin  # noqa: E402, F401
 from joint_ner_re.dataset_readers import joint_reader  # noqa: E402
 from joint_ner_re.experiments.search import Search  # noqa: E402, F401 (imports Optuna)
 from joint_ner_re.figures import new_figure  # noqa: E402

@@ -19,7 +19,7 @@ import spacy
 from results import Result
 from spacy.tokens import Doc
 
-import joint_ner_re  # noqa: F401
+import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.sentence import Sentence
 
@@ -274,7 +274,7 @@ def _predict(
 
 
 def _loaded(archive: Path) -> JointPredictor:
-    from joint_ner_re.spacy_component import load_predictor
+    from joint_ner_re.predictors.loading import load_predictor
 
     return load_predictor(str(archive))
 

@@ -125,6 +125,8 @@ class JointComponent:
             torch.set_num_threads(1)
             self._process = os.getpid()
         if self._predictor is None:
+            from joint_ner_re.predictors.loading import load_predictor
+
             with self._archive_file() as path:
                 self._predictor = load_predictor(path, self.cuda_device)
         return self._predictor
@@ -268,32 +270,6 @@ class JointComponent:
                 f"the component {self.name!r} has no model; give it one with "
                 "nlp.add_pipe('joint_ner_re', config={'archive': 'model.tar.gz'}) or from_disk"
             )
-
-
-def load_predictor(archive: str, cuda_device: int = -1) -> "JointPredictor":
-    """The predictor in a `model.tar.gz`, which need not be trusted: see `joint_ner_re.archives`.
-
-    # Raises
-
-    `ConfigurationError`
-        If the archive is damaged, or has something in it that could run.
-    `ValueError`
-        If the archive holds another kind of model.
-    """
-    from joint_ner_re.archives import load_archive
-
-    # Also registers whatever the archive's configuration can name.
-    from joint_ner_re.models import JointModel
-    from joint_ner_re.predictors import JointPredictor
-
-    loaded = load_archive(archive, cuda_device=cuda_device)
-    if not isinstance(loaded.model, JointModel):
-        raise ValueError(
-            f"{archive} holds a {type(loaded.model).__name__}; expected a {JointModel.__name__}"
-        )
-    predictor = JointPredictor.from_archive(loaded, "joint_ner_re")
-    assert isinstance(predictor, JointPredictor)
-    return predictor
 
 
 def register_extensions() -> None:

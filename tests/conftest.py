@@ -99,7 +99,7 @@ def tiny_run(tmp_path_factory, few_threads):
     """The directory of one training with fixtures/tiny.jsonnet."""
     from allennlp.commands.train import train_model_from_file
 
-    import joint_ner_re  # noqa: F401
+    import joint_ner_re.plugin  # noqa: F401
 
     directory = tmp_path_factory.mktemp("tiny") / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -171,7 +171,7 @@ def make(tmp_path_factory, few_threads, one_tokenizer):
     from allennlp.data import DatasetReader, Vocabulary
     from allennlp.models import Model
 
-    import joint_ner_re  # noqa: F401
+    import joint_ner_re.plugin  # noqa: F401
     from joint_ner_re.corpora import write_corpus
 
     config = Params.from_file(FIXTURES / "tiny.jsonnet").as_dict()

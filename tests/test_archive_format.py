@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 
 @pytest.fixture(scope="module", params=["0.1.0"])

@@ -8,7 +8,7 @@ import pytest
 
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.extraction import ExtractionError, Summary, batches, extract, one_process
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 LINES = [
     "Ada Marek left Kesh. It rained for nine days.",

@@ -11,7 +11,7 @@ import pytest
 
 from joint_ner_re.extraction import ExtractionError, Summary, extract
 from joint_ner_re.extraction.on_ray import extract_on_ray
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 LINES = [
     b"Ada Marek left Kesh. It rained for nine days.",

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joint_ner_re.predictors import joint_predictor
+from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.spacy_component import load_predictor
 
 TEXTS = [
     "Ada Marek lives in Kesh.",

@@ -21,16 +21,17 @@ from spacy.training import Example
 
 import joint_ner_re_spacy
 from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 from joint_ner_re.spacy_component import (
     JointComponent,
     doc_to_sentence,
-    load_predictor,
     register_extensions,
     resolve_relations,
     set_annotations,
 )
-from joint_ner_re.tokenization import FineTokenizer, TextTokenizer
+from joint_ner_re.spacy_tokenizers import FineTokenizer
+from joint_ner_re.tokenization import TextTokenizer
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "fixtures" / "conll04_spert.json"
@@ -49,7 +50,7 @@ KILL = ("Jon Pell", "Kill", "Mayor Iva Sund")
 def archive(tmp_path_factory, few_threads):
     from allennlp.commands.train import train_model_from_file
 
-    import joint_ner_re  # noqa: F401
+    import joint_ner_re.plugin  # noqa: F401
 
     directory = tmp_path_factory.mktemp("memory") / "run"
     no_dropout = {f"model.encoder.{stack}.dropout": 0.0 for stack in ("shared", "ner", "relation")}

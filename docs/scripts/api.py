@@ -24,6 +24,13 @@ MODULES: Dict[str, List[str]] = {
     "joint_ner_re.metrics": ["score", "JointScore"],
     "joint_ner_re.tokenization": ["TextTokenizer"],
     "joint_ner_re.tag_codec": ["TagCodec", "tag_levels", "flatten", "split_tag"],
+    "joint_ner_re.extractor": [
+        "load",
+        "Extractor",
+        "ExtractedDocument",
+        "FoundEntity",
+        "FoundRelation",
+    ],
     "joint_ner_re.predictors": ["JointPredictor"],
     "joint_ner_re.spacy_component": [
         "JointComponent",
@@ -31,7 +38,6 @@ MODULES: Dict[str, List[str]] = {
         "doc_to_sentence",
         "set_annotations",
         "register_extensions",
-        "load_predictor",
         "ResolvedRelation",
     ],
 }
@@ -39,6 +45,7 @@ EXAMPLES = {
     "joint_ner_re.corpora": "[Formats](../corpora.md) shows what the files look like.",
     "joint_ner_re.corpora.folds": "[Formats](../corpora.md#splits) has more on splits.",
     "joint_ner_re.metrics": "[Evaluation protocol](../evaluation.md) has the rules.",
+    "joint_ner_re.extractor": "[Find entities and relations in documents](../predict.md) uses it.",
     "joint_ner_re.predictors": "[Find entities and relations in documents](../predict.md) uses it.",
     "joint_ner_re.spacy_component": "[In a spaCy pipeline](../spacy.md) uses it.",
 }

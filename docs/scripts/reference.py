@@ -26,7 +26,7 @@ from allennlp.training.metrics import Metric
 from allennlp.training.optimizers import Optimizer
 from docstrings import Entry, one_line, parse, with_fences
 
-import joint_ner_re
+import joint_ner_re.plugin
 from joint_ner_re import pretrained
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from overrides import overrides
 from joint_ner_re.commands.convert import format_of
 from joint_ner_re.corpora import WRITABLE
 from joint_ner_re.extraction import extract
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 
 @Subcommand.register("extract")

@@ -24,7 +24,7 @@ from joint_ner_re.extraction.checks import (
     check_options,
     model_fingerprint,
 )
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.writing import PathLike, lock, replacing, write_json
 
 logger = logging.getLogger(__name__)

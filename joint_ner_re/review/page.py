@@ -114,7 +114,7 @@ class _Rows:
         return [
             sentence.id or f"sentence {number}",
             sentence.with_text().text,
-            draw_sentence(sentence, alignment, number_of, f"s{number}"),
+            draw_sentence(sentence, alignment, number_of),
             [number_of(item) for item in alignment.items()],
         ]
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 from allennlp.commands import main
 
-import joint_ner_re  # noqa: F401
+import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re.corpora import write_corpus
 from joint_ner_re.sentence import Entity, Sentence
 

@@ -9,7 +9,7 @@ import pytest
 
 from joint_ner_re.extraction import extract
 from joint_ner_re.predictors import JointPredictor
-from joint_ner_re.spacy_component import load_predictor
+from joint_ner_re.predictors.loading import load_predictor
 
 GOOD = "Karl Vik was a guard at the Bank of Tarnia."
 LINES = [

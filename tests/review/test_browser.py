@@ -291,7 +291,7 @@ def test_a_hostile_corpus_is_shown_and_never_run(load, tmp_path, with_gold):
     )
     assert set(names) <= {
         "article", "h2", "bdi", "p", "mark", "b", "div", "svg", "text", "tspan", "title", "g",
-        "path", "textPath",
+        "path",
     }  # fmt: skip
     for mark in page.locator("article mark").all()[:12]:
         mark.hover(force=True)
