@@ -21,6 +21,7 @@ MODULES: Dict[str, List[str]] = {
         "CorpusFormatError",
     ],
     "joint_ner_re.corpora.folds": ["read_folds", "k_folds", "split_dev"],
+    "joint_ner_re.corpora.partitions": ["Partition", "PartitionError", "split_part"],
     "joint_ner_re.metrics": ["score", "JointScore"],
     "joint_ner_re.tokenization": ["TextTokenizer"],
     "joint_ner_re.tag_codec": ["TagCodec", "tag_levels", "flatten", "split_tag"],

@@ -6,7 +6,8 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
 from overrides import overrides
 
-from joint_ner_re.dataset_readers.joint_reader import ENTITIES_ALONE, JointReader
+from joint_ner_re.corpora.partitions import ENTITIES_ALONE
+from joint_ner_re.dataset_readers.joint_reader import JointReader
 from joint_ner_re.sentence import Sentence
 
 

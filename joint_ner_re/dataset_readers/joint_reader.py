@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter
 from itertools import chain
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -16,7 +16,12 @@ from overrides import overrides
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.errors import PathLike
-from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
+from joint_ner_re.corpora.partitions import (
+    ENTITIES_ALONE,
+    Partition,
+    PartitionError,
+    split_part,
+)
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tokenization import TextTokenizer
@@ -25,12 +30,10 @@ logger = logging.getLogger(__name__)
 
 # Formats of raw text, which the reader's tokenizer splits; the others come with tokens.
 TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(name))
-# What the model sees of a token. In a batch every token has room for the characters of the longest:
-# a single one of a megabyte would fill the memory.
-_SEEN_CHARACTERS = 300
+# The model sees the beginning of a longer token. In a batch every token takes as much memory as the
+# longest, so a single token of a megabyte would fill it.
+MAX_TOKEN_CHARACTERS = 300
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
-ENTITIES_ALONE = "entities"
-PARTS = ("train", "dev", "test", ENTITIES_ALONE)
 
 
 @DatasetReader.register("joint_ner_re")
@@ -116,13 +119,10 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
             )
-        if not 0 <= dev_fraction < 1:
-            raise ConfigurationError(
-                f"dev_fraction is {dev_fraction}; expected at least 0 and less than 1"
-            )
-        for name, value, least in (("fold", fold, 0), ("num_folds", num_folds, 2)):
-            if value is not None and value < least:
-                raise ConfigurationError(f"{name} is {value}; expected {least} or more")
+        try:
+            self.partition = Partition(fold, folds, num_folds, fold_seed, dev_fraction)
+        except PartitionError as error:
+            raise ConfigurationError(str(error)) from error
         try:
             self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity)
         except ValueError as error:
@@ -133,11 +133,6 @@ class JointReader(CheckedOptions, DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
-        self._fold = fold
-        self._folds = folds
-        self._num_folds = num_folds
-        self._fold_seed = fold_seed
-        self._dev_fraction = dev_fraction
 
     @overrides
     def _read(self, file_path: Union[PathLike, Sequence[PathLike]]) -> Iterator[Instance]:
@@ -170,63 +165,10 @@ class JointReader(CheckedOptions, DatasetReader):
         """
         if part is None:
             return self._read_corpus(path)
-        if part not in PARTS:
-            raise ConfigurationError(
-                f"{path}#{part}: unknown part {part!r}; expected one of {', '.join(PARTS)}"
-            )
-        if part == ENTITIES_ALONE:
-            return _without_relations(path, list(self._read_corpus(path)))
-        if part == "test" and self._fold is None:
-            raise ConfigurationError(f"{path}#test: set the reader's option 'fold'")
-        sentences = list(self._read_corpus(path))
-        test = self._test_places(path, sentences)
-        if part == "test":
-            return [sentence for place, sentence in enumerate(sentences) if place in test]
-        training = [sentence for place, sentence in enumerate(sentences) if place not in test]
-        if not self._dev_fraction:
-            if part == "dev":
-                raise ConfigurationError(
-                    f"{path}#dev: dev_fraction is 0, so that there is no development part; set "
-                    "dev_fraction, or validation_data_path to null"
-                )
-            return training
         try:
-            train, dev = split_dev(training, self._dev_fraction)
-        except ValueError as error:
-            raise ConfigurationError(f"{path}#{part}: dev_fraction: {error}") from error
-        return train if part == "train" else dev
-
-    def count_folds(self) -> int:
-        """How many folds there are: those of the file `folds`, or `num_folds`."""
-        return self._num_folds if self._folds is None else len(read_folds(self._folds))
-
-    def _test_places(self, path: str, sentences: Sequence[Sentence]) -> Set[int]:
-        """Where in the file the sentences of the test part stand."""
-        if self._fold is None:
-            return set()
-        places = _places(path, sentences)
-        if self._folds is None:
-            source = f"num_folds: {self._num_folds}"
-            try:
-                folds = k_folds(places, self._num_folds, self._fold_seed)
-            except ValueError as error:
-                raise ConfigurationError(f"{path}: num_folds: {error}") from error
-        else:
-            source = os.path.basename(self._folds)
-            folds = read_folds(self._folds)
-        if not 0 <= self._fold < len(folds):
-            raise ConfigurationError(
-                f"fold is {self._fold}; expected 0 to {len(folds) - 1} ({source})"
-            )
-        test = folds[self._fold]
-        missing = set(test).difference(places)
-        if missing:
-            raise ConfigurationError(
-                f"{path}: fold {self._fold} of {source} names {len(missing)} sentences that are "
-                f"not in the file, such as id {min(missing)!r}; expected the file that the folds "
-                "were made for"
-            )
-        return {places[name] for name in test}
+            return self.partition.part(path, part, self._read_corpus(path))
+        except PartitionError as error:
+            raise ConfigurationError(str(error)) from error
 
     def _read_corpus(self, path: str, **options) -> Iterator[Sentence]:
         format = self._format or detect_format(path)
@@ -278,7 +220,7 @@ class JointReader(CheckedOptions, DatasetReader):
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
         metadata = {"sentence": sentence, "dropped": list(dropped)}
         fields: Dict[str, Field] = {
-            "tokens": TextField([Token(token[:_SEEN_CHARACTERS]) for token in sentence.tokens]),
+            "tokens": TextField([Token(token[:MAX_TOKEN_CHARACTERS]) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),
         }
         if labelled:
@@ -288,54 +230,6 @@ class JointReader(CheckedOptions, DatasetReader):
     @overrides
     def apply_token_indexers(self, instance: Instance) -> None:
         instance["tokens"].token_indexers = self._token_indexers  # type: ignore[attr-defined]
-
-
-def split_part(file_path: str) -> Tuple[str, Optional[str]]:
-    """`("a.rel", "dev")` for `"a.rel#dev"`; a file whose name holds a `#` is itself."""
-    path, separator, part = file_path.rpartition("#")
-    if not separator or os.path.exists(file_path):
-        return file_path, None
-    return path, part
-
-
-def _without_relations(path: str, sentences: Sequence[Sentence]) -> List[Sentence]:
-    """The part `#entities` of a file with these sentences."""
-    related = [sentence for sentence in sentences if sentence.relations]
-    seen = set(map(_letters, related))
-    kept = []
-    for sentence in sentences:
-        letters = _letters(sentence)
-        if letters not in seen:
-            seen.add(letters)
-            kept.append(sentence)
-    repeated = len(sentences) - len(related) - len(kept)
-    logger.info(
-        "%s: left out are %d sentences with relations and %d that repeat others",
-        path,
-        len(related),
-        repeated,
-    )
-    return kept
-
-
-def _letters(sentence: Sentence) -> str:
-    """What sentences have in common that differ in tokens and punctuation only."""
-    return "".join(filter(str.isalnum, "".join(sentence.tokens))).casefold()
-
-
-def _places(path: str, sentences: Sequence[Sentence]) -> Dict[str, int]:
-    """The sentences' places in the file by their names: the id or, without one, the place."""
-    places: Dict[str, int] = {}
-    for place, sentence in enumerate(sentences):
-        name = sentence.id or f"#{place}"
-        if name in places:
-            raise ConfigurationError(
-                f"{path}: the sentences {places[name]} and {place}, counted from 0, both have the "
-                f"id {name!r}; to divide a file into folds give each sentence an id of its own, or "
-                "none of them any"
-            )
-        places[name] = place
-    return places
 
 
 def _count_beyond(annotation: AnnotationField, counts: "Counter[str]") -> None:

@@ -10,8 +10,8 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
 
 from joint_ner_re.corpora import write_corpus
+from joint_ner_re.corpora.partitions import split_part
 from joint_ner_re.dataset_readers import JointReader
-from joint_ner_re.dataset_readers.joint_reader import split_part
 from joint_ner_re.experiments.plots import plot_summary
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.runs import (
@@ -70,7 +70,7 @@ def count_folds(config: Mapping[str, Any]) -> int:
             f"the dataset reader is a {type(reader).__name__}, which has no folds; expected "
             "'joint_ner_re', 'ade' or 'conll04'"
         )
-    return reader.count_folds()
+    return reader.partition.count_folds()
 
 
 def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) -> List[Run]:

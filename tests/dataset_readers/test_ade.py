@@ -18,7 +18,7 @@ def folds(fixtures):
 def test_the_published_folds_divide_the_corpus_in_any_format(fixtures, folds, name):
     # Fold 1 of the fixture is [7, 1, 10]; 15 % of the other 8 is 1, the first in the file.
     reader = AdeReader(fold=1, folds=folds)
-    assert reader.count_folds() == 5
+    assert reader.partition.count_folds() == 5
     assert {
         part: ids(reader, f"{fixtures / name}#{part}") for part in ("train", "dev", "test")
     } == {

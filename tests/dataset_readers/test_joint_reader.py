@@ -13,12 +13,12 @@ from allennlp.data.dataset_readers.dataset_reader import WorkerInfo
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
 
 from joint_ner_re.corpora import CorpusFormatError, read_corpus
+from joint_ner_re.corpora.partitions import split_part
 from joint_ner_re.dataset_readers import JointReader
-from joint_ner_re.dataset_readers.joint_reader import split_part
 from joint_ner_re.sentence import Sentence
 
 pytestmark = pytest.mark.usefixtures("one_tokenizer")
-LOGGER = "joint_ner_re.dataset_readers.joint_reader"
+LOGGER = "joint_ner_re"
 IDS = ["a1", "a2", "a3", "a4", "a5", "c1", "7", ""]  # of fixtures/sentences.jsonl
 NOT_A3 = [name for name in IDS if name != "a3"]  # a3 alone has an overlap
 
@@ -508,5 +508,5 @@ def test_without_folds_ids_do_not_matter(tmp_path):
 
 
 def test_the_number_of_folds_can_be_asked(fixtures):
-    assert JointReader(num_folds=7).count_folds() == 7
-    assert JointReader(folds=str(fixtures / "ade_folds.json")).count_folds() == 5
+    assert JointReader(num_folds=7).partition.count_folds() == 7
+    assert JointReader(folds=str(fixtures / "ade_folds.json")).partition.count_folds() == 5

@@ -1,0 +1,189 @@
+"""Parts of a corpus file: `corpus.rel#train`, `#dev`, `#test` and `#entities`.
+
+The test part is one fold. The development part is cut from what is left, and the training part is
+the rest. `#entities` is for corpora of which only some sentences have annotated relations.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
+from joint_ner_re.sentence import Sentence
+
+logger = logging.getLogger(__name__)
+
+ENTITIES_ALONE = "entities"
+PARTS = ("train", "dev", "test", ENTITIES_ALONE)
+
+
+class PartitionError(ValueError):
+    """A part that the options do not define, or options that do not fit the file."""
+
+
+def split_part(file_path: str) -> tuple[str, str | None]:
+    """`("a.rel", "dev")` for `"a.rel#dev"`; a file whose own name holds a `#` is itself."""
+    path, separator, part = file_path.rpartition("#")
+    if not separator or os.path.exists(file_path):
+        return file_path, None
+    return path, part
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How a file is divided into parts.
+
+    # Parameters
+
+    fold : `int`, optional (default = `None`)
+        The fold, from 0, that is the test part; `None` leaves nothing for testing.
+    folds : `str`, optional (default = `None`)
+        A JSON file: a list of folds, each a list of sentence ids. Without it folds are made.
+    num_folds : `int`, optional (default = `10`)
+        How many folds to make. They depend on the ids and `fold_seed` alone; a sentence without an
+        id is known by its position in the file.
+    fold_seed : `int`, optional (default = `0`)
+        Another seed makes other folds.
+    dev_fraction : `float`, optional (default = `0.15`)
+        The share of the sentences outside the fold, the first in the file's order, that is the
+        development part, as in PFN (Yan et al. 2021). With 0 there is none.
+
+    # Raises
+
+    `PartitionError`
+        If an option has an impossible value.
+    """
+
+    fold: int | None = None
+    folds: str | None = None
+    num_folds: int = 10
+    fold_seed: int = 0
+    dev_fraction: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dev_fraction < 1:
+            raise PartitionError(
+                f"dev_fraction is {self.dev_fraction}; expected at least 0 and less than 1"
+            )
+        for name, value, minimum in (("fold", self.fold, 0), ("num_folds", self.num_folds, 2)):
+            if value is not None and value < minimum:
+                raise PartitionError(f"{name} is {value}; expected {minimum} or more")
+
+    def count_folds(self) -> int:
+        """How many folds there are: those of the file `folds`, or `num_folds`."""
+        return self.num_folds if self.folds is None else len(read_folds(self.folds))
+
+    def part(self, path: str, name: str, corpus: Iterable[Sentence]) -> list[Sentence]:
+        """One part of a file.
+
+        # Parameters
+
+        path : `str`
+            The file, for messages.
+        name : `str`
+            One of `PARTS`.
+        corpus : `Iterable[Sentence]`
+            All sentences of the file, which are read once it is clear that there is such a part.
+
+        # Raises
+
+        `PartitionError`
+            If there is no such part.
+        `CorpusFormatError`
+            If the file `folds` cannot be read.
+        """
+        if name not in PARTS:
+            raise PartitionError(
+                f"{path}#{name}: unknown part {name!r}; expected one of {', '.join(PARTS)}"
+            )
+        if name == "test" and self.fold is None:
+            raise PartitionError(f"{path}#test: set the reader's option 'fold'")
+        sentences = list(corpus)
+        if name == ENTITIES_ALONE:
+            return without_relations(path, sentences)
+        test = self._test_positions(path, sentences)
+        if name == "test":
+            return [s for position, s in enumerate(sentences) if position in test]
+        training = [s for position, s in enumerate(sentences) if position not in test]
+        if not self.dev_fraction:
+            if name == "dev":
+                raise PartitionError(
+                    f"{path}#dev: dev_fraction is 0, so that there is no development part; set "
+                    "dev_fraction, or validation_data_path to null"
+                )
+            return training
+        try:
+            train, dev = split_dev(training, self.dev_fraction)
+        except ValueError as error:
+            raise PartitionError(f"{path}#{name}: dev_fraction: {error}") from error
+        return train if name == "train" else dev
+
+    def _test_positions(self, path: str, sentences: Sequence[Sentence]) -> set[int]:
+        """The positions in the file of the test part's sentences."""
+        if self.fold is None:
+            return set()
+        positions = _positions(path, sentences)
+        if self.folds is None:
+            source = f"num_folds: {self.num_folds}"
+            try:
+                folds = k_folds(positions, self.num_folds, self.fold_seed)
+            except ValueError as error:
+                raise PartitionError(f"{path}: num_folds: {error}") from error
+        else:
+            source = os.path.basename(self.folds)
+            folds = read_folds(self.folds)
+        if not 0 <= self.fold < len(folds):
+            raise PartitionError(f"fold is {self.fold}; expected 0 to {len(folds) - 1} ({source})")
+        test = folds[self.fold]
+        missing = set(test).difference(positions)
+        if missing:
+            raise PartitionError(
+                f"{path}: fold {self.fold} of {source} names {len(missing)} sentences that are "
+                f"not in the file, such as id {min(missing)!r}; expected the file that the folds "
+                "were made for"
+            )
+        return {positions[name] for name in test}
+
+
+def without_relations(path: str, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The part `#entities`: sentences without a relation, each once, and none whose words are
+    those of a sentence with relations."""
+    related = [sentence for sentence in sentences if sentence.relations]
+    seen = set(map(_letters, related))
+    kept = []
+    for sentence in sentences:
+        letters = _letters(sentence)
+        if letters not in seen:
+            seen.add(letters)
+            kept.append(sentence)
+    repeated = len(sentences) - len(related) - len(kept)
+    logger.info(
+        "%s: left out are %d sentences with relations and %d that repeat others",
+        path,
+        len(related),
+        repeated,
+    )
+    return kept
+
+
+def _letters(sentence: Sentence) -> str:
+    """The same for sentences that differ in tokens, case and punctuation only."""
+    return "".join(filter(str.isalnum, "".join(sentence.tokens))).casefold()
+
+
+def _positions(path: str, sentences: Sequence[Sentence]) -> dict[str, int]:
+    """The sentences' positions in the file, by their ids or, without an id, by position."""
+    positions: dict[str, int] = {}
+    for position, sentence in enumerate(sentences):
+        name = sentence.id or f"#{position}"
+        if name in positions:
+            raise PartitionError(
+                f"{path}: the sentences {positions[name]} and {position}, counted from 0, both "
+                f"have the id {name!r}; to divide a file into folds give each sentence an id of "
+                "its own, or none of them any"
+            )
+        positions[name] = position
+    return positions
