@@ -1,6 +1,7 @@
-"""As many batches for each process of a distributed training."""
+"""As many batches for each process of a distributed training, and workers that cannot hang."""
 
-from typing import Any, Dict, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from allennlp.common.util import is_distributed
@@ -14,27 +15,31 @@ from joint_ner_re.configuration import CheckedOptions
 
 @DataLoader.register("even")
 class EvenDataLoader(CheckedOptions, MultiProcessDataLoader):
-    """AllenNLP's `multiprocess` data loader, with its options, for any number of processes.
+    """AllenNLP's `multiprocess` data loader, with its options, and two faults removed.
 
-    Each process reads its own share of the sentences. AllenNLP ends an epoch, and a validation,
-    in all of them as soon as one has no more batches, so that the rest of the others' is left
-    out. Here a process goes on with batches of no sentences until all have come to their end.
-    In a single process there is no difference.
+    In distributed training each process reads its own share of the sentences. AllenNLP's loader
+    ends an epoch or a validation in all processes as soon as one has no more batches, so it leaves
+    out the rest of the others' sentences. Here a process that has finished yields batches of no
+    sentences until all have finished. In a single process there is no difference.
+
+    Workers (`num_workers`) use one thread each. A forked worker inherits the number of PyTorch's
+    threads but not the threads, and would wait for them forever.
     """
 
-    _most_batches: Optional[int] = None
+    _max_batches: int | None = None
 
     @overrides
     def index_with(self, vocab: Vocabulary) -> None:
         super().index_with(vocab)
         if is_distributed() and self.max_instances_in_memory is None:
-            # Here, where all processes come by: the progress bar of one asks for the length, too.
-            self._most_batches = _largest(super().__len__())
+            # All processes pass here. They do not in `__len__`, which the progress bar of one
+            # process calls as well.
+            self._max_batches = _largest(super().__len__())
 
     @overrides
     def __len__(self) -> int:
-        # Of this a learning rate's schedule is made, which must be the same in all processes.
-        return super().__len__() if self._most_batches is None else self._most_batches
+        # Learning rate schedules depend on it and must be the same in all processes.
+        return super().__len__() if self._max_batches is None else self._max_batches
 
     @overrides
     def __iter__(self) -> Iterator[TensorDict]:
@@ -46,11 +51,21 @@ class EvenDataLoader(CheckedOptions, MultiProcessDataLoader):
             batch = next(batches, None)
             if not dist_reduce_sum(int(batch is not None)):
                 return
-            yield _of_no_sentences() if batch is None else batch
+            yield _empty_batch() if batch is None else batch
+
+    @overrides(check_signature=False)
+    def _instance_worker(self, *args: Any) -> None:
+        torch.set_num_threads(1)
+        super()._instance_worker(*args)
+
+    @overrides(check_signature=False)
+    def _batch_worker(self, *args: Any) -> None:
+        torch.set_num_threads(1)
+        super()._batch_worker(*args)
 
 
-def _of_no_sentences() -> Dict[str, Any]:
-    """A batch of `JointReader`'s fields, as the model takes it."""
+def _empty_batch() -> dict[str, Any]:
+    """A batch of no sentences, with `JointReader`'s fields."""
     return {"tokens": {}, "metadata": [], "annotation": {}}
 
 

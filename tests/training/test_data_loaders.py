@@ -1,0 +1,48 @@
+"""Data loader workers end, whatever the parent did with PyTorch before it forked them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# The parent's threads are started before it forks; the worker then does work that PyTorch divides.
+PROGRAM = """
+import sys
+from types import SimpleNamespace
+import torch
+from joint_ner_re.dataset_readers import EvenDataLoader
+
+torch.set_num_threads(2)
+torch.relu(torch.zeros(1_000_000))
+
+class Instance(int):
+    fields = {}
+
+    def index_fields(self, vocab):
+        pass
+
+def read(path):
+    return (Instance(torch.relu(torch.ones(1_000_000)).sum() + n) for n in range(4))
+
+reader = SimpleNamespace(
+    read=read, apply_token_indexers=lambda instance: None, _set_worker_info=lambda info: None
+)
+loader = EvenDataLoader(
+    reader, "", batch_size=2, num_workers=1, max_instances_in_memory=eval(sys.argv[1]),
+    collate_fn=lambda items: int(torch.relu(torch.ones(1_000_000)).sum()) + sum(items), quiet=True,
+)
+loader.index_with(object())
+print(list(loader))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is nothing to fork with")
+@pytest.mark.parametrize("in_memory", [None, 2], ids=["instance worker", "batch worker"])
+def test_a_worker_does_not_wait_for_threads_of_the_parent(root, in_memory):
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(in_memory)],
+        cwd=root, env={**os.environ, "OMP_NUM_THREADS": "2"}, timeout=180, check=True,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert found.stdout == f"{[3_000_001, 3_000_005]}\n"
