@@ -20,10 +20,14 @@ from allennlp.common import FromParams, Lazy, Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import infer_params, is_base_registrable
 from allennlp.common.registrable import Registrable
+from allennlp.models import Model
 
 # Is told of each class that a configuration chooses: of which option, by which name, the class
 # (`None` if the name is a path to one), and the method that makes it, if that is not the class.
 Judge = Callable[[str, str, Optional[type], Optional[str]], None]
+# Gets a class, its options and their path in the configuration; raises a `ConfigurationError` if
+# what the class would make of them does not fit into memory.
+SizeCheck = Callable[[type, Mapping[str, Any], str], None]
 
 _PLAIN = {
     bool: "true or false",
@@ -35,32 +39,34 @@ _PLAIN = {
 _LISTS = (
     list, set, frozenset, collections.abc.Iterable, collections.abc.Sequence, collections.abc.Set,
 )  # fmt: skip
-# What other code passes, and no configuration.
-_GIVEN = (
-    "vocab", "serialization_dir", "input_size", "entity_size", "num_tags", "num_relations",
-    "model_parameters", "reader", "local_rank", "batch_weight_key",
-)  # fmt: skip
-# Their configurations are checked whole.
-OUR_MODELS = ("joint_ner_re", "masked_pieces")
-# AllenNLP's own options whose values it does not look at. The least is allowed, and the most.
-RANGES: Dict[str, Tuple[float, float]] = {
-    "trainer.num_epochs": (1, 10**6),
-    "trainer.patience": (1, 10**6),
-    "trainer.grad_norm": (1e-12, math.inf),
-    "trainer.num_gradient_accumulation_steps": (1, 10**6),
-    "trainer.cuda_device": (-1, 10**3),
-    # One that is too high shows in the loss.
-    "trainer.optimizer.lr": (0, math.inf),
-    "trainer.optimizer.weight_decay": (0, 1e6),
-    "trainer.learning_rate_scheduler.warmup_steps": (0, 10**9),
-    "data_loader.batch_size": (1, 10**6),
-    "data_loader.batch_sampler.batch_size": (1, 10**6),
-    "data_loader.num_workers": (0, 10**3),
-    "validation_data_loader.batch_size": (1, 10**6),
-    "validation_data_loader.num_workers": (0, 10**3),
-    "dataset_reader.max_instances": (1, 10**12),
-    "dataset_reader.token_indexers.token_characters.min_padding_length": (0, 10**3),
-}
+# What AllenNLP passes to constructors; a configuration cannot give it. Rooms above add their own.
+_GIVEN = {
+    "vocab", "serialization_dir", "model_parameters", "reader", "local_rank", "batch_weight_key",
+}  # fmt: skip
+_RANGES: Dict[str, Tuple[float, float]] = {}
+_SIZE_CHECKS: List[SizeCheck] = []
+
+
+def add_given(*names: str) -> None:
+    """Leave these arguments of constructors out where an error lists the options there are."""
+    _GIVEN.update(names)
+
+
+def add_ranges(ranges: Mapping[str, Tuple[float, float]]) -> None:
+    """Give bounds to options of AllenNLP that AllenNLP itself does not check.
+
+    # Parameters
+
+    ranges : `Mapping[str, Tuple[float, float]]`
+        From an option's path, such as `"trainer.num_epochs"`, to the smallest and the largest
+        value that it may have.
+    """
+    _RANGES.update(ranges)
+
+
+def add_size_check(check: SizeCheck) -> None:
+    """Have a function check the options of each class that a configuration chooses."""
+    _SIZE_CHECKS.append(check)
 
 
 def check(kind: Any, value: Any, name: str, judge: Optional[Judge] = None) -> None:
@@ -100,15 +106,22 @@ class CheckedOptions:
 
 @TrainModel.register("default", constructor="from_partial_objects", exist_ok=True)
 class CheckedTrainModel(TrainModel):
-    """What `allennlp train` makes, after the whole configuration of a model of ours is checked."""
+    """What `allennlp train` makes. If the model is one of `CheckedOptions`, such as this package's,
+    the whole configuration is checked first."""
 
     @classmethod
     def from_params(cls, params: Params, *args: Any, **extras: Any) -> TrainModel:  # type: ignore
         settings = params.as_dict(quiet=True)
-        model = settings.get("model")
-        if isinstance(model, dict) and model.get("type") in OUR_MODELS:
+        if _checks_its_options(settings.get("model")):
             check_training(settings)
         return super().from_params(params, *args, **extras)
+
+
+def _checks_its_options(model: Any) -> bool:
+    """Whether a configuration's model is of a class with `CheckedOptions`."""
+    name = model.get("type") if isinstance(model, dict) else model
+    chosen = Registrable._registry[Model].get(name) if isinstance(name, str) else None
+    return chosen is not None and issubclass(chosen[0], CheckedOptions)
 
 
 def check_training(settings: Mapping[str, Any]) -> None:
@@ -132,7 +145,7 @@ def check_training(settings: Mapping[str, Any]) -> None:
             _check(kind, settings.get(name), name, None)
             if settings.get(name) == []:
                 raise ConfigurationError(f"{name} is []; expected a path, or some of them")
-    for name, (least, most) in RANGES.items():
+    for name, (least, most) in _RANGES.items():
         value: Any = settings
         for key in name.split("."):
             value = value.get(key) if isinstance(value, collections.abc.Mapping) else None
@@ -254,6 +267,8 @@ def _check_options(
             continue
         if parameter.annotation is not parameter.empty:
             _check(parameter.annotation, item, inside, judge)
+    for check_sizes in _SIZE_CHECKS:
+        check_sizes(cls, value, name)
 
 
 def _is_made_from_options(cls: Any) -> bool:

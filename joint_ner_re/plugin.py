@@ -26,5 +26,6 @@ from joint_ner_re import (  # noqa: E402, F401
     modules,
     optimizers,
     predictors,
+    training,
 )
 from joint_ner_re.metrics import joint_score, weighted_mean  # noqa: E402, F401

@@ -55,6 +55,7 @@ BELOW = {
         "pretrained",
     },
     "callbacks": {"configuration", "modules"},
+    "training": {"configuration"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

@@ -1,5 +1,6 @@
 """Sentences to AllenNLP instances, and these to batches."""
 
+from joint_ner_re.configuration import add_ranges
 from joint_ner_re.dataset_readers.ade import AdeReader
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
@@ -17,3 +18,11 @@ __all__ = [
     "JointReader",
     "WordPieceIndexer",
 ]
+
+# AllenNLP does not check these.
+add_ranges(
+    {
+        "dataset_reader.max_instances": (1, 10**12),
+        "dataset_reader.token_indexers.token_characters.min_padding_length": (0, 10**3),
+    }
+)

@@ -141,19 +141,33 @@ class JointReader(CheckedOptions, DatasetReader):
         yield from self.shard_iterable(chain.from_iterable(map(self._instances, paths)))
 
     def _instances(self, file_path: PathLike) -> Iterator[Instance]:
-        """The instances of one file that are not dropped."""
+        """The instances of one file that are not dropped.
+
+        # Raises
+
+        `ConfigurationError`
+            If there is none with a token: nothing can be learned or measured with such a file.
+        """
         path, part = split_part(os.fspath(file_path))
         if "://" in path:
             path = str(cached_path(path))
         counts: "Counter[str]" = Counter()
+        has_tokens = False
         try:
             for sentence in self.sentences(path, part):
                 instance = self._instance(sentence, counts, part != ENTITIES_ALONE)
                 if instance is not None:
+                    has_tokens = has_tokens or bool(sentence.tokens)
                     yield instance
         finally:
             # With `max_instances` nobody reads on to the end.
             _log(os.fspath(file_path), self._overlap, counts)
+        if not has_tokens:
+            dropped = counts["dropped sentences"]
+            raise ConfigurationError(
+                f"{os.fspath(file_path)}: no sentence with a token ({counts['sentences']} "
+                f"sentences, of which the overlap protocol drops {dropped}); expected at least one"
+            )
 
     def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
         """The sentences of a file, or of one part of it.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from joint_ner_re.modules.bi_gru import bi_gru
 from joint_ner_re.modules.bi_lstm import ReadyBiLstm, bi_lstm, kernel_weights
 from joint_ner_re.modules.bounds import (
-    MOST_LAYERS,
+    MAX_LAYERS,
     check_probability,
     check_size,
     check_weights,
@@ -193,7 +193,7 @@ class BiRnnStack(Seq2SeqEncoder):
         variational_dropout: bool = False,
     ) -> None:
         super().__init__()
-        check_size("num_layers", num_layers, 0, MOST_LAYERS)
+        check_size("num_layers", num_layers, 0, MAX_LAYERS)
         check_size("hidden_size", hidden_size)
         check_probability("dropout", dropout)
         sizes = [input_size] + [2 * hidden_size] * num_layers

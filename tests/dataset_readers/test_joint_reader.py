@@ -5,17 +5,17 @@ from collections import Counter
 
 import pytest
 import torch.distributed
-from allennlp.common import util
+from allennlp.common import Params, util
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader, Vocabulary
 from allennlp.data.data_loaders import MultiProcessDataLoader
 from allennlp.data.dataset_readers.dataset_reader import WorkerInfo
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
 
-from joint_ner_re.corpora import CorpusFormatError, read_corpus
+from joint_ner_re.corpora import CorpusFormatError, read_corpus, write_corpus
 from joint_ner_re.corpora.partitions import split_part
 from joint_ner_re.dataset_readers import JointReader
-from joint_ner_re.sentence import Sentence
+from joint_ner_re.sentence import Entity, Sentence
 
 pytestmark = pytest.mark.usefixtures("one_tokenizer")
 LOGGER = "joint_ner_re"
@@ -510,3 +510,25 @@ def test_without_folds_ids_do_not_matter(tmp_path):
 def test_the_number_of_folds_can_be_asked(fixtures):
     assert JointReader(num_folds=7).partition.count_folds() == 7
     assert JointReader(folds=str(fixtures / "ade_folds.json")).partition.count_folds() == 5
+
+
+@pytest.mark.parametrize(
+    "sentences, options, message",
+    [
+        ([Sentence([])] * 3, {}, r"\(3 sentences, of which the overlap protocol drops 0\)"),
+        (
+            [Sentence(["a", "b"], [Entity("X", 0, 2), Entity("X", 1, 2)]), Sentence([])],
+            {"overlap": "drop_sentences"},
+            r"\(2 sentences, of which the overlap protocol drops 1\)",
+        ),
+    ],
+)
+def test_a_corpus_without_a_token_is_an_error(tmp_path, sentences, options, message):
+    """Training on it, or choosing the best epoch by it, would mean nothing."""
+    path = tmp_path / "empty.jsonl"
+    write_corpus(sentences, path, "jsonl")
+    reader = DatasetReader.from_params(Params({"type": "joint_ner_re", **options}))
+    with pytest.raises(
+        ConfigurationError, match=f"empty.jsonl: no sentence with a token {message}"
+    ):
+        list(reader.read(str(path)))
