@@ -1,6 +1,7 @@
 """What the tests of several rooms share. Heavy imports wait until a fixture needs them."""
 
 import json
+import os
 import shutil
 import sys
 from copy import deepcopy
@@ -10,6 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
+
+# PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time of
+# tests with several threads. OpenMP reads this once, when PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("joint_ner_re", deadline=None)

@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,13 @@ from joint_ner_re.metrics import WeightedMean
 from joint_ner_re.sentence import Sentence
 
 TWO = {"distributed": {"cuda_devices": [-1, -1]}}
+# Nothing random, and steps that show every difference between gradients.
+PLAIN = {
+    "trainer.optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9},
+    "trainer.learning_rate_scheduler.warmup_steps": 2,
+    "model.relation_scorer.dropout": 0.0,
+    **{f"model.encoder.{name}.dropout": 0.0 for name in ("shared", "ner", "relation")},
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +80,9 @@ def corpus(fixtures):
 @pytest.fixture(scope="module")
 def runs(train, corpus):
     """The run of one process with batches of 4, and that of two processes with 2 each."""
-    plain = {
-        "data_loader.batch_sampler": None,
-        "trainer.optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9},
-        "trainer.learning_rate_scheduler.warmup_steps": 2,
-        "model.relation_scorer.dropout": 0.0,
-        **{f"model.encoder.{name}.dropout": 0.0 for name in ("shared", "ner", "relation")},
-    }
     return [
-        train(corpus, corpus[:5], **{
-            **plain, **processes, "data_loader.batch_size": size,
+        train(corpus, corpus[:5], **PLAIN, **processes, **{
+            "data_loader.batch_sampler": None, "data_loader.batch_size": size,
             "validation_data_loader.batch_size": size,
         })
         for processes, size in (({}, 4), (TWO, 2))
@@ -108,6 +109,36 @@ def test_two_processes_report_the_metrics_of_one(runs):
 def test_every_process_comes_to_its_end(runs):
     assert "completed its entire epoch" in runs[1].logs
     assert "finishing" not in runs[1].logs
+
+
+# Buckets, as shipped: each process sorts its own sentences by length and cuts them into batches.
+
+
+@pytest.fixture(scope="module")
+def bucketed(train, fixtures):
+    """Two processes with bucketed batches of 2, and one that is given what both saw in each step."""
+    # An odd number of sentences, of all lengths: the first process has one batch more.
+    sentences = list(islice(read_corpus(fixtures / "sample" / "train.jsonl"), 21))
+    shares = [
+        sorted(sentences[rank::2], key=lambda sentence: len(sentence.tokens)) for rank in range(2)
+    ]
+    steps = [share[start : start + 2] for start in range(0, 12, 2) for share in shares]
+    in_order = [sentence for batch in steps for sentence in batch]
+    sampler = {"type": "bucket", "batch_size": 2, "sorting_keys": ["tokens"], "shuffle": False}
+    two = train(sentences, sentences[:5], **PLAIN, **TWO, **{"data_loader.batch_sampler": sampler})
+    # The order of the sentences decides on the words' numbers, and these on their first weights.
+    vocabulary = {"type": "from_files", "directory": str(Path(two.archive).parent / "vocabulary")}
+    one = train(in_order, sentences[:5], **PLAIN, **{
+        "data_loader.batch_sampler": None, "data_loader.batch_size": 4, "vocabulary": vocabulary,
+    })  # fmt: skip
+    return one, two
+
+
+def test_the_same_bucketed_batches_give_the_same_weights(bucketed):
+    expected, found = (load_archive(run.archive).model.state_dict() for run in bucketed)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-6)
 
 
 # As shipped: buckets, dropout, AdamW. The second process has one batch less to train on, and
