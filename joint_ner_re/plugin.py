@@ -16,15 +16,12 @@ require_allennlp()
 
 from joint_ner_re import (  # noqa: E402, F401
     archives,
-    callbacks,
     commands,
-    compat,
     configuration,
     dataset_readers,
     metrics,
     models,
     modules,
-    optimizers,
     predictors,
     training,
 )

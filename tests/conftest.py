@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
-# PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time of
-# tests with several threads. OpenMP reads this once, when PyTorch is imported.
+# PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
+# of tests with several threads. OpenMP reads this once, when PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # How long an example takes says how busy the machine is.

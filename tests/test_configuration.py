@@ -73,10 +73,10 @@ CONFIG = {
         "initializer": {"regexes": []},
     },
     "data_loader": {
-        "type": "even",
+        "type": "balanced",
         "batch_sampler": {"type": "bucket", "batch_size": 8, "sorting_keys": ["tokens"]},
     },
-    "validation_data_loader": {"type": "even", "batch_size": 32},
+    "validation_data_loader": {"type": "balanced", "batch_size": 32},
     "trainer": {
         "num_epochs": 2, "patience": 10, "grad_norm": 1.0, "validation_metric": "+mean_f1",
         "use_amp": False, "num_gradient_accumulation_steps": 1,

@@ -20,9 +20,9 @@ from allennlp.models import load_archive
 from allennlp.training.util import evaluate
 
 from joint_ner_re.corpora import read_corpus, write_corpus
-from joint_ner_re.dataset_readers import EvenDataLoader
 from joint_ner_re.metrics import WeightedMean
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.training import BalancedDataLoader
 
 TWO = {"distributed": {"cuda_devices": [-1, -1]}}
 # Nothing random, and steps that show every difference between gradients.
@@ -116,7 +116,7 @@ def test_every_process_comes_to_its_end(runs):
 
 @pytest.fixture(scope="module")
 def bucketed(train, fixtures):
-    """Two processes with bucketed batches of 2, and one that is given what both saw in each step."""
+    """One process that is given what both of two see in each step, and two with buckets of 2."""
     # An odd number of sentences, of all lengths: the first process has one batch more.
     sentences = list(islice(read_corpus(fixtures / "sample" / "train.jsonl"), 21))
     shares = [
@@ -257,7 +257,7 @@ def work(rank, folder):
     loaded = []
     for counts in COUNTS:
         for options in LOADERS.values():
-            loader = EvenDataLoader(
+            loader = BalancedDataLoader(
                 reader_of(counts[rank]), "", batch_size=2, collate_fn=list, quiet=True, **options
             )
             loader.index_with(object())

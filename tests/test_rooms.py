@@ -16,8 +16,6 @@ BELOW = {
     "version": set(),
     "lazy": set(),
     "requirements": set(),
-    "compat": {"configuration"},
-    "optimizers": {"configuration"},
     "configuration": set(),
     "tensors": set(),
     "writing": set(),
@@ -54,8 +52,7 @@ BELOW = {
         "labels",
         "pretrained",
     },
-    "callbacks": {"configuration", "modules"},
-    "training": {"configuration"},
+    "training": {"configuration", "modules", "writing"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

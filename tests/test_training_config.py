@@ -223,7 +223,7 @@ def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published
 def test_an_encoder_may_be_frozen_at_first(published_files, tmp_path, epochs, more):
     name = "ade_minilm_finetuned.jsonnet"
     settings = derived(tmp_path, name, f"{{ frozen_epochs:: {epochs} }}")
-    assert settings["trainer"]["callbacks"] == [{"type": "experiment"}, *more]
+    assert settings["trainer"]["callbacks"] == [{"type": "progress"}, *more]
 
 
 # Hidden fields

@@ -74,14 +74,14 @@
 
   // As AllenNLP's own, but that in distributed training no batch is left out.
   data_loader: {
-    type: 'even',
+    type: 'balanced',
     batch_sampler: {
       type: 'bucket',
       batch_size: config.batch_size,
       sorting_keys: ['tokens'],
     },
   },
-  validation_data_loader: { type: 'even', batch_size: 32 },
+  validation_data_loader: { type: 'balanced', batch_size: 32 },
 
   trainer: {
     num_epochs: config.epochs,
@@ -91,7 +91,7 @@
     validation_metric: '+mean_f1',
     patience: null,
     // With both, a training that is killed and goes on with --recover ends as if it had not been.
-    checkpointer: { type: 'whole' },
-    callbacks: [{ type: 'experiment' }],
+    checkpointer: { type: 'crash_safe' },
+    callbacks: [{ type: 'progress' }],
   },
 }

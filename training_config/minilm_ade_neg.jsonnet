@@ -23,7 +23,7 @@
   model: { type: 'masked_pieces', model_name: config.encoder, bfloat16: config.bfloat16 },
 
   data_loader: {
-    type: 'even',
+    type: 'balanced',
     batch_sampler: { type: 'bucket', batch_size: config.batch_size, sorting_keys: ['tokens'] },
   },
 
@@ -38,7 +38,7 @@
     },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 200 },
     grad_norm: 1.0,
-    checkpointer: { type: 'whole' },
-    callbacks: [{ type: 'experiment' }, { type: 'save_encoder' }],
+    checkpointer: { type: 'crash_safe' },
+    callbacks: [{ type: 'progress' }, { type: 'save_encoder' }],
   },
 }

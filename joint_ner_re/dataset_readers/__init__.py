@@ -5,7 +5,6 @@ from joint_ner_re.dataset_readers.ade import AdeReader
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
 from joint_ner_re.dataset_readers.conll04 import Conll04Reader
-from joint_ner_re.dataset_readers.even_data_loader import EvenDataLoader
 from joint_ner_re.dataset_readers.joint_reader import JointReader
 from joint_ner_re.dataset_readers.word_piece_indexer import WordPieceIndexer
 
@@ -14,7 +13,6 @@ __all__ = [
     "AnnotationField",
     "CasingIndexer",
     "Conll04Reader",
-    "EvenDataLoader",
     "JointReader",
     "WordPieceIndexer",
 ]

@@ -1,9 +1,3 @@
-"""Experiments of many runs: what `allennlp`'s subcommands of this project do.
+"""Experiments of many runs: what `allennlp`'s subcommands of this project do."""
 
-Importing the room registers the callback that trainings have, and the checkpointer.
-"""
-
-from joint_ner_re.experiments.progress import ExperimentCallback
-from joint_ner_re.experiments.whole_files import WholeCheckpointer
-
-__all__ = ["ExperimentCallback", "WholeCheckpointer"]
+from joint_ner_re.experiments import whole_files  # noqa: F401  (changes how AllenNLP writes)

@@ -23,17 +23,20 @@ from allennlp.models import Model
 
 from joint_ner_re.archives import load_archive
 from joint_ner_re.corpora import read_corpus, write_corpus
-from joint_ner_re.experiments.progress import quiet, say, watched
-from joint_ner_re.experiments.whole_files import load_whole
+from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import CRITERIA
 from joint_ner_re.models import JointModel
 from joint_ner_re.models.joint_model import without_spans
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.training.callbacks import watched
+from joint_ner_re.training.checkpointer import load_whole
 from joint_ner_re.writing import lock, write_json
 
-CALLBACK = {"type": "experiment"}
+CALLBACK = {"type": "progress"}
+# By its present name and its former one.
+_SHOWS_PROGRESS = (CALLBACK, {"type": "experiment"})
 SETTINGS = "settings.json"
 TRAINING = "training.json"
 _CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th$")
@@ -239,7 +242,8 @@ def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = F
         complete_config = deepcopy(dict(config))
         trainer = complete_config["trainer"]
         callbacks = trainer.get("callbacks") or []
-        trainer["callbacks"] = callbacks if CALLBACK in callbacks else [*callbacks, CALLBACK]
+        if not any(callback in _SHOWS_PROGRESS for callback in callbacks):
+            trainer["callbacks"] = [*callbacks, CALLBACK]
         params = Params(complete_config)
         recover = _make_recoverable(directory, complete_config)
         if recover:

@@ -30,7 +30,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from joint_ner_re.experiments.allocation import DEPTHS, describe, short
 from joint_ner_re.experiments.plots import plot_study
-from joint_ner_re.experiments.progress import Epoch, say, watched
+from joint_ner_re.experiments.progress import say
 from joint_ner_re.experiments.repetition import Source
 from joint_ner_re.experiments.runs import (
     TRAINING,
@@ -42,6 +42,7 @@ from joint_ner_re.experiments.runs import (
 )
 from joint_ner_re.figures import save_figure
 from joint_ner_re.tables import markdown_table
+from joint_ner_re.training.callbacks import Epoch, watched
 from joint_ner_re.writing import write_json, write_text
 
 DEFAULT_SPACE: Dict[str, Dict[str, Any]] = {

@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from allennlp.common.checks import ConfigurationError
+from torch import nn
 
 # Of any one size. Recurrent layers of this size would not fit into any machine's memory.
 MAX_UNITS = 16_384

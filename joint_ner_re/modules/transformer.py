@@ -110,7 +110,7 @@ class TransformerEmbedder(TokenEmbedder):
 
     def freeze(self, frozen: bool) -> None:
         """With `train_parameters`: whether the encoder is frozen for now, or is trained. See
-        `joint_ner_re.callbacks`.
+        `joint_ner_re.training.callbacks`.
         """
         if frozen != self._frozen:
             self._frozen = frozen

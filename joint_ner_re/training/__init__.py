@@ -1,3 +1,22 @@
 """Extensions of AllenNLP's training, in modules with AllenNLP's own names."""
 
 from joint_ner_re.training import ranges  # noqa: F401  (registers the bounds)
+from joint_ner_re.training.callbacks import (
+    ProgressCallback,
+    SaveEncoderCallback,
+    UnfreezeCallback,
+)
+from joint_ner_re.training.checkpointer import CrashSafeCheckpointer
+from joint_ner_re.training.data_loaders import BalancedDataLoader
+from joint_ner_re.training.learning_rate_schedulers import ReduceOnPlateau
+from joint_ner_re.training.optimizers import FusedAdamW
+
+__all__ = [
+    "BalancedDataLoader",
+    "CrashSafeCheckpointer",
+    "FusedAdamW",
+    "ProgressCallback",
+    "ReduceOnPlateau",
+    "SaveEncoderCallback",
+    "UnfreezeCallback",
+]

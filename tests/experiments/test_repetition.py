@@ -8,7 +8,6 @@ from allennlp.training.checkpointer import Checkpointer
 
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.experiments import repetition, runs
-from joint_ner_re.experiments.progress import ExperimentCallback
 from joint_ner_re.experiments.repetition import (
     Source,
     cross_validate,
@@ -18,6 +17,7 @@ from joint_ner_re.experiments.repetition import (
     with_seed,
 )
 from joint_ner_re.metrics import score
+from joint_ner_re.training import ProgressCallback
 
 SOURCE = Source("some/where/tiny.jsonnet", '{"a": 1}')
 
@@ -164,8 +164,8 @@ def kill_when(monkeypatch, owner, name, condition=lambda *_, **__: True, after=F
 
 MOMENTS = {
     "before the vocabulary": ("train_model", runs, False),
-    "in the first epoch": (0, ExperimentCallback, False),
-    "in a later epoch": (2, ExperimentCallback, False),
+    "in the first epoch": (0, ProgressCallback, False),
+    "in a later epoch": (2, ProgressCallback, False),
     "before the best weights": ("save_checkpoint", Checkpointer, True),
     "after training": ("_training", runs, False),
     "before prediction": ("evaluate", runs, False),
@@ -193,7 +193,7 @@ def test_what_was_killed_goes_on_to_the_same_scores(
 def test_half_written_files_are_not_taken_for_whole(whole, tiny, scores_of, monkeypatch, tmp_path):
     directory = tmp_path / "cv"
     with monkeypatch.context() as patch:
-        kill_when(patch, ExperimentCallback, "on_epoch", lambda *_, epoch, **__: epoch == 2)
+        kill_when(patch, ProgressCallback, "on_epoch", lambda *_, epoch, **__: epoch == 2)
         killed(cross_validate, tiny(), directory, SOURCE, folds=[1])
     for name in ("training_state_e2_b0.th", "best.th"):
         path = directory / "fold_1" / name

@@ -14,7 +14,7 @@ from torch import nn
 from joint_ner_re.casing import CASINGS
 from joint_ner_re.modules import CasingEmbedder, CharacterEmbedder, WordVectors, embedders
 from joint_ner_re.modules.encoders import CELLS
-from joint_ner_re.optimizers import FusedAdamW
+from joint_ner_re.training import FusedAdamW
 
 # Characters
 

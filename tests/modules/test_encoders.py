@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from joint_ner_re.modules import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder, encoders
 from joint_ner_re.modules.bi_lstm import ReadyBiLstm
 from joint_ner_re.modules.encoders import CELLS, check_probability, reversal
-from joint_ner_re.optimizers import FusedAdamW
+from joint_ner_re.training import FusedAdamW
 
 each_cell = pytest.mark.parametrize("cell", ["lstm", "gru"])
 LENGTHS = [5, 1, 7, 3]

@@ -11,7 +11,7 @@ PROGRAM = """
 import sys
 from types import SimpleNamespace
 import torch
-from joint_ner_re.dataset_readers import EvenDataLoader
+from joint_ner_re.training import BalancedDataLoader
 
 torch.set_num_threads(2)
 torch.relu(torch.zeros(1_000_000))
@@ -28,7 +28,7 @@ def read(path):
 reader = SimpleNamespace(
     read=read, apply_token_indexers=lambda instance: None, _set_worker_info=lambda info: None
 )
-loader = EvenDataLoader(
+loader = BalancedDataLoader(
     reader, "", batch_size=2, num_workers=1, max_instances_in_memory=eval(sys.argv[1]),
     collate_fn=lambda items: int(torch.relu(torch.ones(1_000_000)).sum()) + sum(items), quiet=True,
 )

@@ -6,7 +6,7 @@ from allennlp.commands.train import train_model_from_file
 from allennlp.common import Params
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 
-from joint_ner_re.compat import ReduceOnPlateau
+from joint_ner_re.training import ReduceOnPlateau
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from allennlp.common.params import with_overrides
 from allennlp.data import Batch
 from allennlp.models import load_archive
 
-from joint_ner_re.callbacks import UnfreezeCallback
 from joint_ner_re.modules import TransformerEmbedder
 from joint_ner_re.sentence import Entity, Sentence
+from joint_ner_re.training import UnfreezeCallback
 
 ENCODER = "text_field_embedder.token_embedder_c.encoder."
 
@@ -24,7 +24,7 @@ def train(fixtures, in_root, few_threads, bert_directory, tmp_path):
 
     def trained(name, unfreeze=None, trains=True, epochs=3, recover=False, **more):
         embedder = {"type": "transformer", "model_name": str(bert_directory)}
-        callbacks = [{"type": "experiment"}]
+        callbacks = [{"type": "progress"}]
         if unfreeze is not None:
             callbacks.append({"type": "unfreeze", "epoch": unfreeze})
         overrides = {

@@ -1,8 +1,4 @@
-"""What AllenNLP 2.10.1 needs to work with a torch newer than it knows. Kept as small as it gets.
-
-Everything else that AllenNLP and today's torch disagree on is settled by version pins; see
-requirements/overrides.txt.
-"""
+"""AllenNLP's `reduce_on_plateau` for today's torch."""
 
 from typing import List, Union
 
@@ -19,10 +15,10 @@ from joint_ner_re.configuration import CheckedOptions
 
 @LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
 class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWrapper):
-    """`reduce_on_plateau` without its option `verbose`, which torch 2.7 took away.
+    """Reduces the learning rate when the trainer's `validation_metric` stops improving.
 
-    AllenNLP's own always passes `verbose` on, and fails with any torch since. It reads the metric
-    that the trainer's `validation_metric` names.
+    AllenNLP's own always passes the option `verbose` on, which torch 2.7 removed, and fails. This
+    one replaces it and has no such option.
 
     # Parameters
 

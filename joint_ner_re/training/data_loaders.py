@@ -13,8 +13,9 @@ from overrides import overrides
 from joint_ner_re.configuration import CheckedOptions
 
 
-@DataLoader.register("even")
-class EvenDataLoader(CheckedOptions, MultiProcessDataLoader):
+@DataLoader.register("balanced")
+@DataLoader.register("even")  # Its name in archives of the format 0.1.0.
+class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
     """AllenNLP's `multiprocess` data loader, with its options, and two faults removed.
 
     In distributed training each process reads its own share of the sentences. AllenNLP's loader

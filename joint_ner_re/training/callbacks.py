@@ -1,0 +1,269 @@
+"""What happens between the epochs of a training, and at its end."""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from allennlp.models import Model
+from allennlp.training import TrainerCallback
+from overrides import overrides
+
+from joint_ner_re.configuration import CheckedOptions
+from joint_ner_re.modules.transformer import TransformerEmbedder
+
+# Progress that `joint_ner_re.experiments.progress` shows on standard output.
+logger = logging.getLogger("joint_ner_re.progress")
+
+
+class Epoch(NamedTuple):
+    """What a training has come to.
+
+    # Parameters
+
+    number : `int`
+        Of the epoch that has ended, from 0.
+    score : `float`
+        Its validation metric, greater being better.
+    seconds : `float`
+        Since the training began.
+    model : `Model`
+    """
+
+    number: int
+    score: float
+    seconds: float
+    model: Model
+
+
+OnEpoch = Callable[[Epoch], None]
+_title: ContextVar[str] = ContextVar("title", default="training")
+_on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
+
+
+@contextlib.contextmanager
+def watched(title: str, on_epoch: OnEpoch | None = None) -> Iterator[None]:
+    """In the block, a training that has an `ProgressCallback` is shown under this title.
+
+    # Parameters
+
+    title : `str`
+    on_epoch : `Callable[[Epoch], None]`, optional (default = `None`)
+        Is called after each epoch.
+    """
+    tokens = _title.set(title), _on_epoch.set(on_epoch)
+    try:
+        yield
+    finally:
+        _title.reset(tokens[0])
+        _on_epoch.reset(tokens[1])
+
+
+@TrainerCallback.register("progress")
+@TrainerCallback.register("experiment")  # Its name in archives of the format 0.1.0.
+class ProgressCallback(TrainerCallback):
+    """Tells of each epoch, and lets a recovered training end as one that was not interrupted.
+
+    AllenNLP's checkpoints lack PyTorch's random state, without which dropout differs after
+    `--recover`, and the time spent so far; a training that was interrupted between its last epoch
+    and its end would have one epoch too many. `watched` says who is told.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
+    """
+
+    def __init__(self, serialization_dir: str) -> None:
+        super().__init__(serialization_dir)
+        self._seconds = 0.0
+        self._started = monotonic()
+        self._random: dict[str, Any] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the training, also before it was interrupted."""
+        return self._seconds + monotonic() - self._started
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        if self._random:
+            torch.set_rng_state(self._random["cpu"])
+            if len(self._random["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(self._random["cuda"])
+        if trainer._metric_tracker.should_stop_early():
+            trainer._num_epochs = trainer._start_after_epochs_completed
+        self._started = monotonic()
+
+    @overrides
+    def on_epoch(
+        self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
+    ) -> None:
+        tracker = trainer._metric_tracker
+        if not all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics):
+            # Without validation data there is nothing to tell.
+            return
+        name = "+".join(name for _, name in tracker.tracked_metrics)
+        value = sum(
+            factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics
+        )
+        logger.info(
+            f"{_title.get()}: {epoch + 1} of {trainer._num_epochs} epochs, {name} {abs(value):.4f} "
+            f"(best {abs(tracker._best_so_far):.4f}), {self.seconds:.0f} s"
+        )
+        on_epoch = _on_epoch.get()
+        if on_epoch is not None:
+            on_epoch(Epoch(epoch, value, self.seconds, trainer.model))
+
+    @overrides
+    def on_end(
+        self,
+        trainer: Any,
+        metrics: dict[str, Any] | None = None,
+        epoch: int | None = None,
+        is_primary: bool = True,
+        **kwargs,
+    ) -> None:
+        if metrics is not None:
+            # AllenNLP writes them into metrics.json next. Where all epochs were done before the
+            # interruption, it knows of the best one only.
+            last = (
+                Path(self.serialization_dir) / f"metrics_epoch_{trainer._epochs_completed - 1}.json"
+            )
+            if "epoch" not in metrics and last.exists():
+                metrics.update({**json.loads(last.read_text(encoding="utf-8")), **metrics})
+            metrics["seconds"] = round(self.seconds, 1)
+
+    @overrides
+    def state_dict(self) -> dict[str, Any]:
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        random = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        return {"seconds": self.seconds, "random": random}
+
+    @overrides
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._seconds = state_dict["seconds"]
+        self._random = state_dict["random"]
+
+
+@TrainerCallback.register("unfreeze")
+class UnfreezeCallback(CheckedOptions, TrainerCallback):
+    """Trains pretrained encoders only when the layers above them have learned something.
+
+    First the encoders are frozen, so that their vectors are computed once and the gradients of
+    layers that know nothing yet do no harm to them; then they are trained, too (Kumar et al. 2022,
+    "Fine-Tuning can Distort Pretrained Features"). It is for embedders `transformer` with
+    `train_parameters`. A training whose `patience` ends before the epoch has trained none.
+
+    Distributed training needs AllenNLP's option
+    `"distributed.ddp_accelerator": {"type": "torch", "find_unused_parameters": true}`.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
+    epoch : `int`
+        The first epoch, counted from 0, in which the encoders are trained.
+
+    # Raises
+
+    `ConfigurationError`
+        If the epoch is negative or, when training starts, none of its epochs is as late, the model
+        has no such embedder, or distributed training lacks the option.
+    """
+
+    def __init__(self, serialization_dir: str, epoch: int) -> None:
+        super().__init__(serialization_dir)
+        if epoch < 0:
+            raise ConfigurationError(f"epoch is {epoch}; expected 0 or more")
+        self._epoch = epoch
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        # Where a training was interrupted, it goes on with this epoch.
+        begins = trainer._start_after_epochs_completed
+        if not begins:
+            self._check(trainer)
+        self._freeze(trainer, begins)
+
+    @overrides
+    def on_epoch(
+        self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
+    ) -> None:
+        self._freeze(trainer, epoch + 1)
+
+    def _check(self, trainer: Any) -> None:
+        if self._epoch >= trainer._num_epochs:
+            raise ConfigurationError(
+                f"trainer.num_epochs is {trainer._num_epochs}, and the callback 'unfreeze' trains "
+                f"the encoders from epoch {self._epoch} on, counted from 0: never; expected more "
+                "epochs, or an earlier one for the callback"
+            )
+        if trainer._distributed and not getattr(
+            trainer._ddp_wrapped_model.model, "find_unused_parameters", True
+        ):
+            raise ConfigurationError(
+                "the callback 'unfreeze' has encoders that are not always trained; in distributed "
+                'training expected "distributed.ddp_accelerator": {"type": "torch", '
+                '"find_unused_parameters": true}'
+            )
+
+    def _freeze(self, trainer: Any, epoch: int) -> None:
+        for embedder in _trained_embedders(trainer):
+            embedder.freeze(epoch < self._epoch)
+
+
+def _trained_embedders(trainer: Any) -> list[TransformerEmbedder]:
+    found = [
+        module
+        for module in trainer.model.modules()
+        if isinstance(module, TransformerEmbedder) and module.train_parameters
+    ]
+    if not found:
+        raise ConfigurationError(
+            "the callback 'unfreeze' has nothing to unfreeze; expected a token embedder of type "
+            "'transformer' with train_parameters true"
+        )
+    return found
+
+
+@TrainerCallback.register("save_encoder")
+class SaveEncoderCallback(TrainerCallback):
+    """After the last epoch, writes the encoder of a model `masked_pieces` to the directory
+    `encoder` inside the training's.
+
+    # Raises
+
+    `ConfigurationError`
+        If, when training starts, the model is another one.
+    """
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        if not hasattr(trainer.model, "save_encoder"):
+            raise ConfigurationError(
+                "the callback 'save_encoder' has no encoder to save; expected a model of type "
+                "'masked_pieces'"
+            )
+
+    @overrides
+    def on_end(
+        self,
+        trainer: Any,
+        metrics: dict[str, Any] | None = None,
+        epoch: int | None = None,
+        is_primary: bool = True,
+        **kwargs,
+    ) -> None:
+        if is_primary:
+            trainer.model.save_encoder(os.path.join(self.serialization_dir, "encoder"))
