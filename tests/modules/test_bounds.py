@@ -7,7 +7,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
 from allennlp.modules import FeedForward, Seq2SeqEncoder, Seq2VecEncoder, TokenEmbedder
 
-import joint_ner_re  # noqa: F401
+import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re.configuration import check
 
 FEED_FORWARD = {
