@@ -91,13 +91,18 @@ def registered() -> Dict[type, Dict[str, type]]:
     found = {
         kind: {
             name: cls
-            for name, (cls, _) in sorted(names.items())
+            for cls, name in sorted(_present_names(names).items(), key=lambda pair: pair[1])
             if cls.__module__.split(".")[0] == joint_ner_re.__name__
         }
         for kind, names in Registrable._registry.items()
         if kind not in ELSEWHERE
     }
     return {kind: names for kind, names in found.items() if names}
+
+
+def _present_names(names: Dict[str, Tuple[type, Any]]) -> Dict[type, str]:
+    """Each class's name. Of several names the last one counts: former names are registered first."""
+    return {cls: name for name, (cls, _) in names.items()}
 
 
 def parts() -> List[Tuple[str, List[Part]]]:
