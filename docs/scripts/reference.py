@@ -101,7 +101,7 @@ def registered() -> Dict[type, Dict[str, type]]:
 
 
 def _present_names(names: Dict[str, Tuple[type, Any]]) -> Dict[type, str]:
-    """Each class's name. Of several names the last one counts: former names are registered first."""
+    """Each class's name; of several the last one, since former names are registered first."""
     return {cls: name for name, (cls, _) in names.items()}
 
 

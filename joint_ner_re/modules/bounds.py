@@ -6,6 +6,7 @@ others do not, so `check_module_sizes` looks at their options.
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from allennlp.common.checks import ConfigurationError
@@ -17,15 +18,15 @@ MAX_LAYERS = 1_000
 # Of the weights of one part: 4 GB in single precision, and four times that in training.
 MAX_WEIGHTS = 2**30
 
-
 # What modules call their numbers of layers and their widths. A vocabulary's size is not among them.
 _LAYERS = re.compile(r"num_(layers|highway|.*_layers)")
 _WIDTHS = re.compile(
     r".*(hidden|embedding|projection|input|output|feedforward|cell).*_(size|dim|dims)"
     r"|num_filters|num_.*heads"
 )
-# Options whose square, times the number of layers, is a lower bound of the number of weights.
-_SQUARED = ("hidden_size", "hidden_dim", "hidden_dims")
+# The widths of stacked layers: each has the product of its own and the one below
+# as weights, at least.
+_STACKED = ("hidden_size", "hidden_dim", "hidden_dims")
 
 
 def check_module_sizes(cls: type, options: Mapping[str, Any], path: str) -> None:
@@ -48,7 +49,7 @@ def check_module_sizes(cls: type, options: Mapping[str, Any], path: str) -> None
     """
     if not issubclass(cls, nn.Module) or cls.__module__.split(".")[0] == __name__.split(".")[0]:
         return
-    layers, squares = 1, {}
+    layers, widths = 1, {}
     for key, value in options.items():
         is_depth = bool(_LAYERS.fullmatch(key))
         numbers = [n for n in (value if isinstance(value, list) else [value]) if type(n) is int]
@@ -58,11 +59,14 @@ def check_module_sizes(cls: type, options: Mapping[str, Any], path: str) -> None
             check_size(f"{path}.{key}", number, 0, MAX_LAYERS if is_depth else MAX_UNITS)
         if key == "num_layers":
             layers = max(numbers)
-        elif key in _SQUARED:
-            squares[key] = max(numbers) ** 2
-    for key, square in squares.items():
+        elif key in _STACKED:
+            widths[key] = numbers
+    for key, numbers in widths.items():
+        if not isinstance(options[key], list):
+            numbers = [*numbers, *numbers * layers]
         check_weights(
-            f"{path}.{key} is {options[key]} in {layers} layers, at least", layers * square
+            f"{path}.{key} is {options[key]} in {layers} layers, at least",
+            sum(below * above for below, above in pairwise(numbers)),
         )
 
 

@@ -84,6 +84,8 @@ def test_sizes_in_lists_are_looked_at():
     options = {**FEED_FORWARD, "hidden_dims": [4, 10**9]}
     with pytest.raises(ConfigurationError, match="x.hidden_dims is 1000000000; expected 0 or more"):
         check(FeedForward, options, "x")
+    # One wide layer over a narrow one is possible, though two hundred of it would not be.
+    check(FeedForward, {**FEED_FORWARD, "hidden_dims": [4, 16_000]}, "x")
 
 
 def test_a_training_with_such_an_encoder_ends_before_anything_is_read(root):
