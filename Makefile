@@ -1,9 +1,12 @@
-# Each target is one command. `make demo` and `make test` need Python 3.11 or 3.12 and a network.
+# Each target is one command. `make demo` and `make test` need Python 3.11 to 3.13 and a network.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
-BIN := .venv/bin
-READY := .venv/.ready
-CRF_TAGGER := .venv/.crf-tagger
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || \
+	command -v python3)
+# Where the virtual environment is.
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
 
 .PHONY: demo install test lint types docs unit bench bench-quick fuzz kills audit lock clean
@@ -69,10 +72,10 @@ $(CRF_TAGGER): requirements/bench.txt $(READY)
 
 # The virtual environment, made again only when the lock or the package's metadata change.
 $(READY): requirements/lock.txt setup.cfg
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), \
-		"Python 3.11 or 3.12 is needed: make PYTHON=..., not " + sys.version.split()[0]'
-	$(PYTHON) -m venv .venv
-	@echo "Installing into .venv: about 3 GB with torch, some minutes the first time."
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), \
+		"Python 3.11 to 3.13 is needed: make PYTHON=..., not " + sys.version.split()[0]'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): about 3 GB with torch, some minutes the first time."
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -91,9 +94,10 @@ kills: $(READY)
 
 # Resolve the pinned set anew: names, versions and hashes.
 lock:
-	uv pip compile setup.cfg requirements/build.in --extra dev --override requirements/overrides.txt \
+	uv pip compile setup.cfg requirements/allennlp.in requirements/build.in --extra dev \
+		--override requirements/overrides.txt \
 		--universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --output-file requirements/lock.txt
 
 clean:
-	rm -rf .venv build
+	rm -rf $(VENV) build
