@@ -12,11 +12,12 @@ import difflib
 import inspect
 import math
 import os
+import types
 import typing
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from allennlp.commands.train import TrainModel
-from allennlp.common import FromParams, Lazy, Params
+from allennlp.common import FromParams, Lazy, Params, from_params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.from_params import infer_params, is_base_registrable
 from allennlp.common.registrable import Registrable
@@ -39,6 +40,8 @@ _PLAIN = {
 _LISTS = (
     list, set, frozenset, collections.abc.Iterable, collections.abc.Sequence, collections.abc.Set,
 )  # fmt: skip
+# `Optional[X]` and `X | None` are of different types.
+_UNIONS = (typing.Union, types.UnionType)
 # What AllenNLP passes to constructors; a configuration cannot give it. Rooms above add their own.
 _GIVEN = {
     "vocab", "serialization_dir", "model_parameters", "reader", "local_rank", "batch_weight_key",
@@ -67,6 +70,23 @@ def add_ranges(ranges: Mapping[str, Tuple[float, float]]) -> None:
 def add_size_check(check: SizeCheck) -> None:
     """Have a function check the options of each class that a configuration chooses."""
     _SIZE_CHECKS.append(check)
+
+
+_remove_optional = from_params.remove_optional
+
+
+def remove_optional(annotation: Any) -> Any:
+    """Have AllenNLP read an argument's type `X | None` as it reads `Optional[X]`.
+
+    AllenNLP does not know the type of `X | None`, and would pass the bare options to the
+    constructor where an `X` belongs.
+    """
+    if isinstance(annotation, types.UnionType):
+        annotation = Union[annotation.__args__]
+    return _remove_optional(annotation)
+
+
+from_params.remove_optional = remove_optional
 
 
 def check(kind: Any, value: Any, name: str, judge: Optional[Judge] = None) -> None:
@@ -158,7 +178,7 @@ def _check(kind: Any, value: Any, name: str, judge: Optional[Judge]) -> None:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Lazy:
         _check(inner[0], value, name, judge)
-    elif origin is typing.Union:
+    elif origin in _UNIONS:
         _check_union(kind, inner, value, name, judge)
     elif inspect.isclass(kind) and origin is None and issubclass(kind, FromParams):
         _check_object(kind, value, name, judge)
@@ -311,7 +331,7 @@ def _described(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Lazy:
         return _described(inner[0])
-    if origin is typing.Union:
+    if origin in _UNIONS:
         return " or ".join(map(_described, inner))
     if kind in _PLAIN:
         return _PLAIN[kind]
