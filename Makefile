@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
+# Processes that share the tests. Each takes about 2 GB.
+WORKERS ?= 2
 
 .PHONY: demo install test lint types docs unit bench bench-quick fuzz kills audit lock clean
 
@@ -47,8 +49,10 @@ docs: export NO_MKDOCS_2_WARNING = true
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
+# Each file of tests runs in one of the workers. One thread each, since all tensors are tiny.
 unit: $(READY)
-	$(BIN)/pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report=term
 
 # Training and extraction against other systems and against the arithmetic's own time, in one run:
 # build/bench/results.md. Nothing else should run meanwhile. See docs/performance.md.

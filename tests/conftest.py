@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
@@ -37,6 +38,49 @@ WORDS = [
     "naproxen",
     "neverseen",
 ]
+
+
+# Files whose tests take long together. pytest-xdist gives each file to one worker, in the order of
+# collection: these begin first, so that no worker is left alone with one of them at the end.
+SLOW_FILES = (
+    "docs/test_pages.py",
+    "test_spacy_component.py",
+    "docs/test_own_corpus.py",
+    "test_archives.py",
+    "test_distributed.py",
+    "test_ray_extraction.py",
+    "experiments/test_search.py",
+    "test_extraction.py",
+    "test_faults.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {ROOT / "tests" / name: number for number, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.fixture(scope="session")
+def shared_directory(tmp_path_factory):
+    """Gives a directory that one worker of pytest-xdist fills and all of them read.
+
+    The first worker that asks for a name runs `fill` with the directory; the others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+
+    def shared(name, fill):
+        directory = base / f"shared-{name}"
+        with FileLock(f"{directory}.lock"):
+            if not (directory / "filled").exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                directory.mkdir()
+                fill(directory)
+                (directory / "filled").touch()
+        return directory
+
+    return shared
 
 
 @pytest.fixture(scope="session")
@@ -100,17 +144,18 @@ def one_tokenizer():
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory, few_threads):
-    """The directory of one training with fixtures/tiny.jsonnet."""
+def tiny_run(shared_directory, few_threads):
+    """The directory of one training with fixtures/tiny.jsonnet. Tests only read it."""
     from allennlp.commands.train import train_model_from_file
 
     import joint_ner_re.plugin  # noqa: F401
 
-    directory = tmp_path_factory.mktemp("tiny") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        train_model_from_file(FIXTURES / "tiny.jsonnet", directory)
-    return directory
+    def train(directory):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT)
+            train_model_from_file(FIXTURES / "tiny.jsonnet", directory / "run")
+
+    return shared_directory("tiny", train) / "run"
 
 
 @pytest.fixture(scope="session")

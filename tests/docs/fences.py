@@ -21,7 +21,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, NamedTuple
 
 import pytest
 
@@ -31,6 +32,7 @@ FENCE = re.compile(
 )
 FILE_NAME = re.compile(r"(?://|#) (\S+\.\w+)\n")
 REMARK = re.compile(r"(?:^|\s+)#.*")
+_NONE: Mapping[str, str] = MappingProxyType({})
 FRACTION = re.compile(r"\d+\.\d+(e-\d+)?")
 
 
@@ -76,12 +78,15 @@ def commands(block: str) -> List[str]:
     return found
 
 
-def follow(page: Path, **less: str) -> List[str]:
+def follow(page: Path, shorter: Mapping[str, str] = _NONE, **less: str) -> List[str]:
     """Do what the page says; returns the commands that were run.
 
     # Parameters
 
     page : `Path`
+    shorter : `Mapping[str, str]`, optional
+        Texts of the files that the page shows, and what stands there instead, so that it takes less
+        time: `{"epochs:: 20": "epochs:: 2"}`. Each must occur.
     less : `str`
         Options of the page's commands that take other values here, so that it takes less time:
         `trials="2"` for `--trials 10`.
@@ -91,6 +96,7 @@ def follow(page: Path, **less: str) -> List[str]:
     `AssertionError`
         If something prints another thing than the page shows.
     """
+    left = dict(shorter)
     done: List[str] = []
     names: Dict[str, Any] = {"__name__": "__main__"}
     printed = None
@@ -100,7 +106,10 @@ def follow(page: Path, **less: str) -> List[str]:
         if block.skipped:
             continue
         if file:
-            Path(file[1]).write_text(block.content, "utf-8")
+            content = block.content
+            for text in [text for text in left if text in content]:
+                content = content.replace(text, left.pop(text))
+            Path(file[1]).write_text(content, "utf-8")
         elif block.language == "bash":
             lines = [_with_less(line, less) for line in commands(block.content)]
             printed = "".join(run(line) for line in lines)
@@ -111,8 +120,9 @@ def follow(page: Path, **less: str) -> List[str]:
                 exec(compile(code, str(page), "exec"), names)
             printed = output.getvalue()
         elif block.language in ("text", "json", "csv") and shown is not None:
-            left, right = (_comparable(one, block.language) for one in (shown, block.content))
-            assert left == right, f"{page}:{block.line} shows\n{block.content}\nbut it is\n{shown}"
+            one, other = (_comparable(text, block.language) for text in (shown, block.content))
+            assert one == other, f"{page}:{block.line} shows\n{block.content}\nbut it is\n{shown}"
+    assert not left, f"{page} does not hold {', '.join(left)}"
     return done
 
 

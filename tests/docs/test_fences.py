@@ -81,3 +81,10 @@ def test_a_quotation_goes_on_over_lines():
     assert commands(block) == ["echo 'a\nb' c", "echo d#e"]
     with pytest.raises(AssertionError, match="no closing quotation"):
         commands("echo 'a\n")
+
+
+def test_a_file_may_be_shorter_than_shown(page):
+    follow(page, {"compared": "read"})
+    assert 'never": "read' in (page.parent / "data.json").read_text("utf-8")
+    with pytest.raises(AssertionError, match="does not hold epochs"):
+        follow(page, {"epochs": "1"})
