@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus
 
-DEMO = ROOT / "build" / "demo" / "model.tar.gz"
 SAMPLE = ROOT / "fixtures" / "sample"
 
 PREDICT = "allennlp predict, one sentence"
@@ -31,12 +30,10 @@ class Streamed(NamedTuple):
     finished: Finished
 
 
-def demo_archive(folder: Path) -> Path:
-    """The demo's model: that of `make demo`, or one trained now."""
-    if DEMO.is_file():
-        return DEMO
-    target = folder / "demo"
-    command = _allennlp("train", ROOT / "training_config" / "sample.jsonnet", "-s", target)
+def small_archive(folder: Path) -> Path:
+    """Train `sample_scratch.jsonnet`, whose model starts fast and has nothing pretrained."""
+    target = folder / "sample_scratch"
+    command = _allennlp("train", ROOT / "training_config" / "sample_scratch.jsonnet", "-s", target)
     run_command(command, folder, ROOT)
     return target / "model.tar.gz"
 
@@ -74,7 +71,7 @@ def streams(archive: Path, folder: Path, numbers: Sequence[int]) -> List[Streame
 
 
 def write_documents(path: Path, number: int) -> None:
-    """A file of so many documents, the demo's sentences over and over."""
+    """A file of so many documents, the sample's sentences over and over."""
     texts = [sentence.text for sentence in read_corpus(SAMPLE / "train.jsonl")]
     with open(path, "w", encoding="utf-8") as file:
         for text in islice(cycle(texts), number):

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import costs
 import floor
-from commands import COMMANDS, PACKAGE, PREDICT, demo_archive, starts, streams
+from commands import COMMANDS, PACKAGE, PREDICT, small_archive, starts, streams
 from measure import Measured, Spread, facts_from, spread, take_turns
 from prepared import (
     EXTRACTION,
@@ -287,12 +287,12 @@ class Benchmark:
     def start(self) -> None:
         """What it takes to start."""
         folder = Path(self.setup.folder)
-        found = starts(demo_archive(folder), folder, self.sizes.processes)
+        found = starts(small_archive(folder), folder, self.sizes.processes)
         bare = found[COMMANDS].median
         self.tables.append(
             Table(
                 "Starting",
-                "Seconds from the start of the process to its end, with the demo's model.",
+                "Seconds from start to end of a process; the model is sample_scratch.jsonnet's.",
                 ["process", "median, s", "quartiles, s", f"ratio to `{COMMANDS}`"],
                 [
                     [name, s.median, f"{s.low:.2f} to {s.high:.2f}", f"{s.median / bare:.3f}"]
@@ -321,11 +321,11 @@ class Benchmark:
     def streaming(self) -> None:
         """`allennlp predict` over many documents."""
         folder = Path(self.setup.folder)
-        found = streams(demo_archive(folder), folder, self.sizes.streams)
+        found = streams(small_archive(folder), folder, self.sizes.streams)
         self.tables.append(
             Table(
                 "Streaming through `allennlp predict`",
-                "Documents of one sentence, the demo's model; start of the process included.",
+                "Documents of one sentence, sample_scratch.jsonnet's model; start included.",
                 ["documents", "s", "documents/s", "peak memory, MB"],
                 [[str(n), run.seconds, n / run.seconds, run.megabytes] for n, run in found],
             )
