@@ -22,6 +22,7 @@ from typing import (
     Optional,
     Tuple,
     Union,
+    cast,
 )
 
 from spacy.pipeline import Sentencizer
@@ -59,8 +60,9 @@ class JointComponent:
     - `doc.ents`, of entities that overlap the longest; `span._.joint_score` is the score of an
       entity of the model's, else `None`.
 
-    The two lists are plain data that stay with the Doc in `doc.copy`, `doc.to_bytes` and
-    `DocBin(store_user_data=True)`, and stay right when `doc.ents` or the tokens are changed.
+    The two lists are plain data that stay with the Doc, equal in type and value, in `doc.copy`,
+    `doc.to_bytes`, pickling and `DocBin(store_user_data=True)`, and stay right when `doc.ents` or
+    the tokens are changed.
 
     # Parameters
 
@@ -283,16 +285,54 @@ def register_extensions() -> None:
     `ValueError`
         If one of the two of the Doc exists as a getter or a method, which cannot be set.
     """
-    for name, default in (("joint_entities", None), ("relations", [])):
+    for name, (getter, setter) in _DOC_EXTENSIONS.items():
         if not Doc.has_extension(name):
-            Doc.set_extension(name, default=default)
-        elif any(Doc.get_extension(name)[1:3]):
+            Doc.set_extension(name, getter=getter, setter=setter)
+            continue
+        _, method, theirs, _ = Doc.get_extension(name)
+        if method or theirs not in (None, getter):
             raise ValueError(
                 f"doc._.{name} is already a getter or method of another package; joint_ner_re has "
                 f"to set it: call Doc.remove_extension({name!r}) if that one is not needed"
             )
     if not Span.has_extension("joint_score"):
         Span.set_extension("joint_score", getter=_score_of)
+
+
+def _stored(doc: Doc, name: str, default: Optional[Tuple]) -> Optional[List[Any]]:
+    """The value of `doc._.NAME`: a list, also where reading the Doc has made it a tuple."""
+    data, key = _user_data(doc), ("._.", name, None, None)
+    value = data.get(key, default)
+    if isinstance(value, tuple):
+        value = data[key] = _with_lists(value)
+    return value
+
+
+def _store(doc: Doc, value: Any, name: str) -> None:
+    # Where spaCy puts the values of extensions that have no setter.
+    _user_data(doc)["._.", name, None, None] = _with_lists(value)
+
+
+def _user_data(doc: Doc) -> Dict[Any, Any]:
+    # spaCy declares its keys to be strings, and uses tuples itself.
+    return cast(Dict[Any, Any], doc.user_data)
+
+
+def _with_lists(value: Any) -> Any:
+    """A copy with lists in place of tuples: DocBin makes tuples of lists, `from_bytes` lists of
+    tuples."""
+    if isinstance(value, (list, tuple)):
+        return [_with_lists(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _with_lists(item) for name, item in value.items()}
+    return value
+
+
+# Each with its getter and its setter.
+_DOC_EXTENSIONS: Dict[str, Tuple[Callable, Callable]] = {
+    name: (partial(_stored, name=name, default=default), partial(_store, name=name))
+    for name, default in (("joint_entities", None), ("relations", ()))
+}
 
 
 def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool = False) -> None:

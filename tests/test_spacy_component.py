@@ -264,14 +264,64 @@ def through_doc_bin(doc):
     return restored
 
 
-@pytest.mark.parametrize(
-    "through",
-    [through_bytes, through_doc_bin, Doc.copy, lambda doc: pickle.loads(pickle.dumps(doc))],
+def through_pickle(doc):
+    return pickle.loads(pickle.dumps(doc))
+
+
+def through_span(doc):
+    return doc[:].as_doc(copy_user_data=True)
+
+
+each_way = pytest.mark.parametrize(
+    "through", [through_bytes, through_doc_bin, through_pickle, through_span, Doc.copy]
 )
+
+
+@each_way
 def test_annotations_stay_with_the_doc(loaded, through):
     doc = loaded(f"{HARBOR} {SHOT}")
     assert everything(through(doc)) == everything(doc)
     assert relations(through(doc)) == [LOCATED, KILL]
+
+
+# What a user may set: deeper than what is predicted, and with tuples.
+SET = ({"type": "X", "head": 0, "tail": 1, "score": 0.1, "by": ("a", [{"b": (1, None)}])},)
+KEPT = [{"type": "X", "head": 0, "tail": 1, "score": 0.1, "by": ["a", [{"b": [1, None]}]]}]
+
+
+@each_way
+@pytest.mark.parametrize("name", ["relations", "joint_entities"])
+@pytest.mark.parametrize("value, kept", [(SET, KEPT), (KEPT, KEPT), ((), []), ([], []),
+                                         (None, None)])  # fmt: skip
+def test_type_and_value_are_the_same_on_both_sides(loaded, through, name, value, kept):
+    doc = loaded.make_doc(SHOT)
+    setattr(doc._, name, value)
+    again = through(through(doc))
+    # As text, where a tuple differs from a list, and 1 from 1.0.
+    assert [repr(getattr(one._, name)) for one in (doc, again)] == [repr(kept)] * 2
+
+
+@each_way
+def test_predicted_annotations_are_lists_on_both_sides(loaded, through):
+    doc = loaded(SHOT)
+    for one in (doc, through(doc), through(through(doc))):
+        assert type(one._.relations) is type(one._.joint_entities) is list
+        assert repr(one._.relations) == repr(doc._.relations)
+        assert repr(one._.joint_entities) == repr(doc._.joint_entities)
+
+
+def test_a_doc_that_was_stored_with_tuples_is_read_with_lists(loaded):
+    doc = loaded.make_doc(SHOT)
+    doc.user_data["._.", "relations", None, None] = SET
+    assert doc._.relations == KEPT
+    doc._.relations.append(1)
+    assert doc._.relations == [*KEPT, 1]
+
+
+def test_never_annotated_docs_share_nothing(loaded):
+    docs = [loaded.make_doc(SHOT) for _ in range(2)]
+    docs[0]._.relations.append(1)
+    assert docs[1]._.relations == []
 
 
 def test_a_copy_is_independent(loaded):
