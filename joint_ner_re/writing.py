@@ -1,4 +1,4 @@
-"""Files that are whole or not there: whoever is interrupted while writing leaves the old one."""
+"""Files that are complete or not there: an interruption while writing leaves the old file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 from contextlib import contextmanager
 from typing import IO, Any, Iterator, Union
+
+from joint_ner_re.streams import is_stream, open_to_write
 
 try:
     import fcntl
@@ -22,7 +24,8 @@ def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
     # Parameters
 
     path : `str`
-        The file. One that is there is replaced, and stays as it is if the block fails.
+        The file. An existing one is replaced, and stays as it is if the block fails. A stream,
+        such as `/dev/stdout` or a named pipe, is written directly.
     mode : `str`, optional (default = `"w"`)
         `"w"` for text (UTF-8, lines end in `\\n`) or `"wb"`.
 
@@ -31,21 +34,40 @@ def replacing(path: PathLike, mode: str = "w") -> Iterator[Any]:
     `OSError`
         If the file cannot be written; it names the file.
     """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    if is_stream(path):
+        with _naming(path), open_to_write(path, mode, **text) as file:
+            yield file
+        return
     directory, name = os.path.split(os.fspath(path))
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    try:
+    with _naming(path, temporary), _removed_on_failure(temporary):
         with open(temporary, mode, **text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             # Without this a power cut may leave the new name on an empty file.
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            # Of a full disk the system says only that it is full.
+
+
+@contextmanager
+def _removed_on_failure(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if os.path.exists(path):
+            os.unlink(path)
+        raise
+
+
+@contextmanager
+def _naming(path: PathLike, temporary: str | None = None) -> Iterator[None]:
+    """An `OSError` inside that names no file, or the temporary one, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        # The error of a full disk does not name the file.
+        if error.errno and error.filename in (None, temporary):
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 

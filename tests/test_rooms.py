@@ -18,7 +18,8 @@ BELOW = {
     "requirements": set(),
     "configuration": set(),
     "tensors": set(),
-    "writing": set(),
+    "streams": set(),
+    "writing": {"streams"},
     "tables": set(),
     "figures": {"writing"},
     "sentence": set(),
@@ -27,7 +28,7 @@ BELOW = {
     "tag_codec": {"sentence"},
     "spacy_tokenizers": set(),
     "tokenization": {"spacy_tokenizers"},
-    "corpora": {"sentence", "tag_codec", "tokenization", "writing"},
+    "corpora": {"sentence", "streams", "tag_codec", "tokenization", "writing"},
     "checking": {"corpora", "sentence", "tables"},
     "metrics": {"lazy", "sentence"},
     "archives": {"configuration", "tensors", "writing"},
@@ -64,17 +65,21 @@ LAST = [
     "review",
     "commands",
     "plugin",
+    "__main__",
 ]
 for number, room in enumerate(LAST):
     BELOW[room] = {*BELOW, *LAST[:number]}
 
 # What else, by the beginning of a module's path.
 STANDARD_LIBRARY_ONLY = [
-    "__init__", "lazy", "requirements", "sentence", "writing", "casing", "tag_codec",
-    "metrics/score", "tokenization",
+    "__init__", "lazy", "requirements", "sentence", "streams", "writing", "casing", "tag_codec",
+    "metrics/score", "tokenization", "commands/base", "commands/endings",
 ]  # fmt: skip
 # Importing these rooms needs no library that computes; see test_core.py.
-CORE = [*STANDARD_LIBRARY_ONLY, "corpora", "checking", "review"]
+CORE = [
+    *STANDARD_LIBRARY_ONLY, "corpora", "checking", "review",
+    *(f"commands/{name}" for name in ("check", "convert", "draw", "plot")),
+]  # fmt: skip
 TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
 # spaCy imports PyTorch where that is installed.
 KNOW_SPACY = ["spacy_tokenizers", *LAST]

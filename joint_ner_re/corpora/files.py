@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Dict, Iterator, List, TextIO, Tuple, cast
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.streams import open_to_read
 from joint_ner_re.writing import replacing
 
 Line = Tuple[int, str]
@@ -172,7 +173,7 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise CorpusFormatError(path, None, "this is a directory; expected a file")
     try:
-        with open(path, "rb") as packed:
+        with open_to_read(path) as packed:
             file = cast(io.BufferedReader, packed)
             if file.peek(2)[:2] == _GZIP:
                 file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
