@@ -16,13 +16,14 @@ require_allennlp()
 
 from joint_ner_re import (  # noqa: E402, F401
     archives,
-    commands,
     configuration,
     dataset_readers,
+    experiments,
     metrics,
     models,
     modules,
     predictors,
     training,
 )
+from joint_ner_re.commands import allennlp_endings, subcommands  # noqa: E402, F401
 from joint_ner_re.metrics import joint_score, weighted_mean  # noqa: E402, F401

@@ -1,29 +1,5 @@
-"""Subcommands of `allennlp`."""
+"""The commands of `joint-ner-re` and of `allennlp`.
 
-from joint_ner_re.commands.ablate import Ablate
-from joint_ner_re.commands.check import Check
-from joint_ner_re.commands.convert import Convert
-from joint_ner_re.commands.cross_validate import CrossValidate
-from joint_ner_re.commands.draw import Draw
-from joint_ner_re.commands.extract import Extract
-from joint_ner_re.commands.extract_on_ray import ExtractOnRay
-from joint_ner_re.commands.plot import Plot
-from joint_ner_re.commands.predict import PredictManager
-from joint_ner_re.commands.repeat import Repeat
-from joint_ner_re.commands.search import Search
-from joint_ner_re.commands.tune_threshold import TuneThreshold
-
-__all__ = [
-    "Ablate",
-    "Check",
-    "Convert",
-    "CrossValidate",
-    "Draw",
-    "Extract",
-    "ExtractOnRay",
-    "Plot",
-    "PredictManager",
-    "Repeat",
-    "Search",
-    "TuneThreshold",
-]
+`catalogue` lists them, `base` says what a command is, `endings` how it ends, and `subcommands`
+offers them to AllenNLP, whose own commands `allennlp_endings` changes.
+"""

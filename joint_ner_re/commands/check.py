@@ -1,54 +1,54 @@
-"""`allennlp check`: is a corpus fit to train on?"""
+"""`check`: is a corpus fit to train on?"""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 from functools import lru_cache
-from typing import List
 
-from allennlp.commands.subcommand import Subcommand
-from overrides import overrides
 from tqdm import tqdm
 
 from joint_ner_re.checking import Part, as_markdown, as_text, check_corpus
+from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.convert import add_tokenizer_options, tokenizer_option
 from joint_ner_re.corpora import FORMATS
 from joint_ner_re.writing import write_json, write_text
 
 
-@Subcommand.register("check")
-class Check(Subcommand):
+class Check(Command):
     """Validates a corpus, prints its figures, and points at what looks like a mistake."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Check a corpus: errors with file and line, figures, suspicious "
-            "annotations, and what its parts have in common. Exits with 1 if there are errors.",
-            help="Check a corpus and print its figures.",
-        )
-        subparser.add_argument(
+    name = "check"
+    help = "Check a corpus and print its figures."
+    description = (
+        "Check a corpus: errors with file and line, figures, suspicious annotations, and what its "
+        "parts have in common. Exits with 1 if there are errors."
+    )
+    needs_allennlp = False
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
             "corpora",
             nargs="+",
             metavar="corpus",
-            help="a file or NAME=FILE, such as train=a.jsonl",
+            help="a file or NAME=FILE, such as train=a.jsonl; - for standard input",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--format", choices=sorted(FORMATS), help="the corpus format (default: detected)"
         )
-        add_tokenizer_options(subparser)
-        subparser.add_argument(
+        add_tokenizer_options(parser)
+        parser.add_argument(
             "--strict", action="store_true", help="exit with 1 also if anything is suspicious"
         )
-        subparser.add_argument("--json", help="a file for the whole report")
-        subparser.add_argument("--markdown", help="a file for the report as Markdown")
-        subparser.set_defaults(func=_check_from_args)
-        return subparser
+        parser.add_argument(
+            "--json", type=output_path, help="a file for the whole report; - for standard output"
+        )
+        parser.add_argument(
+            "--markdown", type=output_path, help="a file for the report as Markdown"
+        )
 
-
-def _check_from_args(args: argparse.Namespace) -> None:
-    try:
+    def run(self, args: argparse.Namespace) -> None:
         report = check_corpus(
             parts_of(args.corpora, args.format),
             # A corpus is read twice; spaCy's rules need be loaded only once.
@@ -59,19 +59,17 @@ def _check_from_args(args: argparse.Namespace) -> None:
             write_json(args.json, report.to_json())
         if args.markdown:
             write_text(args.markdown, as_markdown(report))
-    except (OSError, ValueError) as error:
-        sys.exit(f"allennlp check: {error}")
-    print(as_text(report))
-    if report.errors or (args.strict and report.suspicions):
-        sys.exit(1)
+        tell(as_text(report), args.json, args.markdown)
+        if report.errors or (args.strict and report.suspicions):
+            sys.exit(1)
 
 
-def parts_of(arguments: List[str], format: str = None) -> List[Part]:
+def parts_of(arguments: list[str], format: str | None = None) -> list[Part]:
     """`train=a.jsonl` is the part `train`; a file without a name is its own name."""
     parts = []
     for argument in arguments:
         name, equals, path = argument.partition("=")
         if not equals or os.path.exists(argument):
             name = path = argument
-        parts.append(Part(name, path, format))
+        parts.append(Part(name, input_path(path), format))
     return parts

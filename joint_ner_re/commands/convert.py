@@ -1,14 +1,15 @@
-"""`allennlp convert`: any corpus that can be read, and predictions, to another format."""
+"""`convert`: any corpus that can be read, and predictions, to another format."""
+
+from __future__ import annotations
 
 import argparse
 import os
-import sys
-from typing import Any, Dict, Optional
+from typing import Any
 
-from allennlp.commands.subcommand import Subcommand
-from overrides import overrides
 from tqdm import tqdm
 
+from joint_ner_re.commands.base import Command, input_path, output_path, tell
+from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.corpora import (
     FORMATS,
     WRITABLE,
@@ -17,36 +18,42 @@ from joint_ner_re.corpora import (
     read_corpus,
     write_corpus,
 )
+from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
 _SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", "": "brat"}
 
 
-@Subcommand.register("convert")
-class Convert(Subcommand):
+class Convert(Command):
     """Converts a corpus, or predictions, to another format."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Convert a corpus or predictions to another format.",
-            help="Convert a corpus or predictions to another format.",
+    name = "convert"
+    help = description = "Convert a corpus or predictions to another format."
+    needs_allennlp = False
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "input",
+            type=input_path,
+            help="a corpus or the output of allennlp extract; - for standard input",
         )
-        subparser.add_argument("input", help="a corpus or the output of allennlp extract")
-        subparser.add_argument(
-            "output", help="the file to write, compressed if it ends in .gz; a directory for brat"
+        parser.add_argument(
+            "output",
+            type=output_path,
+            help="the file to write, compressed if it ends in .gz; a directory for brat; - for "
+            "standard output",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--from", dest="source", choices=sorted(FORMATS), help="default: detected"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--to",
             choices=sorted(WRITABLE),
-            help="default: by the output's name: .jsonl, .json (SpERT), .csv, none (brat)",
+            help="default: by the output's name: .jsonl, .json (SpERT), .csv, none (brat); jsonl "
+            "for a pipe",
         )
-        add_tokenizer_options(subparser)
-        sentences = subparser.add_mutually_exclusive_group()
+        add_tokenizer_options(parser)
+        sentences = parser.add_mutually_exclusive_group()
         sentences.add_argument(
             "--split-sentences",
             action="store_true",
@@ -59,9 +66,22 @@ class Convert(Subcommand):
             action="store_false",
             help="keep each document as one sentence",
         )
-        subparser.add_argument("--entities", help="for csv: another table, of all entities")
-        subparser.set_defaults(func=_convert_from_args)
-        return subparser
+        parser.add_argument(
+            "--entities", type=output_path, help="for csv: another table, of all entities"
+        )
+
+    def run(self, args: argparse.Namespace) -> None:
+        source = args.source or detect_format(args.input)
+        options = tokenizer_option(args, source)
+        if args.split_sentences is not None:
+            if "split_sentences" not in format_options(source):
+                raise CommandError(
+                    f"the format {source!r} has no option 'split_sentences': its sentences are "
+                    "given; leave out --split-sentences and --whole-documents"
+                )
+            options["split_sentences"] = args.split_sentences
+        count = convert(args.input, args.output, source, args.to, args.entities, **options)
+        tell(f"{args.output}: {count} sentences", args.output, args.entities)
 
 
 def add_tokenizer_options(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +94,7 @@ def add_tokenizer_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def tokenizer_option(args: argparse.Namespace, format: str) -> Dict[str, Any]:
+def tokenizer_option(args: argparse.Namespace, format: str) -> dict[str, Any]:
     """The option `tokenizer` for `read_corpus`, if one is asked for and the format takes it."""
     chosen = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
     chosen = {name: value for name, value in chosen.items() if value is not None}
@@ -84,13 +104,15 @@ def tokenizer_option(args: argparse.Namespace, format: str) -> Dict[str, Any]:
 
 
 def format_of(output: str) -> str:
-    """The format that a file's name asks for.
+    """The format that an output's name asks for; JSON lines for a stream.
 
     # Raises
 
     `ValueError`
         If it asks for none.
     """
+    if is_stream(output):
+        return "jsonl"
     name = os.path.basename(output.rstrip("/"))
     suffix = os.path.splitext(name[:-3] if name.endswith(".gz") else name)[1]
     format = _SUFFIXES.get(suffix)
@@ -100,24 +122,12 @@ def format_of(output: str) -> str:
     return format
 
 
-def _convert_from_args(args: argparse.Namespace) -> None:
-    try:
-        source = args.source or detect_format(args.input)
-        options = tokenizer_option(args, source)
-        if args.split_sentences is not None:
-            options["split_sentences"] = args.split_sentences
-        count = convert(args.input, args.output, source, args.to, args.entities, **options)
-    except (OSError, TypeError, ValueError) as error:
-        sys.exit(f"allennlp convert: {error}")
-    print(f"{args.output}: {count} sentences")
-
-
 def convert(
     source: str,
     target: str,
-    format: Optional[str] = None,
-    to: Optional[str] = None,
-    entities: Optional[str] = None,
+    format: str | None = None,
+    to: str | None = None,
+    entities: str | None = None,
     **options: Any,
 ) -> int:
     """Read `source`, write `target`; returns the number of sentences.
@@ -146,7 +156,7 @@ def convert(
     if entities is not None and to != "csv":
         raise ValueError(f"--entities is for csv; the output's format is {to}")
     if to == "csv" and format == "jsonl":
-        # Predicted documents know their sentences, and so will the table.
+        # The table names the sentence of each relation.
         options.setdefault("split_sentences", True)
     sentences = tqdm(read_corpus(source, format, **options), "converting", unit=" sentences")
     return write_corpus(sentences, target, to, **({"entities": entities} if entities else {}))

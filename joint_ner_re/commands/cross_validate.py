@@ -3,37 +3,29 @@
 import argparse
 from pathlib import Path
 
-from allennlp.commands.subcommand import Subcommand
-from overrides import overrides
-
-from joint_ner_re.commands.options import add_common, config_of, integers, source_of, with_progress
-from joint_ner_re.experiments.repetition import cross_validate
+from joint_ner_re.commands.options import Experiment, integers
 
 
-@Subcommand.register("cross-validate")
-class CrossValidate(Subcommand):
+class CrossValidate(Experiment):
     """Trains on each fold's training part and scores its test part."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Train and score every fold of a corpus; go on where it was interrupted.",
-            help="Train and score every fold of a corpus.",
-        )
-        add_common(subparser)
-        subparser.add_argument(
+    name = "cross-validate"
+    help = "Train and score every fold of a corpus."
+    description = "Train and score every fold of a corpus. Resumes after an interruption."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
             "--folds", type=integers, help="which folds to do now, such as 0,1,2 (default: all)"
         )
-        subparser.set_defaults(func=with_progress(_cross_validate))
-        return subparser
 
+    def experiment(self, args: argparse.Namespace) -> None:
+        from joint_ner_re.experiments.repetition import cross_validate
 
-def _cross_validate(args: argparse.Namespace) -> None:
-    cross_validate(
-        config_of(args),
-        Path(args.serialization_dir),
-        source_of(args),
-        args.folds,
-        args.keep_checkpoints,
-    )
+        cross_validate(
+            self.config_of(args),
+            Path(args.serialization_dir),
+            self.source_of(args),
+            args.folds,
+            args.keep_checkpoints,
+        )

@@ -1,46 +1,57 @@
-"""`allennlp draw`: sentences with their entities and relations as a page to look at."""
+"""`draw`: sentences with their entities and relations as a page to look at."""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from allennlp.commands.subcommand import Subcommand
-from overrides import overrides
-
-from joint_ner_re.corpora import read_corpus
+from joint_ner_re.commands.base import Command, input_path, output_path
+from joint_ner_re.corpora import FORMATS, read_corpus
 from joint_ner_re.review import match, write_page
 
 
-@Subcommand.register("draw")
-class Draw(Subcommand):
-    """Draws a corpus or predictions, against gold where there is one; displaCy does the drawing."""
+class Draw(Command):
+    """Draws a corpus or predictions, against gold where there is one."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Draw entities and relations, of a corpus or of predictions, as HTML. "
-            "With --gold the page tells what is correct, wrong, spurious and missed.",
-            help="Draw entities and relations as HTML.",
+    name = "draw"
+    help = "Draw entities and relations as HTML."
+    description = (
+        "Draw entities and relations, of a corpus or of predictions, as HTML. With --gold the page "
+        "tells what is correct, wrong, spurious and missed."
+    )
+    needs_allennlp = False
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "input_file",
+            type=input_path,
+            help="a corpus or the output of allennlp predict; - for standard input",
         )
-        subparser.add_argument("input_file", help="a corpus or the output of allennlp predict")
-        subparser.add_argument("output_file", help="the HTML file to write")
-        subparser.add_argument("--format", help="the corpus format (default: detected)")
-        subparser.add_argument("--gold", help="a corpus: the same sentences with gold annotations")
-        subparser.add_argument("--gold-format", help="the format of --gold (default: detected)")
-        subparser.set_defaults(func=_draw_from_args)
-        return subparser
+        parser.add_argument(
+            "output_file", type=output_path, help="the HTML file to write; - for standard output"
+        )
+        parser.add_argument(
+            "--format", choices=sorted(FORMATS), help="the corpus format (default: detected)"
+        )
+        parser.add_argument(
+            "--gold", type=input_path, help="a corpus: the same sentences with gold annotations"
+        )
+        parser.add_argument(
+            "--gold-format",
+            choices=sorted(FORMATS),
+            help="the format of --gold (default: detected)",
+        )
 
-
-def _draw_from_args(args: argparse.Namespace) -> None:
-    draw(args.input_file, args.output_file, args.format, args.gold, args.gold_format)
+    def run(self, args: argparse.Namespace) -> None:
+        draw(args.input_file, args.output_file, args.format, args.gold, args.gold_format)
 
 
 def draw(
     input_file: str,
     output_file: str,
-    format: str = None,
-    gold: str = None,
-    gold_format: str = None,
+    format: str | None = None,
+    gold: str | None = None,
+    gold_format: str | None = None,
 ) -> None:
     """Write a page that shows the sentences of `input_file`.
 

@@ -1,63 +1,70 @@
 """`allennlp extract`: predictions for many documents, which may be interrupted."""
 
 import argparse
-import sys
 
-from allennlp.commands.subcommand import Subcommand
-from allennlp.common.checks import ConfigurationError
-from allennlp.common.file_utils import cached_path
-from overrides import overrides
-
+from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.convert import format_of
+from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.corpora import WRITABLE
-from joint_ner_re.extraction import extract
-from joint_ner_re.predictors.loading import load_predictor
+from joint_ner_re.streams import is_stream
 
 
-@Subcommand.register("extract")
-class Extract(Subcommand):
+class Extract(Command):
     """Runs a model over any number of documents; see `joint_ner_re.extraction`."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Find entities and relations in many documents. The same command goes on "
-            "where an interrupted one stopped.",
-            help="Find entities and relations in many documents.",
-        )
-        subparser.add_argument("archive_file", help="a trained model (model.tar.gz)")
-        subparser.add_argument(
+    name = "extract"
+    help = "Find entities and relations in many documents."
+    description = (
+        "Find entities and relations in many documents. The same command resumes after an "
+        "interruption, unless the input or the output is a pipe."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("archive_file", help="a trained model (model.tar.gz)")
+        parser.add_argument(
             "input",
+            type=input_path,
             help="a file with a text or a JSON object in each line, or a directory of .txt files; "
-            ".gz or not",
+            ".gz or not; - for standard input",
         )
-        subparser.add_argument("output", help="what to write; compressed if it ends in .gz")
-        subparser.add_argument(
-            "--to", choices=sorted(WRITABLE), help="the format (default: by the output's name)"
+        parser.add_argument(
+            "output",
+            type=output_path,
+            help="what to write; compressed if it ends in .gz; - for standard output",
         )
-        subparser.add_argument(
+        parser.add_argument(
+            "--to",
+            choices=sorted(WRITABLE),
+            help="the format (default: by the output's name; jsonl for a pipe)",
+        )
+        parser.add_argument(
             "--batch-documents", type=int, default=64, help="how many at once (default: 64)"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--relation-threshold",
             type=float,
             help="the least probability of a relation (default: the model's)",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--no-resume",
             action="store_true",
             help="start over, whatever an interrupted run has left",
         )
-        subparser.set_defaults(func=_extract_from_args)
-        return subparser
 
+    def how_to_continue(self, args: argparse.Namespace) -> str:
+        if is_stream(args.input) or is_stream(args.output):
+            return "A run that reads or writes a pipe cannot resume: start it anew."
+        return f"Run the same command again to continue with {args.output}.part."
 
-def _extract_from_args(args: argparse.Namespace) -> None:
-    try:
+    def run(self, args: argparse.Namespace) -> None:
+        from allennlp.common.file_utils import cached_path
+
+        from joint_ner_re.extraction import extract
+        from joint_ner_re.predictors.loading import load_predictor
+
         archive = cached_path(args.archive_file)
         summary = extract(
             lambda: load_predictor(str(archive), args.cuda_device),
@@ -69,16 +76,10 @@ def _extract_from_args(args: argparse.Namespace) -> None:
             args.relation_threshold,
             resume=not args.no_resume,
         )
-    except (ConfigurationError, OSError, ValueError) as error:
-        sys.exit(f"allennlp extract: {error}")
-    except KeyboardInterrupt:
-        part = f"{args.output}.part"
-        print(f"\nStopped; the same command goes on with {part}.", file=sys.stderr)
-        sys.exit(130)
-    before = f" ({summary.resumed_from} by the interrupted run)" if summary.resumed_from else ""
-    print(f"{args.output}: {summary.documents} documents{before}")
-    if summary.errors:
-        sys.exit(
-            f"{summary.errors} of them could not be processed; in JSON lines they have the key "
-            '"error"'
-        )
+        before = f" ({summary.resumed_from} by the interrupted run)" if summary.resumed_from else ""
+        tell(f"{args.output}: {summary.documents} documents{before}", args.output)
+        if summary.errors:
+            raise CommandError(
+                f"{summary.errors} of them could not be processed; in JSON lines they have the key "
+                '"error"'
+            )

@@ -1,60 +1,75 @@
-"""What the subcommands that run experiments have in common."""
+"""What the commands that run experiments have in common."""
+
+from __future__ import annotations
 
 import argparse
-from typing import Any, Callable, Dict, List
+from typing import TYPE_CHECKING, Any
 
-from joint_ner_re.experiments.progress import shown
-from joint_ner_re.experiments.repetition import Source
-from joint_ner_re.experiments.runs import read_config
+from joint_ner_re.commands.base import Command
 
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The configuration, its overrides, the directory, and whether to keep checkpoints."""
-    parser.add_argument("config", help="the configuration, as for allennlp train")
-    parser.add_argument(
-        "-s", "--serialization-dir", required=True, help="the experiment's directory"
-    )
-    parser.add_argument(
-        "-o", "--overrides", default="", help="a JSON object that changes the configuration"
-    )
-    parser.add_argument(
-        "--keep-checkpoints",
-        action="store_true",
-        help="keep every checkpoint of finished runs, not only their model.tar.gz",
-    )
+if TYPE_CHECKING:
+    from joint_ner_re.experiments.repetition import Source
 
 
-def integers(text: str) -> List[int]:
+class ShowsProgress(Command):
+    """A command whose progress appears on standard output, one line for each step."""
+
+    def run(self, args: argparse.Namespace) -> None:
+        from joint_ner_re.experiments.progress import shown
+
+        with shown():
+            self.experiment(args)
+
+    def experiment(self, args: argparse.Namespace) -> None:
+        """What `run` does while progress is shown."""
+        raise NotImplementedError
+
+
+class Experiment(ShowsProgress):
+    """A command that trains a configuration several times, into one directory."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The configuration, its overrides, the directory, and whether to keep checkpoints."""
+        parser.add_argument("config", help="the configuration, as for allennlp train")
+        parser.add_argument(
+            "-s", "--serialization-dir", required=True, help="the experiment's directory"
+        )
+        parser.add_argument(
+            "-o", "--overrides", default="", help="a JSON object that changes the configuration"
+        )
+        parser.add_argument(
+            "--keep-checkpoints",
+            action="store_true",
+            help="keep every checkpoint of finished runs, not only their model.tar.gz",
+        )
+
+    def how_to_continue(self, args: argparse.Namespace) -> str:
+        return f"Run the same command again to continue in {args.serialization_dir}."
+
+    @staticmethod
+    def config_of(args: argparse.Namespace) -> dict[str, Any]:
+        """The configuration that the arguments name."""
+        from joint_ner_re.experiments.runs import read_config
+
+        return read_config(args.config, args.overrides)
+
+    @staticmethod
+    def source_of(args: argparse.Namespace) -> Source:
+        """Where the configuration comes from."""
+        from joint_ner_re.experiments.repetition import Source
+
+        return Source(args.config, args.overrides)
+
+
+def integers(text: str) -> list[int]:
     """`[0, 1, 5]` for `"0,1,5"`."""
     try:
         numbers = [int(number) for number in text.split(",")]
     except ValueError:
         numbers = []
-    # Larger ones are no seeds to NumPy, and no folds to anyone.
+    # NumPy takes no larger seeds.
     if not numbers or not 0 <= min(numbers) <= max(numbers) < 2**32:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a list of numbers; expected such as 13,14,15"
         )
     return numbers
-
-
-def config_of(args: argparse.Namespace) -> Dict[str, Any]:
-    """The configuration that the arguments name."""
-    return read_config(args.config, args.overrides)
-
-
-def source_of(args: argparse.Namespace) -> Source:
-    """Where it comes from."""
-    return Source(args.config, args.overrides)
-
-
-def with_progress(
-    command: Callable[[argparse.Namespace], None],
-) -> Callable[[argparse.Namespace], None]:
-    """The command, whose progress is shown on standard output."""
-
-    def run(args: argparse.Namespace) -> None:
-        with shown():
-            command(args)
-
-    return run

@@ -1,8 +1,8 @@
-"""`allennlp predict` with this package's predictor: a bad line does not end the run.
+"""`allennlp predict` with this package's predictor: one line out for each line in.
 
-AllenNLP's own command reads, predicts and writes; with it the first line that is not UTF-8, no JSON
-or too large for memory ends the run. Here such a line gives the record that `allennlp extract`
-writes for it, and the exit status tells.
+AllenNLP's own command leaves out blank lines, and ends at the first line that is not UTF-8, not
+JSON or too large for memory. Here every line gives the record that `allennlp extract` writes for
+it, and the exit status tells whether any of them is an error.
 """
 
 import sys
@@ -12,12 +12,13 @@ from allennlp.commands import predict
 from allennlp.common.file_utils import cached_path, open_compressed
 from overrides import overrides
 
+from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.extraction.batches import Item, batches_of, lines_of, predicted_lines
 from joint_ner_re.predictors import JointPredictor
 
 
 class PredictManager(predict._PredictManager):
-    """AllenNLP's, but for a `JointPredictor` that predicts lines."""
+    """AllenNLP's, except where a `JointPredictor` predicts lines."""
 
     @overrides
     def run(self) -> None:
@@ -36,25 +37,19 @@ class PredictManager(predict._PredictManager):
         if self._output_file is not None:
             self._output_file.close()
         if errors:
-            sys.exit(
-                f"allennlp predict: {errors} of {documents} documents could not be processed; they "
-                'have the key "error"'
+            raise CommandError(
+                f"{errors} of {documents} documents could not be processed; they have the key "
+                '"error"'
             )
 
     def _items(self) -> Iterator[Item]:
-        """The lines that are not blank, which AllenNLP passes over, with their numbers."""
+        """The lines of the input, with their numbers."""
         if self._input_file == "-":
-            yield from self._not_blank(sys.stdin.buffer)
+            yield from lines_of(sys.stdin.buffer, 0)
             return
         file = open_compressed(cached_path(self._input_file), "rb", encoding=None)
         with cast(BinaryIO, file) as stream:
-            yield from self._not_blank(stream)
-
-    @staticmethod
-    def _not_blank(stream: BinaryIO) -> Iterator[Item]:
-        for item in lines_of(stream, 0):
-            if not item.content.decode("utf-8", "replace").isspace():
-                yield item
+            yield from lines_of(stream, 0)
 
 
 # AllenNLP makes its manager by this name. A subcommand of our own with its name would be found only

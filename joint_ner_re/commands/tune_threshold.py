@@ -1,49 +1,43 @@
-"""`allennlp tune-threshold`: from which probability on a relation is predicted."""
+"""`allennlp tune-threshold`: the probability from which a relation is predicted."""
 
 import argparse
 from pathlib import Path
 
-from allennlp.commands.subcommand import Subcommand
-from overrides import overrides
-
-from joint_ner_re.commands.options import with_progress
-from joint_ner_re.experiments.thresholds import tune_threshold
+from joint_ner_re.commands.options import ShowsProgress
 
 
-@Subcommand.register("tune-threshold")
-class TuneThreshold(Subcommand):
+class TuneThreshold(ShowsProgress):
     """Chooses the threshold of relations on development data."""
 
-    @overrides
-    def add_subparser(self, parser: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        subparser = parser.add_parser(
-            self.name,
-            description="Choose from which probability on a relation is predicted, by strict micro "
-            "F1 on development data, and write it into a copy of the archive.",
-            help="Choose the threshold of relations on development data.",
-        )
-        subparser.add_argument("archive_file", help="a model.tar.gz")
-        subparser.add_argument("data", help="development data, never the test data")
-        subparser.add_argument("--output-archive", help="the archive to write with the threshold")
-        subparser.add_argument(
+    name = "tune-threshold"
+    help = "Choose the threshold of relations on development data."
+    description = (
+        "Choose the probability from which a relation is predicted, by strict micro F1 on "
+        "development data, and write it into a copy of the archive."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("archive_file", help="a model.tar.gz")
+        parser.add_argument("data", help="development data, never the test data")
+        parser.add_argument("--output-archive", help="the archive to write with the threshold")
+        parser.add_argument(
             "-s", "--serialization-dir", help="where threshold.json, .md and .png go"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--per-type",
             choices=["auto", "never"],
             default="auto",
             help="auto: one for each relation type if that is better on held-out sentences",
         )
-        subparser.set_defaults(func=with_progress(_tune_threshold))
-        return subparser
 
+    def experiment(self, args: argparse.Namespace) -> None:
+        from joint_ner_re.experiments.thresholds import tune_threshold
 
-def _tune_threshold(args: argparse.Namespace) -> None:
-    directory = args.serialization_dir
-    tune_threshold(
-        args.archive_file,
-        args.data,
-        args.output_archive,
-        None if directory is None else Path(directory),
-        args.per_type,
-    )
+        directory = args.serialization_dir
+        tune_threshold(
+            args.archive_file,
+            args.data,
+            args.output_archive,
+            None if directory is None else Path(directory),
+            args.per_type,
+        )

@@ -82,7 +82,7 @@ def read_config(path: str, overrides: str = "") -> Dict[str, Any]:
         )
     try:
         return Params.from_file(path, overrides).as_dict(quiet=True)
-    except (RuntimeError, ValueError) as error:
+    except (ConfigurationError, RuntimeError, ValueError) as error:
         given = f" with the overrides {overrides}" if overrides else ""
         raise ConfigurationError(
             f"{path}{given} cannot be understood; overrides are a JSON object such as "

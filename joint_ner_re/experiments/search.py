@@ -78,7 +78,7 @@ def read_space(path: Optional[str], config: Mapping[str, Any]) -> Dict[str, Base
             raise ConfigurationError(f"--space: {path!r} is not a file")
         try:
             entries = Params.from_file(path).as_dict(quiet=True)
-        except RuntimeError as error:
+        except (ConfigurationError, RuntimeError) as error:
             raise ConfigurationError(f"--space: {path} cannot be understood: {error}") from error
     if not entries:
         raise ConfigurationError(f"--space: {path} is empty; expected at least one key")

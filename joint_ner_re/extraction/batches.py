@@ -1,6 +1,7 @@
 """A batch of documents to a batch of lines, whatever the documents hold."""
 
 import gzip
+import io
 import os
 import zlib
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from joint_ner_re.corpora.files import read_document
 from joint_ner_re.extraction.checks import ExtractionError
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.predictors.halving import in_halves, is_out_of_memory
+from joint_ner_re.streams import open_once
 from joint_ner_re.writing import PathLike
 
 _GZIP = b"\x1f\x8b"
@@ -43,8 +45,8 @@ def opened(path: PathLike) -> Iterator[BinaryIO]:
         If it cannot be read, now or later in the block.
     """
     try:
-        with open(path, "rb") as file:
-            packed = file.peek(2)[:2] == _GZIP
+        with open_once(path) as file:
+            packed = cast(io.BufferedReader, file).peek(2)[:2] == _GZIP
             yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ExtractionError(f"{path}: the gzip file is damaged ({error})") from error

@@ -24,7 +24,9 @@ from joint_ner_re.extraction.checks import (
     check_options,
     model_fingerprint,
 )
+from joint_ner_re.extraction.streaming import extract_stream, stream_items
 from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.streams import is_stream
 from joint_ner_re.writing import PathLike, lock, write_json
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ def extract(
         A file with one text or one JSON object in each line, as `JointPredictor` takes them, or
         a directory with a document in each `.txt` file; compressed with gzip or not.
     target : `str`
-        What to write; compressed if its name ends in `.gz`.
+        What to write; compressed if its name ends in `.gz`. Where this or the input is a stream,
+        such as `/dev/stdin` or a named pipe, nothing can be resumed; see `extract_stream`.
     format : `str`, optional (default = `"jsonl"`)
         A name in `joint_ner_re.corpora.WRITABLE`. Others than `"jsonl"` are made from the whole
         output at the end, without the documents that failed.
@@ -82,6 +85,11 @@ def extract(
         known = ", ".join(sorted(WRITABLE))
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
+    if is_stream(source) or is_stream(target):
+        items = stream_items(source) if is_stream(source) else _Source(source).items(0, 0)
+        return extract_stream(
+            load, items, target, format, batch_documents, relation_threshold, progress
+        )
     documents = _Source(source)
     run = {
         "input": documents.fingerprint,

@@ -1,13 +1,16 @@
+import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from joint_ner_re.commands import extract as command
+import joint_ner_re.extraction
+from joint_ner_re.streams import is_stream
 
 
 def test_documents_in_predictions_out(allennlp, tiny_archive, tmp_path, capsys):
@@ -46,11 +49,101 @@ def test_control_c_says_how_to_go_on(allennlp, tiny_archive, tmp_path, monkeypat
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "extract", interrupted)
+    monkeypatch.setattr(joint_ner_re.extraction, "extract", interrupted)
     with pytest.raises(SystemExit) as caught:
         allennlp("extract", tiny_archive, "in.txt", "out.jsonl")
     assert caught.value.code == 130
-    assert "Stopped; the same command goes on with out.jsonl.part" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "allennlp extract: interrupted. Run the same command again to continue with "
+        "out.jsonl.part.\n"
+    )
+
+
+# From and to pipes
+
+DOCUMENTS = "Ada left Kesh.\n\n{broken\nKarl Vik was a guard at the Bank of Tarnia.\n"
+
+
+@pytest.fixture
+def extracted(allennlp, tiny_archive, tmp_path, one_tokenizer):
+    """Runs `extract` with these arguments; the documents have one error."""
+    (tmp_path / "in.txt").write_text(DOCUMENTS)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit, match="1 of them could not be processed"):
+            allennlp("extract", tiny_archive, *arguments, "--batch-documents", 1)
+
+    return run
+
+
+@pytest.fixture
+def standard_input(tmp_path):
+    """Puts a file in the place of this process's standard input."""
+    kept, opened = os.dup(0), []
+
+    def put(path):
+        opened.append(os.open(path, os.O_RDONLY))
+        os.dup2(opened[-1], 0)
+
+    yield put
+    os.dup2(kept, 0)
+    for number in (kept, *opened):
+        os.close(number)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input_to_standard_output(extracted, tmp_path, standard_input, capfd, pack):
+    extracted(tmp_path / "in.txt", tmp_path / "whole.jsonl")
+    (tmp_path / "in").write_bytes(pack(DOCUMENTS.encode()))
+    standard_input(tmp_path / "in")
+    capfd.readouterr()
+    extracted("-", "-")
+    out, err = capfd.readouterr()
+    assert out == (tmp_path / "whole.jsonl").read_text("utf-8")
+    assert err.endswith("/dev/stdout: 4 documents\n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "in.txt", "whole.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.gz", "out.csv"])
+def test_a_pipe_to_a_file_gives_what_a_file_gives(extracted, tmp_path, standard_input, name):
+    extracted(tmp_path / "in.txt", tmp_path / f"whole_{name}")
+    standard_input(tmp_path / "in.txt")
+    extracted("/dev/stdin", tmp_path / name)
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"whole_{name}").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", name, f"whole_{name}"]
+
+
+def test_a_directory_to_a_named_pipe(allennlp, tiny_archive, tmp_path, one_tokenizer):
+    fifo, found = tmp_path / "fifo", []
+    os.mkfifo(fifo)
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.txt").write_text("Ada left Kesh.")
+    reader = threading.Thread(target=lambda: found.extend(fifo.read_text().splitlines()))
+    reader.start()
+    allennlp("extract", tiny_archive, tmp_path / "in", fifo)
+    reader.join()
+    assert [json.loads(line)["id"] for line in found] == ["a", "b"]
+    assert is_stream(fifo)
+
+
+def test_an_empty_pipe_is_an_error(allennlp, tiny_archive, tmp_path, standard_input):
+    standard_input("/dev/null")
+    with pytest.raises(SystemExit, match="^allennlp extract: /dev/stdin: empty; expected doc"):
+        allennlp("extract", tiny_archive, "-", tmp_path / "out.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_control_c_on_a_pipe_does_not_promise_to_resume(
+    allennlp, tiny_archive, monkeypatch, capsys
+):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(joint_ner_re.extraction, "extract", interrupted)
+    with pytest.raises(SystemExit):
+        allennlp("extract", tiny_archive, "-", "out.jsonl")
+    assert "cannot resume: start it anew" in capsys.readouterr().err
 
 
 def test_a_killed_command_goes_on(allennlp, tiny_archive, root, tmp_path, capsys):

@@ -26,6 +26,7 @@ LINES = [
     json.dumps({"id": "last", "tokens": ["Zo\u00eb", "left"]}).encode(),
 ]
 BAD = {2: "", 4: "j", 6: "", 7: "", 8: "n", 9: "", 10: ""}
+BLANK = {"tokens": [], "entities": [], "relations": [], "id": "", "offsets": [], "sentences": []}
 
 
 @pytest.fixture(autouse=True)
@@ -44,29 +45,32 @@ def test_a_bad_line_gives_an_error_record_and_the_status_tells(
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_bytes(b"\n".join(LINES) + b"\n")
     arguments = ["--output-file", out, "--silent", "--batch-size", batch]
-    with pytest.raises(SystemExit, match="predict: 7 of 10 documents could not be processed"):
+    with pytest.raises(SystemExit, match="predict: 7 of 11 documents could not be processed"):
         allennlp("predict", tiny_archive, source, *arguments)
     records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    assert len(records) == 10
+    assert len(records) == len(LINES)
+    assert records[2] == {**BLANK, "text": "   "}
     errors = {r["line"]: r["id"] for r in records if "error" in r}
     assert errors == BAD
     assert all(r["error"]["type"] and r["error"]["message"] for r in records if "error" in r)
     # What stands around the bad lines is as it is on its own.
     predictor = load_predictor(str(tiny_archive))
     alone = without_scores(predictor.predict_json({"text": GOOD}))
-    assert [without_scores(records[n]) for n in (0, 3)] == [alone, alone]
-    assert (records[9]["id"], records[9]["tokens"]) == ("last", ["Zo\u00eb", "left"])
+    assert [without_scores(records[n]) for n in (0, 4)] == [alone, alone]
+    assert (records[10]["id"], records[10]["tokens"]) == ("last", ["Zo\u00eb", "left"])
 
 
 def test_the_records_are_those_of_extract(allennlp, tiny_archive, tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_bytes(b"\n".join(line for line in LINES if line.strip()) + b"\n")
+    # Blank lines also at the beginning and at the end.
+    source.write_bytes(b"\n".join([b"", *LINES, b"\t", b"", b""]) + b"\n")
     with pytest.raises(SystemExit):
         allennlp("predict", tiny_archive, source, "--output-file", out, "--silent")
     load = lambda: load_predictor(str(tiny_archive))  # noqa: E731
     # AllenNLP predicts one at a time if nothing else is said.
     extract(load, tiny_archive, source, tmp_path / "e.jsonl", batch_documents=1, progress=False)
     assert out.read_bytes() == (tmp_path / "e.jsonl").read_bytes()
+    assert out.read_bytes().count(b"\n") == source.read_bytes().count(b"\n")
 
 
 def test_good_lines_end_well_compressed_or_from_standard_input(
@@ -76,14 +80,14 @@ def test_good_lines_end_well_compressed_or_from_standard_input(
     (tmp_path / "in.txt.gz").write_bytes(gzip.compress(content))
     out = tmp_path / "out.jsonl"
     allennlp("predict", tiny_archive, tmp_path / "in.txt.gz", "--output-file", out, "--silent")
-    assert len(out.read_text().splitlines()) == 2
+    assert len(out.read_text().splitlines()) == 3
     # A pipe cannot tell where it is.
     stdin = io.BytesIO(content)
     monkeypatch.setattr(stdin, "seekable", lambda: False)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
     allennlp("predict", tiny_archive, "-")
     shown = capsys.readouterr().out
-    assert f"input 1:  {GOOD}\n" in shown and shown.count("prediction: ") == 2
+    assert f"input 2:  {GOOD}\n" in shown and shown.count("prediction: ") == 3
 
 
 @pytest.mark.parametrize("option", [[], ["--include-package", "joint_ner_re"]])

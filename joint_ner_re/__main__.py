@@ -1,0 +1,82 @@
+"""The program `joint-ner-re`: every command, of which some need no AllenNLP.
+
+Those are run here, without importing AllenNLP or torch; the others, and AllenNLP's own, are handed
+over to AllenNLP, in any directory and with nothing to include.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from joint_ner_re.commands.catalogue import COMMANDS
+from joint_ner_re.commands.endings import ending
+from joint_ner_re.requirements import require_allennlp
+from joint_ner_re.version import VERSION
+
+PROGRAM = "joint-ner-re"
+# The commands of AllenNLP that are of use with this package.
+ALLENNLP_COMMANDS = {
+    "train": "Train a model.",
+    "predict": "Predict with a trained model.",
+    "evaluate": "Evaluate a trained model on data.",
+    "find-lr": "Find a learning rate.",
+    "build-vocab": "Build a vocabulary from a configuration.",
+    "print-results": "Print the results of several trainings.",
+}
+
+
+def main() -> None:
+    """Run the command that the process's arguments name."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in _forwarded():
+        with ending(f"{PROGRAM} {name}", "Run the same command again."):
+            _forward_to_allennlp()
+        return
+    parser = make_parser()
+    args = parser.parse_args()
+    if hasattr(args, "func"):
+        args.func(args)
+    else:
+        parser.print_help()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The program's parser; its help lists the commands that need AllenNLP, too."""
+    forwarded = "\n".join(f"  {name:<18}{text}" for name, text in sorted(_forwarded().items()))
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Joint recognition of entities and relations.",
+        epilog=f"commands that need AllenNLP:\n{forwarded}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        if not command.needs_allennlp:
+            command.add_parser(subparsers)
+    return parser
+
+
+def _forwarded() -> dict[str, str]:
+    """The commands that need AllenNLP, with a line of help each."""
+    ours = {command.name: command.help for command in COMMANDS if command.needs_allennlp}
+    return {**ALLENNLP_COMMANDS, **ours}
+
+
+def _forward_to_allennlp() -> None:
+    require_allennlp()
+    import allennlp.__main__  # noqa: F401 (sets logging up as for `allennlp`)
+    from allennlp.commands import main as run_allennlp
+    from allennlp.common.util import install_sigterm_handler
+
+    import joint_ner_re.plugin  # noqa: F401 (registers the package's classes and commands)
+
+    install_sigterm_handler()
+    # `allennlp_endings` looks here, also where this was started as `python -m joint_ner_re`.
+    sys.argv[0] = PROGRAM
+    run_allennlp(prog=PROGRAM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""AllenNLP's own commands, such as `train` and `predict`, end as those of this package.
+
+AllenNLP binds each command's function to its parser before it imports any plugin, and calls it
+from a function that it has bound, too: there is no name left that a plugin could replace in time.
+So the functions themselves are changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Callable
+
+from allennlp.commands.subcommand import Subcommand
+from allennlp.common import params
+from allennlp.common.checks import ConfigurationError
+
+from joint_ner_re.commands.endings import ending
+
+HOW_TO_CONTINUE = {
+    "train": "Run the same command with --recover to continue after the last finished epoch.",
+    "predict": "The output is incomplete; allennlp extract can resume after an interruption.",
+}
+
+
+def end_as_ours(name: str, function: FunctionType) -> None:
+    """Change a command's function so that it ends as `ending` says.
+
+    # Parameters
+
+    name : `str`
+        The command's name, such as `"train"`.
+    function : `FunctionType`
+        What its parser calls with the arguments; it has no closure.
+    """
+    original = FunctionType(function.__code__, function.__globals__, function.__name__)
+    advice = HOW_TO_CONTINUE.get(name, "Run the same command again.")
+
+    def run(args: argparse.Namespace) -> None:
+        # The function does not know its parser, whose `prog` names the program.
+        program = "joint-ner-re" if Path(sys.argv[0]).name == "joint-ner-re" else "allennlp"
+        with ending(f"{program} {name}", advice):
+            original(args)
+
+    function.__code__ = _run.__code__
+    function.__kwdefaults__ = {"run": run}
+
+
+def _run(args: argparse.Namespace, *, run: Callable[[argparse.Namespace], None]) -> None:
+    run(args)
+
+
+def allennlp_functions() -> dict[str, FunctionType]:
+    """What AllenNLP's own commands call, by the command's name."""
+    found = {}
+    for name in Subcommand.list_available():
+        command = Subcommand.by_name(name)
+        if command.__module__.split(".")[0] == "allennlp":
+            subparsers = argparse.ArgumentParser().add_subparsers()
+            function = command().add_subparser(subparsers).get_default("func")
+            if isinstance(function, FunctionType) and function.__closure__ is None:
+                found[name] = function
+    return found
+
+
+def _explained(evaluate: Callable[..., str]) -> Callable[..., str]:
+    """Jsonnet's function, which raises a bare `RuntimeError`, raising a `ConfigurationError`."""
+
+    def explained(*arguments: Any, **options: Any) -> str:
+        try:
+            return evaluate(*arguments, **options)
+        except RuntimeError as error:
+            raise ConfigurationError(f"the jsonnet cannot be understood: {error}") from error
+
+    return explained
+
+
+def change_allennlp() -> None:
+    """Make the changes; importing the package's plugin does so once."""
+    for name, function in allennlp_functions().items():
+        end_as_ours(name, function)
+    params.evaluate_file = _explained(params.evaluate_file)
+    params.evaluate_snippet = _explained(params.evaluate_snippet)
+
+
+change_allennlp()

@@ -1,0 +1,136 @@
+"""How every command ends: one policy for mistakes, interruptions and closed pipes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import sys
+import tempfile
+from contextlib import contextmanager
+from typing import Iterator, NoReturn
+
+from joint_ner_re.requirements import ALLENNLP
+
+logger = logging.getLogger(__name__)
+
+# A shell reports these statuses for a process that SIGINT, SIGPIPE or SIGTERM ended.
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
+PACKAGE = "joint_ner_re"
+
+
+class CommandError(ValueError):
+    """A command that could not do all it was asked for; the message says what is missing."""
+
+
+@contextmanager
+def ending(title: str, how_to_continue: str) -> Iterator[None]:
+    """In the block, a command runs whose end must not be a traceback unless it met a bug.
+
+    - A mistake in the input, the options or the environment is one line on standard error, and
+      status 1. `ALLENNLP_DEBUG=1` shows its traceback.
+    - Ctrl-C is one line that says how to continue, and status 130; SIGTERM likewise, status 143
+      (where AllenNLP turns the signal into an exception).
+    - A closed pipe on standard output, such as that of `| head -1`, ends the command silently with
+      status 141.
+    - Any other exception is a bug and passes through.
+
+    # Parameters
+
+    title : `str`
+        What the user has typed, such as `"allennlp extract"`; each message begins with it.
+    how_to_continue : `str`
+        What a user who interrupts the command can do next.
+
+    # Raises
+
+    `SystemExit`
+        In all cases but the last.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _stop(f"\n{title}: interrupted. {how_to_continue}", INTERRUPTED)
+    except BrokenPipeError as error:
+        if not _reader_left(sys.stdout):
+            # Another pipe, such as a named one that the command writes.
+            raise SystemExit(f"{title}: {_one_line(error)}") from error
+        _discard_output()
+        sys.exit(PIPE_CLOSED)
+    except Exception as error:
+        if type(error).__name__ == "SigTermReceived":
+            _stop(f"{title}: terminated. {how_to_continue}", TERMINATED)
+        if not is_expected(error):
+            raise
+        logger.debug("%s failed", title, exc_info=error)
+        raise SystemExit(f"{title}: {_one_line(error)}") from error
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an error tells the user of a mistake or of the machine's state, and is no bug.
+
+    That is so for an `OSError`, AllenNLP's `ConfigurationError`, a missing AllenNLP, and for a
+    `ValueError` that this package raises itself. A `ValueError` raised inside another library means
+    that the library was called wrongly.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        return (error.name or "").split(".")[0] == "allennlp"
+    # Known by its name, because importing AllenNLP takes seconds.
+    if isinstance(error, OSError) or type(error).__name__ == "ConfigurationError":
+        return True
+    return isinstance(error, ValueError) and _raised_by(error) == PACKAGE
+
+
+def _raised_by(error: BaseException) -> str:
+    """The package whose code raised the error."""
+    step = error.__traceback__
+    module = ""
+    while step is not None:
+        module = step.tb_frame.f_globals.get("__name__", "")
+        step = step.tb_next
+    return module.split(".")[0]
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return ALLENNLP
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        if error.errno == errno.ENOSPC and error.filename is None:
+            text += (
+                "; make room for the output and for temporary files "
+                f"(now in {tempfile.gettempdir()}; TMPDIR names another directory)"
+            )
+    return " ".join(text.split("\n")) or type(error).__name__
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _discard_output()
+    sys.exit(status)
+
+
+def _reader_left(stream: object) -> bool:
+    """Whether a pipe's other end is closed."""
+    try:
+        number = stream.fileno()  # type: ignore[attr-defined]
+        poll = select.poll()
+    except (AttributeError, OSError, ValueError):
+        # A stream without a file, or a system without this call.
+        return False
+    poll.register(number, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_output() -> None:
+    """What is still buffered goes nowhere, so that flushing it at exit does not fail once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if _reader_left(stream):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

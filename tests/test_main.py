@@ -1,0 +1,133 @@
+"""The program `joint-ner-re`."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+from allennlp.commands.subcommand import Subcommand
+
+from joint_ner_re import __main__ as main
+from joint_ner_re.commands.catalogue import COMMANDS
+from joint_ner_re.version import VERSION
+
+# Runs the program as it is where nothing heavy is installed.
+LIGHT = """
+import importlib.util, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("allennlp", "torch", "transformers", "spacy", "matplotlib"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "allennlp" else found(name, *more)
+from joint_ner_re.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """Runs `joint-ner-re` with these arguments, in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["joint-ner-re", *map(str, arguments)])
+        main.main()
+
+    return run
+
+
+def light(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", LIGHT, *map(str, arguments)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["convert", "--help"], ["convert", "IN", "OUT"], ["check", "IN"], ["draw", "IN", "OUT"],
+     ["plot", "--help"], ["--version"]],
+)  # fmt: skip
+def test_nothing_heavy_is_imported_and_the_start_is_quick(root, fixtures, tmp_path, arguments):
+    places = {"IN": fixtures / "conll04_spert.json", "OUT": tmp_path / "out.jsonl"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = light(root, *(places.get(argument, argument) for argument in arguments))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    if arguments[0] == "convert" and "OUT" in arguments:
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
+
+
+@pytest.mark.parametrize("name", ["train", "extract"])
+def test_without_allennlp_the_error_says_what_to_install(root, name):
+    done = light(root, name, "x")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"joint-ner-re {name}: training and model archives need Allen")
+    assert done.stderr.endswith("pip install --no-deps allennlp==2.10.1\n")
+
+
+def test_version(program, capsys):
+    with pytest.raises(SystemExit) as caught:
+        program("--version")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"joint-ner-re {VERSION}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_the_help_lists_every_command(program, capsys, arguments):
+    try:
+        program(*arguments)
+    except SystemExit as ended:
+        assert ended.code == 0
+    words = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert {command.name for command in COMMANDS} | set(main.ALLENNLP_COMMANDS) <= set(words)
+
+
+def test_a_usage_mistake_ends_with_two(program, capsys):
+    for arguments in (["frobnicate"], ["convert"], ["repeat", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            program(*arguments)
+        assert caught.value.code == 2
+    assert "joint-ner-re repeat: error: " in capsys.readouterr().err
+
+
+def test_a_command_without_allennlp_is_named_as_it_was_called(program, tmp_path):
+    with pytest.raises(SystemExit, match="^joint-ner-re convert: nowhere: there is no such file"):
+        program("convert", "nowhere", tmp_path / "out.jsonl")
+
+
+def test_a_command_that_needs_allennlp_is_handed_over(
+    program, tiny_archive, fixtures, tmp_path, monkeypatch, capsys, few_threads
+):
+    # Where no .allennlp_plugins names the package.
+    monkeypatch.chdir(tmp_path)
+    program("print-results", tiny_archive.parent.parent, "--keys", "epoch")
+    assert "model_run, epoch" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="^joint-ner-re evaluate: file nowhere"):
+        program("evaluate", "nowhere", fixtures / "conll04_spert.json")
+
+
+def test_each_command_is_offered_by_both_programs():
+    assert {command.name for command in COMMANDS} <= set(Subcommand.list_available())
+    assert set(main.ALLENNLP_COMMANDS) <= set(Subcommand.list_available())
+
+
+def test_convert_from_a_pipe_to_a_pipe(root, fixtures):
+    corpus = (fixtures / "conll04_spert.json").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, "convert", "-", "-"],
+        cwd=root,
+        input=corpus,
+        capture_output=True,
+    )
+    tokens = [json.loads(line)["tokens"] for line in done.stdout.splitlines()]
+    assert tokens == [sentence["tokens"] for sentence in json.loads(corpus)]
+    assert done.stderr.endswith(b"/dev/stdout: 11 sentences\n")
