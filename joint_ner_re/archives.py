@@ -7,7 +7,7 @@ with the options it likes; its weights are a pickle; its members can lead anywhe
 - the configuration chooses among classes of this package, some of AllenNLP's that do no more than
   compute, those of packages that the user has imported, and those of `JOINT_NER_RE_TRUST`; and it
   has no file fetched from an address;
-- weights are tensors (see `joint_ner_re.tensors`).
+- weights are tensors (see `joint_ner_re.weight_files`).
 
 AllenNLP's own commands, such as `allennlp predict`, call AllenNLP's `load_archive`. Of what that
 consists of, three functions are replaced when this module is imported, so that it, too, is held to
@@ -41,7 +41,7 @@ from allennlp.models import Model, archival
 from allennlp.models.archival import Archive
 
 from joint_ner_re.configuration import Untrusted, check, values_under
-from joint_ner_re.tensors import check_tensors
+from joint_ner_re.weight_files import read_weights
 from joint_ner_re.writing import PathLike, replacing
 
 CONFIG = "config.json"
@@ -402,7 +402,7 @@ def _load_model(
     config: Params, weights_path: PathLike, serialization_dir: PathLike, cuda_device: int
 ) -> Model:
     check_config(config.as_dict(quiet=True))
-    check_tensors(os.fspath(weights_path), most_bytes())
+    read_weights(os.fspath(weights_path), most_bytes())
     # Else whoever made the archive says where files are written.
     remove_keys_from_params(config["model"], ["cache_directory"])
     with _guarded():

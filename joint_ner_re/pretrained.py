@@ -27,12 +27,10 @@ from allennlp.common.checks import ConfigurationError
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
-from joint_ner_re.tensors import RELEASE, SAFE_BY_DEFAULT, check_tensors, release_of
+from joint_ner_re.weight_files import read_weights
 
 # The transformers of AllenNLP's own pins cannot read this format of tensors alone.
 is_safetensors_known = hasattr(transformers.utils, "SAFE_WEIGHTS_NAME")
-# From here on transformers itself reads a pickle of weights as tensors only.
-_reads_tensors_only = RELEASE >= SAFE_BY_DEFAULT and release_of(transformers.__version__) >= (4, 36)
 # More than any encoder's weights.
 _MOST_BYTES = 10**12
 # Numbers that follow from the configuration, and the layer that is taken away.
@@ -228,19 +226,12 @@ def _read_encoder(place: str, config: PretrainedConfig) -> PreTrainedModel:
 
 
 def _check_weights(place: str) -> None:
-    """Make sure that reading an encoder's weights runs nothing; see `joint_ner_re.tensors`."""
+    """Make sure that reading an encoder's weights runs nothing; see `joint_ner_re.weight_files`."""
     if os.path.isfile(os.path.join(place, "model.safetensors")):
         return
     weights = os.path.join(place, "pytorch_model.bin")
     if os.path.isfile(weights):
-        check_tensors(weights, _MOST_BYTES)
-    # The files of the hub, and those that an index names, are found by transformers alone.
-    elif not _reads_tensors_only:
-        raise ConfigurationError(
-            f"model_name {place!r}: its weights may be code, which PyTorch {torch.__version__} "
-            f"with transformers {transformers.__version__} would run; download them, and give a "
-            "directory that holds model.safetensors or pytorch_model.bin"
-        )
+        read_weights(weights, _MOST_BYTES)
 
 
 def longest_input(encoder: PreTrainedModel) -> Optional[int]:

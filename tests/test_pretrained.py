@@ -1,6 +1,7 @@
 """Pretrained encoders by name: directories, installed packages, and what is not there."""
 
 import json
+import pickle
 import shutil
 import sys
 
@@ -8,7 +9,6 @@ import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re import pretrained
 from joint_ner_re.pretrained import (
     MINILM,
     fingerprint,
@@ -132,12 +132,7 @@ def pickled_directory(bert_directory, tmp_path):
     return directory
 
 
-@pytest.mark.parametrize("is_old", [False, True])
-def test_pickled_weights_are_read_if_they_are_tensors(
-    pickled_directory, bert_directory, monkeypatch, is_old
-):
-    if is_old:
-        monkeypatch.setattr(pretrained, "_reads_tensors_only", False)
+def test_pickled_weights_are_read_if_they_are_tensors(pickled_directory, bert_directory):
     assert fingerprint(load_encoder(pickled_directory)) == fingerprint(load_encoder(bert_directory))
 
 
@@ -154,17 +149,15 @@ def test_pickled_weights_that_would_run_something_do_not(
     assert not target.exists()
 
 
-def test_weights_that_nobody_can_check_are_not_read_by_an_old_stack(
-    pickled_directory, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(pretrained, "_reads_tensors_only", False)
-    monkeypatch.setattr(pretrained, "is_safetensors_known", False)
-    # An index names the files that hold the weights.
-    (pickled_directory / "pytorch_model.bin").rename(pickled_directory / "evil.bin")
+def test_weights_that_an_index_names_do_not_run(pickled_directory, target, payload):
+    """transformers finds and reads these files itself."""
+    (pickled_directory / "pytorch_model.bin").unlink()
+    torch.save({"embeddings": payload}, pickled_directory / "evil.bin")
     index = {"metadata": {}, "weight_map": {"embeddings": "evil.bin"}}
     (pickled_directory / "pytorch_model.bin.index.json").write_text(json.dumps(index))
-    with pytest.raises(ConfigurationError, match="its weights may be code"):
+    with pytest.raises((ConfigurationError, pickle.UnpicklingError)):
         load_encoder(pickled_directory)
+    assert not target.exists()
 
 
 def test_code_beside_an_encoder_is_not_run(bert_directory, tmp_path):
