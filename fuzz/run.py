@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from results import Result, as_markdown, write  # noqa: E402
 
-SECTIONS = ["parsers", "texts"]
+SECTIONS = ["parsers", "archives", "texts"]
 """Modules of this directory, in the order in which they run."""
 
 

@@ -97,6 +97,8 @@ def _check_entries(path: str, name: str) -> list[int]:
             # `torch.save` compresses nothing. So what is unpacked is no larger than the file.
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
                 raise ConfigurationError(f"{name}: the entry {entry.filename!r:.80} is compressed")
+        if entries and min(entry.header_offset for entry in entries) > 0:
+            raise ConfigurationError(f"{name} has something before its first entry")
         paths = {entry.filename for entry in entries}
         # torch takes the first entry's folder, and finds entries whatever their case.
         if len({one.partition("/")[0] for one in paths}) != 1 or len(paths) != len(entries):

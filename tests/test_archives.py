@@ -28,8 +28,15 @@ from allennlp.common.registrable import Registrable
 from allennlp.data import DatasetReader
 from allennlp.predictors import Predictor
 
-from joint_ner_re import archives
-from joint_ner_re.archives import check_config, extracted, load_archive, write_with_config
+from joint_ner_re.archives import (
+    check_config,
+    extracted,
+    load_archive,
+    loading,
+    members,
+    read_config,
+    write_with_config,
+)
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.experiments.runs import Run, evaluate
 from joint_ner_re.extraction.on_ray import _Worker
@@ -59,16 +66,16 @@ def link(name, target="/etc/passwd", kind=tarfile.SYMTYPE):
 @pytest.mark.parametrize(
     "member, message",
     [
-        (link("weights.th"), "is a link or a device"),
-        (link("weights.th", kind=tarfile.LNKTYPE), "is a link or a device"),
-        (link("null", kind=tarfile.CHRTYPE), "is a link or a device"),
+        (link("weights.th"), "is a link, a device or has holes"),
+        (link("weights.th", kind=tarfile.LNKTYPE), "is a link, a device or has holes"),
+        (link("null", kind=tarfile.CHRTYPE), "is a link, a device or has holes"),
         (tarfile.TarInfo("../x"), "leads out of the archive"),
         (tarfile.TarInfo("a/../../x"), "leads out of the archive"),
         (tarfile.TarInfo("/tmp/x"), "leads out of the archive"),
         (tarfile.TarInfo("a\\x"), "leads out of the archive"),
         (tarfile.TarInfo("C:x"), "leads out of the archive"),
         (tarfile.TarInfo("./config.json"), "two members have the name 'config.json'"),
-        (link("fifo", kind=tarfile.FIFOTYPE), "is a link or a device"),
+        (link("fifo", kind=tarfile.FIFOTYPE), "is a link, a device or has holes"),
     ],
 )
 def test_members_that_are_no_plain_files_within_are_refused(tmp_path, member, message):
@@ -98,8 +105,11 @@ def test_what_is_no_archive_is_an_error_that_says_so(tmp_path):
 
 def test_a_broken_configuration_is_an_error(tmp_path):
     path = packed(tmp_path / "a.tar.gz", config_json=b"{")
-    with pytest.raises(ConfigurationError, match="not JSON"), extracted(path):
-        pass
+    with (
+        pytest.raises(ConfigurationError, match="a.tar.gz: config.json: it is not JSON"),
+        extracted(path) as directory,
+    ):
+        read_config(directory)
 
 
 def test_only_the_configuration_changes_and_the_bytes_do_not_depend_on_time(tmp_path):
@@ -144,7 +154,7 @@ def test_a_bound_that_is_no_number_is_an_error(tmp_path, monkeypatch, value):
 
 
 def test_so_many_members_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 2)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 2)
     path = packed(tmp_path / "a.tar.gz", config_json=b"{}", a=b"", b=b"")
     with pytest.raises(ConfigurationError, match="or than 2 files"), extracted(path):
         pass
@@ -168,8 +178,9 @@ def test_a_configuration_is_a_json_object(tmp_path, text):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(text)
     for archive in (path, tmp_path / "run"):
-        with pytest.raises(ConfigurationError, match="config.json is"):
+        with pytest.raises(ConfigurationError, match=": config.json: it is") as error:
             load_archive(archive)
+        assert str(error.value).startswith(str(archive))
 
 
 def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -177,7 +188,7 @@ def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     for load in (load_archive, models.load_archive):
-        with pytest.raises(ConfigurationError, match="is a link or a device"):
+        with pytest.raises(ConfigurationError, match="is a link, a device or has holes"):
             load(path)
     assert os.listdir(tmp_path / "temporary") == []
 
@@ -248,7 +259,7 @@ def test_without_the_guard_such_an_archive_does_run(hostile, target, tmp_path):
     hostile("dataset_reader", "PAYLOAD")
     config = json.loads((tmp_path / "hostile" / "config.json").read_text())
     config["validation_dataset_reader"] = {"type": "joint_ner_re"}
-    archives._allennlp["_load_dataset_readers"](Params(config), "")[0].wait()
+    loading._load_dataset_readers(Params(config), "")[0].wait()
     assert target.exists()
     target.unlink()
     hostile()
@@ -469,7 +480,7 @@ def test_an_archive_does_not_say_where_files_are_written(
     embedder = {"type": "transformer", "model_name": str(bert_directory), "cache_directory": place}
     path = hostile("model.text_field_embedder.token_embedders.tokens", embedder)
     # The weights are those of another embedder; until then the model is made.
-    with pytest.raises(RuntimeError, match="Missing keys"):
+    with pytest.raises(ConfigurationError, match="weights.th: these weights are missing"):
         load_archive(path)
     model = json.loads((tmp_path / "hostile" / "config.json").read_text())["model"]
     assert model["text_field_embedder"]["token_embedders"]["tokens"]["cache_directory"] == place

@@ -1,0 +1,223 @@
+"""What takes the place of the functions that AllenNLP's `load_archive` calls.
+
+`joint_ner_re.allennlp_changes` puts them there.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.file_utils import cached_path
+from allennlp.common.meta import META_NAME
+from allennlp.common.params import parse_overrides, remove_keys_from_params, with_overrides
+from allennlp.data import Vocabulary
+from allennlp.models import Model, archival
+from allennlp.models.archival import Archive
+
+from joint_ner_re.archives.errors import reading
+from joint_ner_re.archives.members import (
+    CONFIG,
+    archive_of,
+    extracted,
+    max_archive_bytes,
+    read_config,
+    read_json,
+)
+from joint_ner_re.archives.trust import check_config, guarded
+from joint_ner_re.weight_files import read_weights
+from joint_ner_re.writing import PathLike
+
+VOCABULARY = "vocabulary"
+# What `allennlp train` cannot do without, so that every archive has it.
+_NEEDED = ("dataset_reader", "model", "data_loader")
+_SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){2}\w*")
+
+
+def load_archive(
+    archive: PathLike, cuda_device: int = -1, overrides: str | dict[str, Any] = ""
+) -> Archive:
+    """What AllenNLP's function of this name gives, of an archive that need not be trusted.
+
+    # Parameters
+
+    archive : `str`
+        A `model.tar.gz`, its address, or a directory that `allennlp train` wrote.
+    cuda_device : `int`, optional (default = `-1`)
+        The GPU that the model is put on; -1 is the CPU.
+    overrides : `Union[str, Dict[str, Any]]`, optional (default = `""`)
+        Options that are changed, as JSON or a dictionary.
+
+    # Raises
+
+    `ArchiveError`
+        If the archive is damaged, too large, or has something in it that could run: it names the
+        archive and the member.
+    """
+    path = cached_path(archive)
+    return archival.load_archive(path, cuda_device=cuda_device, overrides=overrides)
+
+
+class ArchiveParams(Params):
+    """Reads the configuration of an archive; AllenNLP's own would evaluate it as a program."""
+
+    @classmethod
+    def from_file(
+        cls,
+        params_file: PathLike,
+        params_overrides: str | dict[str, Any] = "",
+        ext_vars: dict[str, Any] | None = None,
+    ) -> Params:
+        config = read_config(Path(params_file).parent)
+        overrides = params_overrides
+        if isinstance(overrides, str):
+            overrides = parse_overrides(overrides, ext_vars=ext_vars)
+        return Params(with_overrides(config, overrides) if overrides else config)
+
+
+@contextmanager
+def extracted_archive(resolved_archive_file: PathLike, cleanup: bool = True) -> Iterator[str]:
+    """A directory with the archive's files; see `joint_ner_re.archives.extracted`."""
+    with extracted(resolved_archive_file, cleanup) as directory:
+        yield str(directory)
+
+
+def load_dataset_readers(config: Params, serialization_dir: PathLike) -> Any:
+    """The two dataset readers, after the whole configuration is checked: they are made first."""
+    archive = archive_of(serialization_dir)
+    with reading(archive, CONFIG):
+        _check_parts(config.as_dict(quiet=True))
+        check_config(config.as_dict(quiet=True))
+    with reading(archive, META_NAME):
+        _check_meta(Path(serialization_dir) / META_NAME)
+    with guarded(), reading(archive, CONFIG):
+        return _load_dataset_readers(config, serialization_dir)
+
+
+def load_model(
+    config: Params, weights_path: PathLike, serialization_dir: PathLike, cuda_device: int
+) -> Model:
+    """The model, made from the configuration and the vocabulary, with the weights in it.
+
+    It does what AllenNLP's `Model.load` does, step by step, so that an error names the member.
+    """
+    archive, weights_name = archive_of(serialization_dir), os.path.basename(weights_path)
+    with guarded():
+        with reading(archive, CONFIG):
+            check_config(config.as_dict(quiet=True))
+            # Otherwise whoever made the archive says where files are written.
+            remove_keys_from_params(config["model"], ["cache_directory"])
+            # They are read for a training only: the numbers are in the weights.
+            remove_keys_from_params(config["model"], ["pretrained_file", "initializer"])
+            loads_itself = _loads_itself(config)
+        if loads_itself:
+            with reading(archive, weights_name):
+                read_weights(os.fspath(weights_path), max_archive_bytes())
+            with reading(archive):
+                return _load_model(config, weights_path, serialization_dir, cuda_device)
+        vocabulary = _read_vocabulary(archive, Path(serialization_dir) / VOCABULARY, config)
+        with reading(archive, CONFIG):
+            model = Model.from_params(
+                vocab=vocabulary, params=config["model"], serialization_dir=serialization_dir
+            )
+        model.to(f"cuda:{cuda_device}" if cuda_device >= 0 else "cpu")
+        with reading(archive, weights_name):
+            model.extend_embedder_vocab()
+            _put_weights(model, os.fspath(weights_path), cuda_device)
+    return model
+
+
+def _check_parts(config: dict[str, Any]) -> None:
+    """Check what AllenNLP uses of a configuration without looking at it."""
+    for name in _NEEDED:
+        if not isinstance(config.get(name), dict):
+            raise ConfigurationError(f"{name} is {config.get(name)!r:.80}; expected an object")
+    for name in _SEEDS:
+        seed = config.get(name)
+        if seed is not None and not (type(seed) is int and 0 <= seed < 2**32):
+            raise ConfigurationError(
+                f"{name} is {seed!r:.80}; expected a whole number from 0 to {2**32 - 1}"
+            )
+
+
+def _check_meta(path: Path) -> None:
+    """Check AllenNLP's note of the version that wrote an archive, if there is one."""
+    if not path.exists():
+        return
+    meta = read_json(path)
+    version = meta.get("version") if isinstance(meta, dict) and len(meta) == 1 else None
+    if not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        raise ConfigurationError(f'it is {meta!r:.80}; expected such as {{"version": "2.10.1"}}')
+
+
+def _loads_itself(config: Params) -> bool:
+    """Whether the model's class has another way to be loaded than AllenNLP's."""
+    kind: Any = Model.by_name(config["model"]["type"])
+    kind = kind if isinstance(kind, type) else kind.__self__
+    return kind._load.__func__ is not Model._load.__func__  # type: ignore[attr-defined]
+
+
+def _read_vocabulary(archive: str, directory: Path, config: Params) -> Vocabulary:
+    with reading(archive, VOCABULARY):
+        if not directory.is_dir():
+            raise ConfigurationError("there is no such directory")
+        files = sorted(directory.iterdir())
+    for path in files:
+        # AllenNLP's error would not name the file.
+        with reading(archive, f"{VOCABULARY}/{path.name}"):
+            path.read_bytes().decode("utf-8")
+    with reading(archive, VOCABULARY):
+        params = config.get(VOCABULARY, Params({}))
+        choice = params.pop_choice("type", Vocabulary.list_available(), True)
+        vocabulary = Vocabulary.resolve_class_name(choice)[0].from_files(
+            directory, params.get("padding_token"), params.get("oov_token")
+        )
+    for namespace in vocabulary.get_namespaces():
+        words = vocabulary.get_index_to_token_vocabulary(namespace)
+        with reading(archive, f"{VOCABULARY}/{namespace}.txt"):
+            if len(set(words.values())) < len(words):
+                raise ConfigurationError("it has the same line twice")
+    return vocabulary
+
+
+def _put_weights(model: Model, path: str, cuda_device: int) -> None:
+    weights = read_weights(path, max_archive_bytes(), cuda_device)
+    missing, surplus = model.load_state_dict(weights, strict=False)
+    missing = [name for name in missing if not _may_be_missing(model, name)]
+    if missing or surplus:
+        raise ConfigurationError(
+            f"these weights are missing: {missing[:5]}, and these belong to no part of the model "
+            f"that {CONFIG} describes: {surplus[:5]}"
+        )
+    for name, parameter in model.named_parameters():
+        if name in weights and parameter.is_floating_point():
+            if not weights[name].is_floating_point():
+                raise ConfigurationError(f"{name} is of {weights[name].dtype}; expected fractions")
+            if not torch.isfinite(parameter).all():
+                raise ConfigurationError(f"{name} has values that are no finite numbers")
+
+
+def _may_be_missing(model: Model, name: str) -> bool:
+    """Whether a part of the model says that its archives of before have no such weight."""
+    for prefix, module in model.named_modules():
+        prefix = f"{prefix}." if prefix else ""
+        if name.startswith(prefix):
+            patterns = getattr(type(module), "authorized_missing_keys", None) or []
+            if any(re.search(pattern, name[len(prefix) :]) for pattern in patterns):
+                return True
+    return False
+
+
+_load_dataset_readers = archival._load_dataset_readers
+_load_model = archival._load_model
+
+archival.extracted_archive = extracted_archive
+archival._load_dataset_readers = load_dataset_readers
+archival._load_model = load_model
+archival.Params = ArchiveParams  # type: ignore[misc]

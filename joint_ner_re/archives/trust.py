@@ -1,0 +1,154 @@
+"""What a configuration of an archive may choose: nothing that imports, fetches or unpickles."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+from allennlp.common.registrable import Registrable
+from allennlp.data import DataLoader, DatasetReader, Vocabulary
+from allennlp.evaluation import Evaluator
+from allennlp.models import Model
+
+from joint_ner_re.configuration import Untrusted, check, values_under
+
+# Packages whose classes an archive may name, and hosts to fetch files from, with commas between.
+TRUST = "JOINT_NER_RE_TRUST"
+
+# The parts of a configuration that are made when an archive is loaded, evaluated or used.
+_PARTS = {
+    "dataset_reader": DatasetReader,
+    "validation_dataset_reader": DatasetReader,
+    "vocabulary": Vocabulary,
+    "model": Model,
+    "data_loader": DataLoader,
+    "validation_data_loader": DataLoader,
+    "evaluation": Evaluator,
+}
+# Packages that nobody has to name for their classes to be registered.
+_UNCHOSEN = ("allennlp", "allennlp_models", "allennlp_semparse", "allennlp_server", "torch")
+# Modules of these whose classes compute, and neither import, fetch nor unpickle anything.
+_HARMLESS = (
+    "allennlp.data.data_loaders.data_collator",
+    "allennlp.data.data_loaders.multiprocess_data_loader",
+    "allennlp.data.data_loaders.simple_data_loader",
+    "allennlp.data.samplers",
+    "allennlp.data.token_indexers.elmo_indexer",
+    "allennlp.data.token_indexers.single_id_token_indexer",
+    "allennlp.data.token_indexers.token_characters_indexer",
+    "allennlp.data.tokenizers.character_tokenizer",
+    "allennlp.data.vocabulary",
+    "allennlp.evaluation",
+    "allennlp.modules.attention",
+    "allennlp.modules.matrix_attention",
+    "allennlp.modules.seq2seq_encoders",
+    "allennlp.modules.seq2vec_encoders.boe_encoder",
+    "allennlp.modules.seq2vec_encoders.cls_pooler",
+    "allennlp.modules.seq2vec_encoders.cnn_encoder",
+    "allennlp.modules.seq2vec_encoders.cnn_highway_encoder",
+    "allennlp.modules.seq2vec_encoders.pytorch_seq2vec_wrapper",
+    "allennlp.modules.text_field_embedders",
+    "allennlp.modules.token_embedders.bag_of_word_counts_token_embedder",
+    # Reads tables of numbers.
+    "allennlp.modules.token_embedders.elmo_token_embedder",
+    "allennlp.modules.token_embedders.embedding",
+    "allennlp.modules.token_embedders.empty_embedder",
+    "allennlp.modules.token_embedders.pass_through_token_embedder",
+    "allennlp.modules.token_embedders.token_characters_encoder",
+    "allennlp.nn.activations",
+    "allennlp.nn.regularizers",
+    "torch.nn.modules.activation",
+)
+# A language, or an installed pipeline of spaCy's such as en_core_web_sm: of others the name may be
+# that of any package, which spaCy would import.
+_PIPELINE = re.compile(r"[a-z]{2,3}(_\w+)?")
+
+_loading: ContextVar[bool] = ContextVar("_loading", default=False)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Make sure that nothing in a configuration of an archive could run.
+
+    # Raises
+
+    `ConfigurationError`
+        If it chooses a class that is not allowed, or one of its options cannot be.
+    """
+    for name, kind in _PARTS.items():
+        part = config.get(name)
+        if part is None:
+            continue
+        if any(values_under(part, "trust_remote_code")):
+            raise Untrusted(
+                f"{name}: trust_remote_code has code fetched and run; it is not allowed in an "
+                "archive"
+            )
+        for option, address in _addresses(part, name):
+            _refuse_unless_trusted(option, address, urlsplit(address).hostname or address)
+        for pipeline in values_under(part, "tokenizer_pipeline"):
+            if not (isinstance(pipeline, str) and _PIPELINE.fullmatch(pipeline)):
+                _refuse_unless_trusted("tokenizer_pipeline", str(pipeline), str(pipeline))
+        check(kind, part, name, _judge)
+
+
+def _judge(option: str, name: str, cls: type | None, constructor: str | None) -> None:
+    """See `joint_ner_re.configuration.Judge`."""
+    module = name if cls is None else cls.__module__
+    package = module.split(".")[0]
+    # Such as `from_archive`, and a vocabulary's `from_pretrained_transformer`.
+    loads = constructor is not None and ("archive" in constructor or "pretrained" in constructor)
+    known = cls is not None and not loads
+    if not (known and (package not in _UNCHOSEN or _is_under(module, _HARMLESS))):
+        _refuse_unless_trusted(option, name, module, package)
+
+
+def _addresses(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The options that are addresses of a network."""
+    if isinstance(value, str) and "://" in value:
+        yield name, value
+    items: Any = ()
+    if isinstance(value, dict):
+        # What AllenNLP reads for a training only: the vectors are in the weights.
+        items = ((key, one) for key, one in value.items() if not key.startswith("pretrained_file"))
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, one in items:
+        yield from _addresses(one, f"{name}.{key}")
+
+
+def _refuse_unless_trusted(option: str, name: str, module: str, package: str = "") -> None:
+    trusted = tuple(filter(None, os.environ.get(TRUST, "").replace(" ", "").split(",")))
+    if not _is_under(module, trusted):
+        raise Untrusted(
+            f"{option} is {name!r}, by which an archive that somebody else made could run code or "
+            "fetch files; expected no address, and names of classes of joint_ner_re or of those "
+            "that a package of yours registers. If you trust the archive, set "
+            f"{TRUST}={package or module}"
+        )
+
+
+def _is_under(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Whatever is chosen by name in the block must be allowed, wherever the name comes from."""
+    token = _loading.set(True)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+def resolve_class_name(cls: Any, name: str) -> Any:
+    if _loading.get():
+        _judge(cls.__name__, name, *Registrable._registry[cls].get(name, (None, None)))
+    return _resolve(cls, name)
+
+
+_resolve = Registrable.resolve_class_name.__func__  # type: ignore[attr-defined]
+Registrable.resolve_class_name = classmethod(resolve_class_name)  # type: ignore[assignment]
