@@ -23,6 +23,8 @@ from allennlp.common.from_params import infer_params, is_base_registrable
 from allennlp.common.registrable import Registrable
 from allennlp.models import Model
 
+from joint_ner_re.allennlp_changes import make
+
 # Is told of each class that a configuration chooses: of which option, by which name, the class
 # (`None` if the name is a path to one), and the method that makes it, if that is not the class.
 Judge = Callable[[str, str, Optional[type], Optional[str]], None]
@@ -86,9 +88,6 @@ def remove_optional(annotation: Any) -> Any:
     return _remove_optional(annotation)
 
 
-from_params.remove_optional = remove_optional
-
-
 def check(kind: Any, value: Any, name: str, judge: Optional[Judge] = None) -> None:
     """Compare a part of a configuration with what makes something of it.
 
@@ -124,7 +123,6 @@ class CheckedOptions:
         return super().from_params(params, *args, **extras)  # type: ignore[misc]
 
 
-@TrainModel.register("default", constructor="from_partial_objects", exist_ok=True)
 class CheckedTrainModel(TrainModel):
     """What `allennlp train` makes. If the model is one of `CheckedOptions`, such as this package's,
     the whole configuration is checked first."""
@@ -372,3 +370,6 @@ def values_under(value: Any, key: str) -> Iterator[Any]:
         inside = value
     for item in inside:
         yield from values_under(item, key)
+
+
+make(__name__)

@@ -370,7 +370,8 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)
-@pytest.mark.parametrize("change", [("dataset_reader", "PAYLOAD"), ()])
+# What would run, in the configuration and in the weights; and what is only damaged.
+@pytest.mark.parametrize("change", [("dataset_reader", "PAYLOAD"), (), ("model.encoder", None)])
 def test_nothing_runs_whichever_way_it_comes_in(
     hostile, target, fixtures, monkeypatch, one_tokenizer, few_threads, entry, change
 ):
@@ -379,7 +380,8 @@ def test_nothing_runs_whichever_way_it_comes_in(
         main(prog="allennlp")
 
     with pytest.raises(
-        (ConfigurationError, SystemExit), match="subprocess.Popen|weights.th|best.th"
+        (ConfigurationError, SystemExit),
+        match="subprocess.Popen|weights.th|best.th|config.json: model.encoder is null",
     ):
         entry(hostile(*change), fixtures / "conll04_spert.json", run)
     assert not target.exists()

@@ -16,8 +16,9 @@ BELOW = {
     "version": set(),
     "lazy": set(),
     "requirements": set(),
-    "configuration": set(),
+    "configuration": {"allennlp_changes"},
     "weight_files": set(),
+    "allennlp_changes": set(),
     "streams": set(),
     "writing": {"streams"},
     "tables": set(),
@@ -31,7 +32,7 @@ BELOW = {
     "corpora": {"sentence", "streams", "tag_codec", "tokenization", "writing"},
     "checking": {"corpora", "sentence", "tables"},
     "metrics": {"lazy", "sentence"},
-    "archives": {"configuration", "weight_files", "writing"},
+    "archives": {"allennlp_changes", "configuration", "weight_files", "writing"},
     "pretrained": {"weight_files"},
     "modules": {"tag_codec", "casing", "pretrained", "configuration"},
     "dataset_readers": {
@@ -53,7 +54,7 @@ BELOW = {
         "labels",
         "pretrained",
     },
-    "training": {"configuration", "modules", "writing"},
+    "training": {"allennlp_changes", "configuration", "modules", "writing"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

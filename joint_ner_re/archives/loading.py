@@ -1,6 +1,6 @@
 """What takes the place of the functions that AllenNLP's `load_archive` calls.
 
-`joint_ner_re.allennlp_changes` puts them there.
+`joint_ner_re.allennlp_changes` says why.
 """
 
 import os
@@ -20,6 +20,7 @@ from allennlp.data import Vocabulary
 from allennlp.models import Model, archival
 from allennlp.models.archival import Archive
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.archives.errors import reading
 from joint_ner_re.archives.members import (
     CONFIG,
@@ -217,7 +218,4 @@ def _may_be_missing(model: Model, name: str) -> bool:
 _load_dataset_readers = archival._load_dataset_readers
 _load_model = archival._load_model
 
-archival.extracted_archive = extracted_archive
-archival._load_dataset_readers = load_dataset_readers
-archival._load_model = load_model
-archival.Params = ArchiveParams  # type: ignore[misc]
+make(__name__)

@@ -13,6 +13,7 @@ from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.evaluation import Evaluator
 from allennlp.models import Model
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.configuration import Untrusted, check, values_under
 
 # Packages whose classes an archive may name, and hosts to fetch files from, with commas between.
@@ -144,11 +145,13 @@ def guarded() -> Iterator[None]:
         _loading.reset(token)
 
 
+@classmethod  # type: ignore[misc]
 def resolve_class_name(cls: Any, name: str) -> Any:
+    """AllenNLP's, with which every class that is chosen by name is found."""
     if _loading.get():
         _judge(cls.__name__, name, *Registrable._registry[cls].get(name, (None, None)))
     return _resolve(cls, name)
 
 
 _resolve = Registrable.resolve_class_name.__func__  # type: ignore[attr-defined]
-Registrable.resolve_class_name = classmethod(resolve_class_name)  # type: ignore[assignment]
+make(__name__)

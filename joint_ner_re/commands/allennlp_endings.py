@@ -17,6 +17,7 @@ from allennlp.commands.subcommand import Subcommand
 from allennlp.common import params
 from allennlp.common.checks import ConfigurationError
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.commands.endings import ending
 
 HOW_TO_CONTINUE = {
@@ -81,8 +82,10 @@ def change_allennlp() -> None:
     """Make the changes; importing the package's plugin does so once."""
     for name, function in allennlp_functions().items():
         end_as_ours(name, function)
-    params.evaluate_file = _explained(params.evaluate_file)
-    params.evaluate_snippet = _explained(params.evaluate_snippet)
 
+
+evaluate_file = _explained(params.evaluate_file)
+evaluate_snippet = _explained(params.evaluate_snippet)
 
 change_allennlp()
+make(__name__)

@@ -12,6 +12,7 @@ from allennlp.commands import predict
 from allennlp.common.file_utils import cached_path, open_compressed
 from overrides import overrides
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.extraction.batches import Item, batches_of, lines_of, predicted_lines
 from joint_ner_re.predictors import JointPredictor
@@ -52,6 +53,4 @@ class PredictManager(predict._PredictManager):
             yield from lines_of(stream, 0)
 
 
-# AllenNLP makes its manager by this name. A subcommand of our own with its name would be found only
-# where the package is a plugin, not with --include-package, which is read after the commands.
-predict._PredictManager = PredictManager  # type: ignore[misc]
+make(__name__)

@@ -1,15 +1,17 @@
 """AllenNLP's files of a training: whole or not there, so that `--recover` goes on at any moment.
 
 AllenNLP writes under the files' own names: whoever is killed meanwhile leaves a half checkpoint, on
-which `--recover` fails, or half an archive. Importing this room has it write aside and rename.
+which `--recover` fails, or half an archive. With this module imported it writes each file beside
+its place and renames it; see `joint_ner_re.allennlp_changes`.
 """
 
 import functools
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, List, Optional
+from typing import Any
 
 from allennlp.commands import train as train_command
 from allennlp.common import Params
@@ -19,6 +21,7 @@ from allennlp.data import Vocabulary
 from allennlp.training import GradientDescentTrainer
 from allennlp.training import util as training_util
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.training.checkpointer import BEST
 from joint_ner_re.writing import PathLike, replacing
 
@@ -39,11 +42,11 @@ def _aside(write: Callable, position: int) -> Callable:
     return written
 
 
-def _archive_aside(
+def archive_model(
     serialization_dir: PathLike,
     weights: str = BEST,
-    archive_path: Optional[PathLike] = None,
-    include_in_archive: Optional[List[str]] = None,
+    archive_path: PathLike | None = None,
+    include_in_archive: list[str] | None = None,
 ) -> str:
     path = os.fspath(serialization_dir if archive_path is None else archive_path)
     if os.path.isdir(path):
@@ -53,7 +56,7 @@ def _archive_aside(
     return path
 
 
-def _save_vocabulary_aside(self: Vocabulary, directory: str) -> None:
+def save_vocabulary(self: Vocabulary, directory: str) -> None:
     os.makedirs(directory, exist_ok=True)
     place, name = os.path.split(os.path.abspath(directory))
     temporary = os.path.join(place, f".{name}.{os.getpid()}.tmp")
@@ -65,7 +68,7 @@ def _save_vocabulary_aside(self: Vocabulary, directory: str) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _create_without_leftovers(
+def create_serialization_dir(
     params: Params, serialization_dir: PathLike, recover: bool, force: bool
 ) -> None:
     """AllenNLP's, after the files that somebody was killed over are taken away."""
@@ -83,16 +86,14 @@ def _create_without_leftovers(
     _create_serialization_dir(params, serialization_dir, recover, force)
 
 
+# AllenNLP's own.
 _archive_model = train_command.archive_model
 _save_vocabulary = Vocabulary.save_to_files
 _create_serialization_dir = training_util.create_serialization_dir
 
-train_command.archive_model = _archive_aside  # type: ignore[assignment]
-training_util.create_serialization_dir = _create_without_leftovers  # type: ignore[assignment]
-common_util.dump_metrics = _aside(common_util.dump_metrics, 0)  # type: ignore[assignment]
-Params.to_file = _aside(Params.to_file, 1)  # type: ignore[method-assign]
-Meta.to_file = _aside(Meta.to_file, 1)  # type: ignore[method-assign]
-Vocabulary.save_to_files = _save_vocabulary_aside  # type: ignore[method-assign]
-GradientDescentTrainer._save_model_state = _aside(  # type: ignore[method-assign]
-    GradientDescentTrainer._save_model_state, 1
-)
+dump_metrics = _aside(common_util.dump_metrics, 0)
+write_params = _aside(Params.to_file, 1)
+write_meta = _aside(Meta.to_file, 1)
+save_model_state = _aside(GradientDescentTrainer._save_model_state, 1)
+
+make(__name__)

@@ -3,17 +3,16 @@
 from typing import List, Union
 
 from allennlp.common.checks import ConfigurationError
-from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
     _PyTorchLearningRateSchedulerWithMetricsWrapper,
 )
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from joint_ner_re.allennlp_changes import make
 from joint_ner_re.configuration import CheckedOptions
 
 
-@LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
 class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWrapper):
     """Reduces the learning rate when the trainer's `validation_metric` stops improving.
 
@@ -95,3 +94,6 @@ class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWr
                 eps=eps,
             )
         )
+
+
+make(__name__)
