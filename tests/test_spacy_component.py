@@ -268,12 +268,8 @@ def through_pickle(doc):
     return pickle.loads(pickle.dumps(doc))
 
 
-def through_span(doc):
-    return doc[:].as_doc(copy_user_data=True)
-
-
 each_way = pytest.mark.parametrize(
-    "through", [through_bytes, through_doc_bin, through_pickle, through_span, Doc.copy]
+    "through", [through_bytes, through_doc_bin, through_pickle, Doc.copy]
 )
 
 
