@@ -7,7 +7,7 @@ from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.corpora import FORMATS, read_corpus
 from joint_ner_re.figures import save_figure
 from joint_ner_re.review import match
-from joint_ner_re.review.pictures import draw_scores, learning_curves, read_epochs
+from joint_ner_re.review.plots import draw_scores, learning_curves, read_epochs
 
 
 class Plot(Command):

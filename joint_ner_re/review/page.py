@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from joint_ner_re.metrics.score import CRITERIA, TASKS, Scorer
 from joint_ner_re.review.alignment import KINDS, Item, align
-from joint_ner_re.review.drawing import draw_sentence
+from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import PathLike, replacing
 

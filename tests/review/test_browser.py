@@ -6,7 +6,7 @@ import pytest
 
 from joint_ner_re.review import page as page_module
 from joint_ner_re.review import write_page
-from joint_ner_re.review.drawing import draw_sentence
+from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 PAIR = ["Ada", "lives", "in", "Kesh"]

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from joint_ner_re.review.alignment import align
-from joint_ner_re.review.drawing import draw_sentence
+from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 EVIL = "<script>alert('&\"{x}')</script>"

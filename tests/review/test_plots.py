@@ -3,7 +3,7 @@ import json
 import pytest
 
 from joint_ner_re.metrics.score import Figures, score
-from joint_ner_re.review.pictures import (
+from joint_ner_re.review.plots import (
     NONE,
     Evidence,
     Point,
