@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from joint_ner_re.corpora import read_corpus
-from joint_ner_re.extraction import ExtractionError, Summary, batches, extract, one_process
+from joint_ner_re.extraction import ExtractionError, Summary, batches, extract, local
 from joint_ner_re.predictors.loading import load_predictor
+from joint_ner_re.resumable import ResumeError, locked
 
 LINES = [
     "Ada Marek left Kesh. It rained for nine days.",
@@ -164,7 +165,7 @@ def test_a_batch_too_large_for_memory_is_halved(run, predictor, error):
     assert json.loads(found[1]) == {"id": "j", "error": details, "line": 2}
 
 
-def test_another_failure_ends_the_run_which_can_go_on(run, predictor, tmp_path):
+def test_another_failure_ends_the_run_which_can_resume(run, predictor, tmp_path):
     whole = run("whole.jsonl")
     small = Small(predictor, RuntimeError("device-side assert"))
     with pytest.raises(RuntimeError, match="device-side assert"):
@@ -181,7 +182,7 @@ def killed(moment, number, run, name):
     child = os.fork()
     if child == 0:
         count = 0
-        add, fsync, write_json = one_process._State.add, os.fsync, one_process.write_json
+        add, fsync, write_json = local._State.add, os.fsync, local.write_json
 
         def now(at):
             nonlocal count
@@ -205,8 +206,8 @@ def killed(moment, number, run, name):
             write_json(*arguments)
             now("noted")
 
-        one_process._State.add, one_process.write_json = adding, noting
-        one_process.os.fsync = syncing
+        local._State.add, local.write_json = adding, noting
+        local.os.fsync = syncing
         try:
             run(name)
         finally:
@@ -217,11 +218,11 @@ def killed(moment, number, run, name):
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
 @pytest.mark.parametrize("moment", ["half", "written", "synced", "noted"])
-def test_killed_at_any_moment_it_goes_on_and_the_bytes_are_the_same(run, tmp_path, name, moment):
+def test_killed_at_any_moment_it_resumes_and_the_bytes_are_the_same(run, tmp_path, name, moment):
     whole = run(f"whole-{name}")
     for number in (1, 3):
         killed(moment, number, run, name)
-        assert left_over(tmp_path)[0] == f"{name}.part"
+        assert f"{name}.part" in left_over(tmp_path)
     assert run(name) == whole
     done = run.summary.resumed_from
     # "written" and "noted" happen twice for each batch: in the file beside it, too.
@@ -267,12 +268,12 @@ def test_no_resume_starts_over(run, predictor, tmp_path):
 @pytest.mark.parametrize(
     "change, what",
     [
-        ("source", "another input;"),
-        ("archive", "another model;"),
-        ("options", "another batch size and another relation threshold;"),
+        ("source", 'input was ".*" and is ".*" now'),
+        ("archive", 'model was ".*" and is ".*" now'),
+        ("options", "batch size was 2 and is 3 now; relation threshold was null and is 0.1 now"),
     ],
 )
-def test_another_input_model_or_option_does_not_go_on(
+def test_another_input_model_or_option_does_not_resume(
     run, predictor, source, tmp_path, change, what
 ):
     interrupted(run, predictor, tmp_path)
@@ -286,7 +287,7 @@ def test_another_input_model_or_option_does_not_go_on(
         options = {"archive": tmp_path / "other"}
     else:
         options = {"batch_documents": 3, "relation_threshold": 0.1}
-    with pytest.raises(ExtractionError, match=f"was begun with {what} give the same") as caught:
+    with pytest.raises(ResumeError, match=f"other settings: {what}. Give the same") as caught:
         run(load=lambda: pytest.fail("loaded"), **options)
     assert "--no-resume" in str(caught.value)
     assert (tmp_path / "out.jsonl.part").read_bytes() == before
@@ -296,7 +297,7 @@ def test_another_input_model_or_option_does_not_go_on(
 def test_a_damaged_state_is_refused(run, predictor, tmp_path, content):
     interrupted(run, predictor, tmp_path)
     (tmp_path / "out.jsonl.part.json").write_text(content)
-    with pytest.raises(ExtractionError, match="is damaged .*; start over with --no-resume"):
+    with pytest.raises(ResumeError, match="is damaged .*; start over with --no-resume"):
         run()
 
 
@@ -309,11 +310,107 @@ def test_output_that_got_lost_is_made_again(run, predictor, tmp_path, caplog):
 
 
 def test_two_runs_do_not_write_one_file(run, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
-    with open(tmp_path / "out.jsonl.part", "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(ExtractionError, match="another run is writing .*out.jsonl.part"):
+    with locked(tmp_path / ".out.jsonl.lock"):
+        with pytest.raises(ResumeError, match="out.jsonl is in use by another process"):
             run()
+        assert not (tmp_path / "out.jsonl.part").exists()
+    run()
+    assert left_over(tmp_path) == []
+
+
+def test_what_a_kill_left_of_the_state_is_removed_at_the_end(run, predictor, tmp_path):
+    interrupted(run, predictor, tmp_path)
+    (tmp_path / ".out.jsonl.part.json.tmp").write_text("{")
+    run()
+    assert left_over(tmp_path) == []
+
+
+# An input that changes during the run
+
+
+def changing(predictor, change, batch=3):
+    """A predictor that changes the input just after it has been given a batch."""
+    seen = []
+
+    class Changing(Small):
+        def predict_batch_json(self, records):
+            seen.append(records)
+            if len(seen) == batch:
+                change()
+            return self._predictor.predict_batch_json(records)
+
+    return lambda: Changing(predictor, None)
+
+
+def cut(path):
+    with open(path, "r+b") as file:
+        file.truncate(100)
+
+
+def append(path):
+    with open(path, "ab") as file:
+        file.write(b"One more.\nAnd another.\n")
+
+
+def edit(path):
+    """The same size, another content."""
+    path.write_bytes(path.read_bytes().replace(b"nine", b"five"))
+
+
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        (cut, "it has 2 documents now"),
+        (append, "it has 14 documents now"),
+        (edit, "it has 12 documents now"),
+        (os.remove, "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("batch", [3, 6])
+def test_an_input_that_changes_ends_the_run_which_resumes_with_the_old_one(
+    run, predictor, source, tmp_path, change, what, batch
+):
+    whole, before = run("whole.jsonl"), source.read_bytes()
+    with pytest.raises(ExtractionError) as caught:
+        run(load=changing(predictor, lambda: change(source), batch))
+    assert "in.txt has changed while it was read: it had 12 documents, of which" in str(
+        caught.value
+    )
+    assert what in str(caught.value)
+    assert not (tmp_path / "out.jsonl").exists()
+    if change is not os.remove:
+        with pytest.raises(ResumeError, match="input was"):
+            run()
+    source.write_bytes(before)
+    assert run() == whole
+    assert run.summary.resumed_from == 2 * (batch - 1)
+
+
+def test_an_input_that_is_only_touched_does_not_matter(run, predictor, source):
+    whole = run("whole.jsonl")
+    load = changing(predictor, lambda: os.utime(source, (1, 1)))
+    assert run(load=load) == whole
+
+
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        (lambda d: (d / "b.txt").write_text("Something longer."), "b.txt has changed"),
+        (lambda d: (d / "c.txt").write_text("Something longer."), "c.txt has changed"),
+        (lambda d: (d / "c.txt").unlink(), "c.txt is gone"),
+        (lambda d: (d / "0.txt").write_text("New."), "it has 4 documents now"),
+    ],
+    ids=["in the batch", "in a later one", "is gone", "is new"],
+)
+def test_a_file_of_a_directory_that_changes_ends_the_run(run, predictor, tmp_path, change, what):
+    directory = tmp_path / "documents"
+    directory.mkdir()
+    for name in "abc":
+        (directory / f"{name}.txt").write_text(f"Ada Marek left {name}.")
+    load = changing(predictor, lambda: change(directory), batch=1)
+    with pytest.raises(ExtractionError, match=f"documents has changed while .*{what}"):
+        run(load=load, source=directory)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 # Inputs and outputs

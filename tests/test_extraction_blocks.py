@@ -12,7 +12,8 @@ LINES = [b"one\n", b"\n", b'{"text": "three"}\r\n', b"caf\xe9\n", b"five"]
 
 def cut(path, size):
     """The blocks of a file, and the documents of each."""
-    cuts = [Block(n, str(path), *one) for n, one in enumerate(cut_file(str(path), size).cuts)]
+    cut = cut_file(str(path), size)
+    cuts = [Block(n, str(path), cut.file_bytes, *one) for n, one in enumerate(cut.cuts)]
     return [[(item.number, item.content) for item in items_of(block)] for block in cuts]
 
 

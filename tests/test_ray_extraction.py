@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from joint_ner_re.extraction import ExtractionError, Summary, extract
+from joint_ner_re.extraction import ExtractionError, Summary, extract, on_ray
 from joint_ner_re.extraction.on_ray import extract_on_ray
 from joint_ner_re.predictors.loading import load_predictor
+from joint_ner_re.resumable import ResumeError, locked
 
 LINES = [
     b"Ada Marek left Kesh. It rained for nine days.",
@@ -110,7 +111,7 @@ def test_only_what_is_missing_is_done_again(ray, run, source, copy, expected):
     (copy / "_SUCCESS").unlink()
     (copy / "part-00000001.jsonl").write_bytes(b'{"id": "half of')
     (copy / "_run" / "00000002.json").unlink()
-    (copy / ".part-00000002.jsonl.7.tmp").write_bytes(b"{")
+    (copy / ".part-00000002.jsonl.tmp").write_bytes(b"{")
     assert run(source) == Summary(19, 3, 8)
     assert b"".join(parts(copy)) == expected
     assert (copy / "part-00000000.jsonl").stat().st_mtime_ns == kept
@@ -183,10 +184,13 @@ def without_scores(record):
 @pytest.mark.parametrize(
     "change, what",
     [
-        ({"source": True}, "another input;"),
-        ({"archive": True}, "another model;"),
-        ({"batch_documents": 3, "relation_threshold": 0.1}, "batch size and another relation thr"),
-        ({"block_documents": 7}, "another block size;"),
+        ({"source": True}, "input was "),
+        ({"archive": True}, "model was "),
+        (
+            {"batch_documents": 3, "relation_threshold": 0.1},
+            "batch size was 4 and is 3 now; relation threshold was null",
+        ),
+        ({"block_documents": 7}, "block size was 8 and is 7 now"),
     ],
 )
 def test_a_directory_belongs_to_one_run(ray, run, source, copy, tmp_path, change, what):
@@ -197,23 +201,46 @@ def test_a_directory_belongs_to_one_run(ray, run, source, copy, tmp_path, change
         (tmp_path / "model").write_bytes(b"other")
         change = {"archive": tmp_path / "model"}
     before = parts(copy)
-    with pytest.raises(ExtractionError, match=f"was begun with .*{what}.*another directory"):
+    with pytest.raises(ResumeError, match=f"was begun with .*{what}.*another directory"):
         run(source, **change)
     assert parts(copy) == before
 
 
 def test_a_damaged_note_of_the_run_is_refused(ray, run, source, copy):
     (copy / "_run" / "run.json").write_text("{")
-    with pytest.raises(ExtractionError, match="run.json is damaged .* another directory"):
+    with pytest.raises(ResumeError, match="run.json is damaged .* another directory"):
         run(source)
 
 
 def test_two_runs_do_not_write_one_directory(ray, run, source, copy):
-    fcntl = pytest.importorskip("fcntl")
-    with open(copy / "_run" / "lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(ExtractionError, match="another run is writing"):
-            run(source)
+    message = "out is in use by another process"
+    with locked(copy / "_run" / "lock"), pytest.raises(ResumeError, match=message):
+        run(source)
+
+
+@pytest.mark.parametrize("change", ["cut", "append", "edit"])
+def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, change, monkeypatch):
+    """The change comes after the input was cut into blocks, and before the first is predicted."""
+    mine = Path(shutil.copy(source, tmp_path / source.name))
+    before = mine.read_bytes()
+    predict = on_ray._predict
+
+    def changing_first(*arguments):
+        if change == "edit":
+            mine.write_bytes(before.replace(b"nine", b"five"))
+        else:
+            mine.write_bytes(before[:100] if change == "cut" else before + b"One more.\n")
+        yield from predict(*arguments)
+
+    shutil.rmtree(copy)
+    with monkeypatch.context() as patch:
+        patch.setattr(on_ray, "_predict", changing_first)
+        with pytest.raises(Exception, match="has changed while it was read"):
+            run(mine)
+    assert not (copy / "_SUCCESS").exists()
+    assert not list(copy.glob(".*.tmp"))
+    mine.write_bytes(before)
+    assert run(mine) == Summary(19, 3, 0)
 
 
 def test_an_input_without_documents_is_refused(ray, run, tmp_path):

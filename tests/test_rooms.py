@@ -20,6 +20,7 @@ BELOW = {
     "weight_files": set(),
     "allennlp_changes": set(),
     "streams": set(),
+    "resumable": {"writing"},
     "writing": {"streams"},
     "tables": set(),
     "figures": {"writing"},

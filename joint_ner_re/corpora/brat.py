@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -37,6 +36,7 @@ from joint_ner_re.corpora.errors import (
 )
 from joint_ner_re.corpora.files import read_document, read_lines
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.writing import replacing_directory
 
 _LINE = re.compile(r"(?:[TREAMN][0-9]+|#[0-9]*|\*)\t")
 _MENTION = re.compile(r"(T[0-9]+)\t(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)\t(.*)")
@@ -326,19 +326,12 @@ def write(sentences: Iterable[Sentence], path: PathLike) -> int:
     target = Path(path)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{target} exists; expected a new or an empty directory")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_directory(target) as temporary:
         writer = _Writer(temporary)
         for sentence in sentences:
             writer.add(sentence.with_text())
         writer.finish()
-        if target.exists():
-            target.rmdir()
-        os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
     log_changes(path, writer.changes)
     return writer.count
 

@@ -19,7 +19,7 @@ from joint_ner_re.experiments.repetition import (
     without_fold,
     without_seeds,
 )
-from joint_ner_re.experiments.runs import Run, claim, locked, perform, predictions, result
+from joint_ner_re.experiments.runs import Run, claim, perform, predictions, result
 from joint_ner_re.experiments.significance import SAMPLES, compare_runs
 from joint_ner_re.experiments.summary import (
     KINDS,
@@ -29,6 +29,7 @@ from joint_ner_re.experiments.summary import (
 )
 from joint_ner_re.figures import save_figure
 from joint_ner_re.metrics.score import TASKS
+from joint_ner_re.resumable import locked
 from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_json, write_text
 

@@ -18,13 +18,13 @@ from joint_ner_re.experiments.runs import (
     Run,
     claim,
     data_name,
-    locked,
     perform,
     predictions,
     result,
 )
 from joint_ner_re.experiments.summary import AVERAGES, command_line, markdown, percents, summarise
 from joint_ner_re.figures import save_figure
+from joint_ner_re.resumable import locked
 from joint_ner_re.writing import write_json, write_text
 
 READERS = ("dataset_reader", "validation_dataset_reader")

@@ -1,7 +1,7 @@
 """One run: a configuration trained into a directory, its predictions for a part, their scores.
 
-Everything can be interrupted at any moment, and goes on where it was when it is called again: what
-is finished is known by a file that was written last, and at once.
+Everything can be interrupted at any moment and resumes when it is called again: a step is finished
+when its last file is there, and that file appears complete.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from allennlp.commands.train import train_model
@@ -29,10 +29,11 @@ from joint_ner_re.metrics.score import CRITERIA
 from joint_ner_re.models import JointModel
 from joint_ner_re.models.joint_model import without_spans
 from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.resumable import ResumeError, compare_settings, in_use, locked, read_settings
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.training.callbacks import watched
 from joint_ner_re.training.checkpointer import load_whole
-from joint_ner_re.writing import lock, write_json
+from joint_ner_re.writing import write_json
 
 CALLBACK = {"type": "progress"}
 # By its present name and its former one.
@@ -105,7 +106,7 @@ def claim(
     data: Optional[Mapping[str, str]] = None,
     **more: Any,
 ) -> None:
-    """Make the experiment's directory, or make sure that it is of the same experiment.
+    """Make the experiment's directory, or make sure that it belongs to the same experiment.
 
     # Parameters
 
@@ -113,68 +114,44 @@ def claim(
     command : `str`
         The experiment, such as `"cross-validate"`.
     config : `Mapping[str, Any]`
-        All that the runs in the directory have in common.
+        What all runs in the directory have in common.
     data : `Mapping[str, str]`, optional (default = `None`)
-        Per part, what is scored. More parts can be scored later.
+        What is scored, for each part. Other parts can be scored later.
     more : `Any`
-        Whatever else must be the same.
+        Other settings that must stay the same.
 
     # Raises
 
-    `ConfigurationError`
+    `ResumeError`
         If the directory holds something else.
     """
     path = directory / SETTINGS
+    other_directory = "give another directory with -s"
     wanted = json.loads(
         json.dumps({"command": command, "config": config, "data": data or {}, **more})
     )
-    # The names first: whoever begins at the same moment writes the settings before all else.
+    # List the directory first: another process that begins now writes the settings before all else.
     names = [p.name for p in directory.iterdir()] if directory.exists() else []
-    found = read_result(path)
+    found = read_settings(path, other_directory)
     if found is None:
         if not all(name.startswith(".") for name in names):
-            raise ConfigurationError(
-                f"-s: {directory} is not empty and was not begun by `allennlp {command}`; expected "
-                "a new directory, or one to go on in"
+            raise ResumeError(
+                f"{directory} is not empty and was not begun by {command}; {other_directory}"
             )
         directory.mkdir(parents=True, exist_ok=True)
         write_json(path, wanted)
         return
+    # The data of other parts may be added later, but not changed.
     before = {**found, "data": {**wanted["data"], **found.get("data", {})}}
     now = {**wanted, "data": {**found.get("data", {}), **wanted["data"]}}
-    differing = [
-        f"{key} is {there} there and {here} here" for key, there, here in _differences(before, now)
-    ]
-    if differing:
-        others = f", and {len(differing) - 5} more" if len(differing) > 5 else ""
-        raise ConfigurationError(
-            f"-s: {directory} holds another experiment: {'; '.join(differing[:5])}{others}. Give "
-            "another directory, or the settings of before"
-        )
+    compare_settings(directory, _flat(before), _flat(now), other_directory)
     if now != found:
         write_json(path, now)
 
 
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[Tuple[str, str, str]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted({*before, *now}):
-            inner = f"{name}.{key}" if name else key
-            yield from _differences(before.get(key), now.get(key), inner)
-    elif before != now:
-        yield name.replace("config.", "", 1), json.dumps(before), json.dumps(now)
-
-
-@contextlib.contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Whether the block has the lock; a process that ends in any way gives it back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        try:
-            lock(file, wait)
-        except OSError:
-            yield False
-            return
-        yield True
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the configuration's options among them, so that their names are its own."""
+    return {**settings, "config": None, **(settings.get("config") or {})}
 
 
 def perform(
@@ -183,13 +160,13 @@ def perform(
     keep_checkpoints: bool = False,
     after_each: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Do the runs that are not finished, one after the other; those of other processes are theirs.
+    """Do the unfinished runs, one after the other, except those that another process is doing.
 
     # Parameters
 
     runs : `Sequence[Run]`
     directory : `Path`
-        Each run has a directory in it.
+        Holds a directory for each run.
     keep_checkpoints : `bool`, optional (default = `False`)
         Whether to keep every checkpoint of a finished training; `model.tar.gz` is kept anyway.
     after_each : `Callable[[], Any]`, optional
@@ -203,7 +180,7 @@ def perform(
             continue
         with locked(directory / f".{run.name.replace('/', '.')}.lock") as mine:
             if not mine:
-                say(f"{title}: another process is at it")
+                say(in_use(title))
                 continue
             complete(run, directory / run.name, title, keep_checkpoints)
         after_each()

@@ -1,6 +1,6 @@
-"""Predictions for documents of any number, by one process or by many machines."""
+"""Predictions for any number of documents, by one process or on many machines."""
 
 from joint_ner_re.extraction.checks import ExtractionError, Summary
-from joint_ner_re.extraction.one_process import extract
+from joint_ner_re.extraction.local import extract
 
 __all__ = ["ExtractionError", "Summary", "extract"]

@@ -1,4 +1,6 @@
-"""Files of JSON lines and Parquet, cut into blocks that can be read one by one, anywhere."""
+"""Files of JSON lines and Parquet, cut into blocks that each machine can read on its own."""
+
+from __future__ import annotations
 
 import glob
 import gzip
@@ -6,38 +8,55 @@ import json
 import os
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Iterator, NamedTuple
 
 from joint_ner_re.extraction.batches import Item, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError, content_fingerprint
 
-# What is read of a directory; others in it are an error, so that none is left out by mistake.
+# The files of a directory; any other file in it is an error, so that none is left out by mistake.
 ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
 _PARQUET = b"PAR1"
 _ROWS_AT_ONCE = 256
 
 
 class Block(NamedTuple):
-    """Some documents of a file, one after the other."""
+    """Consecutive documents of a file.
 
-    # Among the blocks of all files.
+    # Parameters
+
+    number : `int`
+        Counts the blocks of all files, from 0.
+    file : `str`
+    file_bytes : `int`
+        The size of the whole file when the run began.
+    position : `int`
+        The byte where the block begins, in a file of lines.
+    before : `int`
+        How many documents of the file come before the block.
+    documents : `int`
+        How many documents are in the block.
+    """
+
     number: int
     file: str
-    # The byte where it begins, in a file of lines.
+    file_bytes: int
     position: int
-    # How many documents of the file stand before it, and in it.
     before: int
     documents: int
 
 
 class CutFile(NamedTuple):
-    """What one pass over a file finds: what is in it, and `Block`'s last three for each block."""
+    """What one pass over a file finds: its fingerprint, size and blocks.
+
+    Each block is a tuple of `Block`'s last three.
+    """
 
     fingerprint: str
-    cuts: List[Tuple[int, int, int]]
+    file_bytes: int
+    cuts: list[tuple[int, int, int]]
 
 
-def input_files(source: str) -> List[str]:
+def input_files(source: str) -> list[str]:
     """The files of the input, in order.
 
     # Parameters
@@ -86,18 +105,19 @@ def cut_file(file: str, size: int) -> CutFile:
     `ExtractionError`
         If it cannot be read.
     """
+    file_bytes = os.path.getsize(file)
     if _is_parquet(file):
         rows = _open_parquet(file).metadata.num_rows
         cuts = [(0, first, min(size, rows - first)) for first in range(0, rows, size)]
     else:
         cuts = list(_cut_lines(file, size))
-    return CutFile(content_fingerprint(file), cuts)
+    return CutFile(content_fingerprint(file), file_bytes, cuts)
 
 
-def _cut_lines(file: str, size: int) -> Iterator[Tuple[int, int, int]]:
+def _cut_lines(file: str, size: int) -> Iterator[tuple[int, int, int]]:
     begin = before = done = 0
     with opened(file) as stream:
-        # Nobody can begin to decompress in the middle of a file.
+        # Decompression cannot begin in the middle of a file.
         whole = isinstance(stream, gzip.GzipFile)
         for item in lines_of(stream, 0):
             done = item.number
@@ -147,7 +167,7 @@ def _open_parquet(file: str) -> Any:
         raise ExtractionError(f"{file}: the Parquet file is damaged ({error})") from error
 
 
-def _rows(file: str, first: int, last: int) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def _rows(file: str, first: int, last: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows from `first`, before `last`, with their numbers from 1."""
     parquet = _open_parquet(file)
     place = 0

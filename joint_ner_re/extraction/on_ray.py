@@ -1,16 +1,18 @@
-"""On one machine or many, by Ray Data; what is done when a run is interrupted stays done.
+"""Extraction on one machine or many, by Ray Data; an interrupted run resumes.
 
-The input is cut into blocks. Block n becomes `part-n.jsonl` of the output directory, which is there
-only when it is whole; `_run/n.json` then tells how large it is. `_run/run.json` says of which input
-and model the directory is, `_SUCCESS` that nothing is missing.
+The input is cut into blocks. Block n becomes `part-n.jsonl` of the output directory, which appears
+when it is complete; `_run/n.json` then notes its size. `_run/run.json` says from which input and
+model the directory is made, and `_SUCCESS` that nothing is missing.
 """
+
+from __future__ import annotations
 
 import json
 import logging
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Iterator
 
 import numpy
 from tqdm import tqdm
@@ -20,17 +22,20 @@ from joint_ner_re.extraction.blocks import Block, CutFile, cut_file, input_files
 from joint_ner_re.extraction.checks import (
     ExtractionError,
     Summary,
-    check_begun,
     check_options,
+    content_fingerprint,
     model_fingerprint,
 )
+from joint_ner_re.extraction.source import FileState, file_state
 from joint_ner_re.predictors.loading import load_predictor
-from joint_ner_re.writing import PathLike, lock, replacing, write_json
+from joint_ner_re.resumable import ResumeError, claimed, compare_settings, read_settings
+from joint_ner_re.writing import PathLike, replacing, write_json
 
 logger = logging.getLogger(__name__)
 
-# Ray keeps account of each of its tasks; with more blocks a task has several.
-_MOST_TASKS = 10_000
+# Ray keeps records of every task; where there are more blocks, a task has several.
+_MAX_TASKS = 10_000
+_OTHER_DIRECTORY = "give another directory"
 
 
 def extract_on_ray(
@@ -42,8 +47,8 @@ def extract_on_ray(
     gpus_per_worker: float = 0,
     batch_documents: int = 64,
     block_documents: int = 2000,
-    relation_threshold: Optional[float] = None,
-    address: Optional[str] = None,
+    relation_threshold: float | None = None,
+    address: str | None = None,
     progress: bool = True,
 ) -> Summary:
     """Predict for each document of `source`, in as many processes as asked for.
@@ -79,8 +84,10 @@ def extract_on_ray(
     # Raises
 
     `ExtractionError`
-        If Ray is not installed, an option is impossible, the input is missing or empty, another
-        run is writing, or the directory holds something else.
+        If Ray is not installed, an option is out of range, the input is missing or empty, or it
+        changes during the run.
+    `ResumeError`
+        If another process is writing the directory, or it holds something else.
     """
     check_options(batch_documents, relation_threshold)
     _check_numbers(workers, cpus_per_worker, gpus_per_worker, block_documents)
@@ -88,11 +95,14 @@ def extract_on_ray(
     model = model_fingerprint(archive)
     output = _Output(target)
     with output.locked(), _connected(address) as ray:
+        states = {file: file_state(file) for file in files}
         found = _cut(ray, files, block_documents)
         blocks = [
             Block(number, *rest)
             for number, rest in enumerate(
-                (file, *one) for file, (_, cuts) in zip(files, found) for one in cuts
+                (file, one_file.file_bytes, *one)
+                for file, one_file in zip(files, found)
+                for one in one_file.cuts
             )
         ]
         if not blocks:
@@ -100,8 +110,8 @@ def extract_on_ray(
         output.begin(
             {
                 "input": [
-                    [os.path.basename(file), fingerprint]
-                    for file, (fingerprint, _) in zip(files, found)
+                    [os.path.basename(file), one_file.fingerprint]
+                    for file, one_file in zip(files, found)
                 ],
                 "model": model,
                 "batch size": batch_documents,
@@ -113,7 +123,7 @@ def extract_on_ray(
         total = sum(block.documents for block in blocks)
         resumed_from = total - sum(block.documents for block in left)
         if resumed_from:
-            logger.info("%s: going on after %d documents", target, resumed_from)
+            logger.info("%s: resuming after %d documents", target, resumed_from)
         results = _predict(
             ray,
             left,
@@ -136,10 +146,12 @@ def extract_on_ray(
         ) as bar:
             for documents in results:
                 bar.update(documents)
+        fingerprints = {file: one_file.fingerprint for file, one_file in zip(files, found)}
+        output.check_input(blocks, states, fingerprints)
         return output.finish(blocks, resumed_from)
 
 
-def _cut(ray: Any, files: List[str], size: int) -> List[CutFile]:
+def _cut(ray: Any, files: list[str], size: int) -> list[CutFile]:
     """What is in each file. Reading a large corpus once takes time, too: the cluster does it."""
     if len(files) == 1:
         return [cut_file(files[0], size)]
@@ -158,7 +170,7 @@ def _check_numbers(workers: int, cpus: float, gpus: float, block_documents: int)
 
 
 @contextmanager
-def _connected(address: Optional[str]) -> Iterator[Any]:
+def _connected(address: str | None) -> Iterator[Any]:
     """Ray, connected to a cluster; one that was begun here ends with the block."""
     try:
         import ray
@@ -171,7 +183,7 @@ def _connected(address: Optional[str]) -> Iterator[Any]:
         yield ray
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    options: Dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False, **options)
     except ConnectionError as error:
@@ -184,10 +196,10 @@ def _connected(address: Optional[str]) -> Iterator[Any]:
 
 def _predict(
     ray: Any,
-    blocks: List[Block],
+    blocks: list[Block],
     workers: int,
-    resources: Dict[str, float],
-    options: Dict[str, Any],
+    resources: dict[str, float],
+    options: dict[str, Any],
 ) -> Iterator[int]:
     """Have the blocks done; the number of documents of each that is."""
     if not blocks:
@@ -196,7 +208,7 @@ def _predict(
     places = [{"block": json.dumps(block)} for block in blocks]
     with _quiet(ray):
         results = ray.data.from_items(
-            places, override_num_blocks=min(len(places), _MOST_TASKS)
+            places, override_num_blocks=min(len(places), _MAX_TASKS)
         ).map_batches(
             _Worker,
             batch_size=1,
@@ -231,7 +243,7 @@ class _Worker:
         target: str,
         cuda_device: int,
         batch_documents: int,
-        relation_threshold: Optional[float],
+        relation_threshold: float | None,
     ) -> None:
         self._predictor = load_predictor(archive, cuda_device)
         if relation_threshold is not None:
@@ -239,7 +251,7 @@ class _Worker:
         self._output = _Output(target)
         self._batch_documents = batch_documents
 
-    def __call__(self, rows: Dict[str, Any]) -> Dict[str, Any]:
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
         blocks = [Block(*json.loads(str(text))) for text in rows["block"]]
         for block in blocks:
             self._output.write(block, self._lines(block))
@@ -248,6 +260,13 @@ class _Worker:
     def _lines(self, block: Block) -> Iterator[Any]:
         for batch in batches_of(items_of(block), self._batch_documents):
             yield predicted_lines(self._predictor, batch)
+
+
+def _changed(file: str, what: str) -> ExtractionError:
+    return ExtractionError(
+        f"{file} has changed while it was read: {what}. With the input of then the same command "
+        "resumes; with the new one, give another directory"
+    )
 
 
 class _Output:
@@ -260,38 +279,23 @@ class _Output:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs away."""
+        """In the block, no other process writes the directory."""
         if not self._notes.exists() and self._directory.exists() and any(self._directory.iterdir()):
-            raise ExtractionError(
-                f"{self._directory} holds other files; expected a new directory or that of an "
-                "interrupted run"
+            raise ResumeError(
+                f"{self._directory} is not empty and was not begun by extract-ray; "
+                f"{_OTHER_DIRECTORY}"
             )
-        self._notes.mkdir(parents=True, exist_ok=True)
-        with open(self._notes / "lock", "w") as file:
-            try:
-                lock(file)
-            except BlockingIOError as error:
-                raise ExtractionError(
-                    f"another run is writing {self._directory}; wait for its end"
-                ) from error
-            except OSError as error:
-                # Not every file system that machines share has locks.
-                logger.warning("%s cannot be locked: %s", self._directory, error)
+        with claimed(self._notes / "lock", self._directory):
             yield
 
-    def begin(self, run: Dict[str, Any]) -> None:
-        """Note what is done here, or compare it with what was begun."""
+    def begin(self, run: dict[str, Any]) -> None:
+        """Note the settings of the run, or compare them with those it was begun with."""
         path = self._notes / "run.json"
-        if not path.exists():
+        begun = read_settings(path, _OTHER_DIRECTORY)
+        if begun is None:
             write_json(path, run)
-            return
-        try:
-            begun = dict(json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ExtractionError(
-                f"{path} is damaged ({error}); start over in another directory"
-            ) from error
-        check_begun(self._directory, begun, run, "another directory")
+        else:
+            compare_settings(self._directory, begun, run, _OTHER_DIRECTORY)
 
     def write(self, block: Block, batches: Iterator[Any]) -> None:
         """Write the file of a block from its lines, batch by batch, and the errors in each."""
@@ -301,39 +305,65 @@ class _Output:
                 file.write("".join(lines).encode("utf-8"))
                 counts["documents"] += len(lines)
                 counts["errors"] += errors
+            now = os.path.getsize(block.file)
+            if counts["documents"] != block.documents or now != block.file_bytes:
+                raise _changed(
+                    block.file,
+                    f"after document {block.before:,} there are {counts['documents']:,} of "
+                    f"{block.documents:,} documents, and the file has {now:,} bytes instead of "
+                    f"{block.file_bytes:,}",
+                )
             size = file.tell()
-        if counts["documents"] != block.documents:
-            raise ExtractionError(
-                f"{block.file} has changed: {counts['documents']} documents are left of the "
-                f"{block.documents} after number {block.before}"
-            )
         write_json(self._note(block), {**counts, "bytes": size})
 
-    def counts(self, block: Block) -> Optional[Dict[str, int]]:
-        """What `write` counted, if it came to its end and the file is still there."""
+    def check_input(
+        self,
+        blocks: list[Block],
+        states: dict[str, FileState | None],
+        fingerprints: dict[str, str],
+    ) -> None:
+        """Make sure at the end that the input is as it was; blocks of other files count as undone.
+
+        Files whose size and time are the same are not read again.
+        """
+        for file, state in states.items():
+            if file_state(file) == state:
+                continue
+            try:
+                same = content_fingerprint(file) == fingerprints[file]
+            except FileNotFoundError:
+                same = False
+            if not same:
+                for block in blocks:
+                    if block.file == file:
+                        self._note(block).unlink(missing_ok=True)
+                raise _changed(file, "its content is another one than at the start")
+
+    def counts(self, block: Block) -> dict[str, int] | None:
+        """What `write` counted, if it finished and the file is still there."""
         try:
             counts = json.loads(self._note(block).read_text("utf-8"))
             whole = self._part(block).stat().st_size == counts["bytes"]
             return counts if whole and counts["documents"] == block.documents else None
         except (OSError, ValueError, KeyError, TypeError):
-            # Then it is done again, which costs little.
+            # The block is done again, which costs little.
             return None
 
-    def missing(self, blocks: List[Block]) -> List[Block]:
+    def missing(self, blocks: list[Block]) -> list[Block]:
         """The blocks that are not done."""
         left = [block for block in blocks if self.counts(block) is None]
         if left and self._success.exists():
             self._success.unlink()
         return left
 
-    def finish(self, blocks: List[Block], resumed_from: int) -> Summary:
+    def finish(self, blocks: list[Block], resumed_from: int) -> Summary:
         """Check that nothing is missing, and say so in `_SUCCESS`."""
         documents = errors = 0
         for block in blocks:
             counts = self.counts(block)
             if counts is None:
                 raise ExtractionError(
-                    f"{self._part(block)} is missing or not whole; the same command makes it again"
+                    f"{self._part(block)} is missing or not complete; run the same command again"
                 )
             documents += counts["documents"]
             errors += counts["errors"]

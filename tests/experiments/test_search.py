@@ -27,6 +27,7 @@ from joint_ner_re.experiments.search import (
     read_space,
     search,
 )
+from joint_ner_re.resumable import ResumeError
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Source("tiny.jsonnet")
@@ -114,7 +115,7 @@ def test_trials_go_on_up_to_their_number(few_steps, small, tmp_path):
     search(directory, few_steps(), small, source=SOURCE, trials=2)
     search(directory, few_steps(), small, source=SOURCE, trials=2)
     assert len(study_of(directory)["trials"]) == 2
-    with pytest.raises(ConfigurationError, match="trainer.num_epochs is 2 there and 3 here"):
+    with pytest.raises(ResumeError, match="trainer.num_epochs was 2 and is 3 now"):
         search(directory, few_steps(**{"trainer.num_epochs": 3}), small, source=SOURCE, trials=2)
 
 

@@ -1,37 +1,39 @@
-"""In one process: in constant memory, and an interrupted run goes on.
+"""Extraction in one process: in constant memory, and an interrupted run resumes.
 
-The output grows in `OUTPUT.part`, one batch of lines after the other; `OUTPUT.part.json` says how
-much of it is whole, and of which input and model it is. At the end it takes its name.
+The output grows in `OUTPUT.part`, batch by batch; `OUTPUT.part.json` says how much of it is
+complete, and from which input and model it is made. At the end `OUTPUT.part` becomes `OUTPUT`.
 """
 
+from __future__ import annotations
+
 import gzip
-import hashlib
-import json
 import logging
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Any, BinaryIO, Callable, Sequence
 
 from tqdm import tqdm
 
 from joint_ner_re.corpora import WRITABLE, read_corpus, write_corpus
-from joint_ner_re.extraction.batches import Item, batches_of, lines_of, opened, predicted_lines
+from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import (
     ExtractionError,
     Summary,
-    check_begun,
     check_options,
     model_fingerprint,
 )
+from joint_ner_re.extraction.source import Source
 from joint_ner_re.extraction.streaming import extract_stream, stream_items
 from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.resumable import claimed, compare_settings, damaged, read_settings
 from joint_ner_re.streams import is_stream
-from joint_ner_re.writing import PathLike, lock, write_json
+from joint_ner_re.writing import PathLike, named, remove, write_json
 
 logger = logging.getLogger(__name__)
 
-_BLOCK = 2**20
+_PROGRESS = ("bytes", "documents", "errors", "position")
+_START_OVER = "start over with --no-resume"
 
 
 def extract(
@@ -41,7 +43,7 @@ def extract(
     target: PathLike,
     format: str = "jsonl",
     batch_documents: int = 64,
-    relation_threshold: Optional[float] = None,
+    relation_threshold: float | None = None,
     resume: bool = True,
     progress: bool = True,
 ) -> Summary:
@@ -78,19 +80,24 @@ def extract(
     # Raises
 
     `ExtractionError`
-        If an option is impossible, the input is missing or empty, another run is writing, or
-        the interrupted run had another input, model or option.
+        If an option is out of range, the input is missing or empty, or the input changes while it
+        is read.
+    `ResumeError`
+        If another process is writing the output, or the interrupted run had another input, model
+        or option.
+    `OSError`
+        If the output cannot be written.
     """
     if format not in WRITABLE:
         known = ", ".join(sorted(WRITABLE))
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
     if is_stream(source) or is_stream(target):
-        items = stream_items(source) if is_stream(source) else _Source(source).items(0, 0)
+        items = stream_items(source) if is_stream(source) else Source(source).items(0, 0)
         return extract_stream(
             load, items, target, format, batch_documents, relation_threshold, progress
         )
-    documents = _Source(source)
+    documents = Source(source)
     run = {
         "input": documents.fingerprint,
         "model": model_fingerprint(archive),
@@ -99,14 +106,15 @@ def extract(
         "compression": format == "jsonl" and os.fspath(target).endswith(".gz"),
     }
     part = Path(f"{os.fspath(target)}.part")
-    with _locked(part) as file:
+    lock = part.with_name(f".{Path(target).name}.lock")
+    with claimed(lock, target, remove=True), open(part, "a+b") as file:
         state = _State(file, part, run, resume)
         predictor = load()
         if relation_threshold is not None:
             predictor._model.relation_threshold = relation_threshold
         resumed_from = state.documents
         if resumed_from:
-            logger.info("%s: going on after %d documents", target, resumed_from)
+            logger.info("%s: resuming after %d documents", target, resumed_from)
         items = documents.items(state.documents, state.position)
         with tqdm(
             desc="extracting",
@@ -117,90 +125,44 @@ def extract(
         ) as bar:
             for batch in batches_of(items, batch_documents):
                 lines, errors = predicted_lines(predictor, batch)
+                # Before the batch counts as done: what is recorded comes from the input of then.
+                documents.check_unchanged(batch, state.documents)
                 state.add(lines, errors, batch[-1].next)
                 bar.update(len(batch))
-    if format == "jsonl":
-        os.replace(part, target)
-    else:
-        options = {"split_sentences": True} if format == "csv" else {}
-        write_corpus(read_corpus(part, "jsonl", **options), target, format)
-        part.unlink()
-    state.path.unlink()
+        documents.check_complete(state.documents)
+        if format == "jsonl":
+            os.replace(part, target)
+        else:
+            options = {"split_sentences": True} if format == "csv" else {}
+            write_corpus(read_corpus(part, "jsonl", **options), target, format)
+            part.unlink()
+        remove(state.path)
     return Summary(state.documents, state.errors, resumed_from)
 
 
-class _Source:
-    """The documents of the input, counted and fingerprinted in one pass."""
-
-    def __init__(self, path: PathLike) -> None:
-        self._path = os.fspath(path)
-        self._files: Optional[List[str]] = None
-        digest = hashlib.sha256()
-        if os.path.isdir(self._path):
-            found = sorted(Path(self._path).rglob("*"))
-            files = [p for p in found if p.name.endswith((".txt", ".txt.gz")) and p.is_file()]
-            for file in files:
-                status = file.stat()
-                digest.update(f"{file}\n{status.st_size} {status.st_mtime_ns}\n".encode())
-            self._files = [str(file) for file in files]
-            self.total = len(files)
-        else:
-            self.total = 0
-            last = b"\n"
-            with opened(self._path) as stream:
-                while block := stream.read(_BLOCK):
-                    digest.update(block)
-                    self.total += block.count(b"\n")
-                    last = block[-1:]
-            self.total += last != b"\n"
-        if not self.total:
-            what = "no .txt file in this directory" if self._files is not None else "empty"
-            raise ExtractionError(f"{self._path}: {what}; expected documents")
-        self.fingerprint = digest.hexdigest()
-
-    def items(self, done: int, position: int) -> Iterator[Item]:
-        """The documents after the first `done`, which begin at `position`."""
-        if self._files is not None:
-            for index in range(position, len(self._files)):
-                file = self._files[index]
-                yield Item(index + 1, b"", index + 1, file, self._name(file))
-            return
-        with opened(self._path) as stream:
-            stream.seek(position)
-            yield from lines_of(stream, done)
-
-    def _name(self, file: str) -> str:
-        """A file's id: its path in the directory, without `.txt`."""
-        name = Path(file).relative_to(self._path).as_posix()
-        return name[: name.rindex(".txt")]
-
-
 class _State:
-    """The output so far, and the file beside it that says how far it is whole."""
+    """The output so far, and the file beside it that says how much of it is complete."""
 
-    def __init__(self, file: BinaryIO, part: Path, run: Dict[str, Any], resume: bool) -> None:
+    def __init__(self, file: BinaryIO, part: Path, run: dict[str, Any], resume: bool) -> None:
         self.path = part.with_name(f"{part.name}.json")
         self.documents = self.errors = self.position = 0
         self._file = file
         self._part = part
         self._run = run
         size = self._recall(part) if resume and self.path.exists() else 0
-        # What comes after the last whole batch is the beginning of the next one.
+        # After the last recorded batch there may be the beginning of the next one.
         file.truncate(size)
         file.seek(size)
 
     def _recall(self, part: Path) -> int:
-        """Take over what the interrupted run says; returns how many bytes are whole."""
-        try:
-            state = json.loads(self.path.read_text("utf-8"))
-            run, done = state["run"], [state[name] for name in _PROGRESS]
-            if [type(value) for value in done] != [int] * len(_PROGRESS):
-                raise ValueError("expected whole numbers")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ExtractionError(
-                f"{self.path} is damaged ({error}); start over with --no-resume"
-            ) from error
-        check_begun(part, run, self._run, "--no-resume to start over")
+        """Take over the interrupted run's state; returns how many bytes of its output count."""
+        state = read_settings(self.path, _START_OVER)
+        assert state is not None, "only called if the file is there"
+        run: Any = state.get("run")
+        done: list[Any] = [state.get(name) for name in _PROGRESS]
+        if not isinstance(run, dict) or [type(value) for value in done] != [int] * len(_PROGRESS):
+            raise damaged(self.path, f"expected the numbers {', '.join(_PROGRESS)}", _START_OVER)
+        compare_settings(part, run, self._run, _START_OVER)
         if part.stat().st_size < done[0]:
             logger.warning("%s is shorter than it was; starting over", part)
             return 0
@@ -208,10 +170,10 @@ class _State:
         return size
 
     def add(self, lines: Sequence[str], errors: int, position: int) -> None:
-        """Append a batch; the next one begins at this position of the input."""
+        """Append a batch; the next batch begins at this position of the input."""
         content = "".join(lines).encode("utf-8")
         if self._run["compression"]:
-            # Members one after the other are a gzip file, too.
+            # Several gzip members in a row are a valid gzip file.
             content = gzip.compress(content, mtime=0)
         self.documents += len(lines)
         self.errors += errors
@@ -223,24 +185,11 @@ class _State:
             done = [self._file.tell(), self.documents, self.errors, self.position]
             write_json(self.path, {"run": self._run, **dict(zip(_PROGRESS, done))})
         except OSError as error:
-            # Closing the file writes what the full disk has not taken, and would fail, too.
+            # Closing the file tries to write what the full disk has refused, and fails, too.
             with suppress(OSError):
                 self._file.close()
+            reason = named(error, self._part, len(content)).strerror
             raise ExtractionError(
-                f"{self._part} cannot be written: {error.strerror}. When it can be, the same "
-                "command goes on"
+                f"{self._part} cannot be written: {reason}. Make it possible and run the same "
+                "command to resume"
             ) from error
-
-
-_PROGRESS = ("bytes", "documents", "errors", "position")
-
-
-@contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
-    """The file, which no other run has."""
-    with open(part, "a+b") as file:
-        try:
-            lock(file)
-        except BlockingIOError as error:
-            raise ExtractionError(f"another run is writing {part}; wait for its end") from error
-        yield file
