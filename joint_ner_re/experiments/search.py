@@ -1,7 +1,7 @@
 """Searching a space of configurations with Optuna.
 
-Several processes can work on one study: what each does next is decided under a lock, and a trial's
-own lock tells whether its process is alive. The trial of a killed process goes on where it was.
+Several processes can work on one study: each chooses its next trial under the study's lock, and a
+trial's own lock shows whether its process is alive. The trial of a killed process is resumed.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import warnings
 from copy import deepcopy
 from pathlib import Path
 from time import monotonic
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import optuna
 from allennlp.common import Params
@@ -36,27 +36,26 @@ from joint_ner_re.experiments.runs import (
     TRAINING,
     claim,
     count_parameters,
-    locked,
     read_result,
     train,
 )
 from joint_ner_re.figures import save_figure
+from joint_ner_re.resumable import locked
 from joint_ner_re.tables import markdown_table
 from joint_ner_re.training.callbacks import Epoch, watched
 from joint_ner_re.writing import write_json, write_text
 
-DEFAULT_SPACE: Dict[str, Dict[str, Any]] = {
+DEFAULT_SPACE: dict[str, dict[str, Any]] = {
     key: {"type": "int", "low": 0, "high": 3} for key in DEPTHS.values()
 }
-# A sampler may come back to a point, whose score is known then. After so often in a row it is
-# given a new one.
-KNOWN_AT_MOST = 10
-# A trial that takes its process down is given up after so many.
-ATTEMPTS = 3
+# How often in a row the sampler may come back to points whose scores are known.
+MAX_REPEATED = 10
+# How often a trial is begun whose process is killed each time.
+MAX_ATTEMPTS = 3
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def read_space(path: Optional[str], config: Mapping[str, Any]) -> Dict[str, BaseDistribution]:
+def read_space(path: str | None, config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """The space of a jsonnet file; the three depths without one.
 
     # Parameters
@@ -106,7 +105,7 @@ def _has(config: Any, name: str) -> bool:
     return True
 
 
-_KINDS: Dict[str, Any] = {
+_KINDS: dict[str, Any] = {
     "int": (IntDistribution, {"low", "high", "log", "step"}),
     "float": (FloatDistribution, {"low", "high", "log", "step"}),
     "categorical": (CategoricalDistribution, {"choices"}),
@@ -134,14 +133,14 @@ def _distribution(name: str, entry: Any) -> BaseDistribution:
         raise ConfigurationError(f"--space: {name} is {json.dumps(entry)}: {error}") from error
 
 
-def points_of(space: Mapping[str, BaseDistribution]) -> Optional[int]:
+def points_of(space: Mapping[str, BaseDistribution]) -> int | None:
     """How many points the space has; `None` where it is continuous."""
     if any(isinstance(d, FloatDistribution) and d.step is None for d in space.values()):
         return None
     return math.prod(len(_values(distribution)) for distribution in space.values())
 
 
-def _values(distribution: Any) -> List[Any]:
+def _values(distribution: Any) -> list[Any]:
     """All values of a distribution that has finitely many."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
@@ -163,11 +162,11 @@ class Search:
         source: Source,
         space: Mapping[str, BaseDistribution],
         trials: int,
-        storage: Optional[str] = None,
+        storage: str | None = None,
         name: str = "search",
         sampler: str = "tpe",
         pruner: str = "median",
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
         keep_checkpoints: bool = False,
     ) -> None:
         self.config = config
@@ -197,6 +196,7 @@ class Search:
                 else pruners.NopPruner(),
                 load_if_exists=True,
             )
+            self._set_aside()
 
     def run(self) -> None:
         """Do trials until there are enough, or the time is up."""
@@ -211,53 +211,76 @@ class Search:
         else:
             say(f"the time of {self.timeout:.0f} s is up")
 
-    def _next(self, stack: contextlib.ExitStack) -> Optional[Trial]:
+    def _next(self, stack: contextlib.ExitStack) -> Trial | None:
         """A trial to work on, locked; one that a killed process left behind comes first."""
         with locked(self.directory / ".study.lock", wait=True):
             orphan = self._orphan(stack)
             if orphan is not None:
                 return orphan
-            for known_ones in itertools.count():
-                trials = self.study.get_trials(deepcopy=False)
+            for repeated in itertools.count():
+                trials = self._trials()
                 own = [trial for trial in trials if "same_as" not in trial.user_attrs]
                 if len(own) >= self.trials:
                     busy = sum(trial.state == TrialState.RUNNING for trial in own)
                     if busy:
                         say(f"no trial is left to begin; {busy} are with other processes")
                     return None
-                trial = self._ask(trials, new=known_ones == KNOWN_AT_MOST)
-                if trial is None:
+                params = self._sample(trials, new=repeated == MAX_REPEATED)
+                if params is None:
                     say("every point of the space has been tried")
                     return None
-                known = _same(trials, trial.params)
+                known = _same(trials, params)
                 if known is None:
-                    assert stack.enter_context(locked(self._lock(trial.number)))
+                    trial = self._begin(params)
+                    mine = stack.enter_context(locked(self._lock(trial.number)))
+                    assert mine, "only a process that has the study's lock begins trials"
                     return trial
-                trial.set_user_attr("same_as", known.number)
-                if known.state == TrialState.COMPLETE:
-                    self.study.tell(trial, known.value)
-                else:
-                    self.study.tell(trial, state=TrialState.FAIL)
+                self._repeat(known)
         raise AssertionError("unreachable")
+
+    def _trials(self) -> list[FrozenTrial]:
+        """The study's trials, except those of earlier versions that lack parameters.
+
+        Earlier versions stored one parameter after the other. A process that was killed in between
+        left a trial without the others, which must be neither resumed nor scored.
+        """
+        return [t for t in self.study.get_trials(deepcopy=False) if self._has_all(t)]
+
+    def _has_all(self, trial: FrozenTrial) -> bool:
+        return set(trial.params) >= set(self.space)
+
+    def _set_aside(self) -> None:
+        """Fail the trials without all their parameters, and say so; `_trials` leaves them out."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if self._has_all(trial) or self._elsewhere(trial):
+                continue
+            if trial.state == TrialState.RUNNING:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+            say(
+                f"trial {trial.number}: does not count, because its process was killed before all "
+                "its parameters were stored"
+            )
 
     def _lock(self, number: int) -> Path:
         return self.directory / f".trial_{number}.lock"
 
-    def _orphan(self, stack: contextlib.ExitStack) -> Optional[Trial]:
-        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    def _orphan(self, stack: contextlib.ExitStack) -> Trial | None:
+        for frozen in self._trials():
+            if frozen.state != TrialState.RUNNING:
+                continue
             path = self._lock(frozen.number)
-            # Without a lock here it is a trial of a process with another directory, or one whose
-            # process was killed before it had begun: the latter only while the study is locked.
+            # A trial without a lock file here belongs to another directory, or its process was
+            # killed just after beginning it.
             if not path.exists() and self._elsewhere(frozen):
                 continue
             inner = contextlib.ExitStack()
-            # Its process may also have ended it since it was seen running.
+            # Its process may have ended it since the list of trials was read.
             if not inner.enter_context(locked(path)) or not self._is_running(frozen.number):
                 inner.close()
                 continue
             attempts = frozen.user_attrs.get("attempts", 1)
             trial = Trial(self.study, frozen._trial_id)
-            if attempts >= ATTEMPTS:
+            if attempts >= MAX_ATTEMPTS:
                 inner.close()
                 trial.set_user_attr("error", f"its process was killed {attempts} times")
                 self.study.tell(frozen.number, state=TrialState.FAIL)
@@ -275,29 +298,63 @@ class Search:
     def _elsewhere(self, frozen: FrozenTrial) -> bool:
         return frozen.user_attrs.get("directory", self._place) != self._place
 
-    def _ask(self, trials: Sequence[FrozenTrial], new: bool) -> Optional[Trial]:
-        """The sampler's next point, or a new one; `None` when there is no new one."""
-        # A seed of its own for each trial: processes that share one would all begin alike.
+    def _sample(self, trials: Sequence[FrozenTrial], new: bool) -> dict[str, Any] | None:
+        """The sampler's next point, or one that is new; `None` when there is no new one."""
+        # Every trial has a seed of its own: processes that share one would begin alike.
         seed = int(self.config.get("random_seed") or 0) + len(trials)
         finite = points_of(self.space) is not None
         point = self._untried(trials, seed) if finite else None
         if finite and point is None:
             return None
         if point is not None and (new or self.sampler == "grid"):
-            self.study.enqueue_trial(point)
+            return point
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.sampler = (
+            sampler = (
                 optuna.samplers.TPESampler(seed=seed, constant_liar=True)
                 if self.sampler == "tpe"
                 else optuna.samplers.RandomSampler(seed=seed)
             )
-        trial = self.study.ask(self.space)
-        trial.set_user_attr("directory", self._place)
-        return trial
+        # Optuna stores what it samples one parameter at a time. In a copy of the study in memory
+        # a kill in between leaves nothing behind.
+        copy = optuna.create_study(direction="maximize", sampler=sampler)
+        copy.add_trials(trials)
+        return copy.ask(self.space).params
 
-    def _untried(self, trials: Sequence[FrozenTrial], seed: int) -> Optional[Dict[str, Any]]:
-        """A point that no trial has been at: the first one for a grid, else a random one."""
+    def _begin(self, params: Mapping[str, Any]) -> Trial:
+        """Store a running trial with all its parameters, in one transaction."""
+        return Trial(self.study, self._store(params, TrialState.RUNNING, directory=self._place))
+
+    def _repeat(self, known: FrozenTrial) -> None:
+        """Store that the sampler has come back to the point of another trial, and its score."""
+        complete = known.state == TrialState.COMPLETE
+        self._store(
+            known.params,
+            TrialState.COMPLETE if complete else TrialState.FAIL,
+            known.value if complete else None,
+            same_as=known.number,
+            directory=self._place,
+        )
+
+    def _store(
+        self,
+        params: Mapping[str, Any],
+        state: TrialState,
+        value: float | None = None,
+        **attributes: Any,
+    ) -> int:
+        """Store a trial; returns the identifier that the storage gives it."""
+        trial = optuna.create_trial(
+            state=state,
+            value=value,
+            params=dict(params),
+            distributions=self.space,
+            user_attrs=attributes,
+        )
+        return self.study._storage.create_new_trial(self.study._study_id, trial)
+
+    def _untried(self, trials: Sequence[FrozenTrial], seed: int) -> dict[str, Any] | None:
+        """A point that no trial has tried: the first one for a grid, otherwise a random one."""
         tried = {tuple(trial.params.get(name) for name in self.space) for trial in trials}
         values = [_values(distribution) for distribution in self.space.values()]
         if self.sampler != "grid":
@@ -327,10 +384,7 @@ class Search:
             if trial.should_prune():
                 raise optuna.TrialPruned(f"after {epoch.number + 1} epochs")
 
-        ended = sum(
-            t.state in ENDED and "same_as" not in t.user_attrs
-            for t in self.study.get_trials(deepcopy=False)
-        )
+        ended = sum(t.state in ENDED and "same_as" not in t.user_attrs for t in self._trials())
         title = f"trial {number} ({ended + 1} of {self.trials}): {describe(params)}"
         say(title)
         try:
@@ -362,7 +416,7 @@ class Search:
     def write(self) -> None:
         """Write `study.json`, `.md`, `.png` and `best_overrides.json`: what there is so far."""
         with locked(self.directory / ".writing.lock", wait=True):
-            records = [_record(t, self.space) for t in self.study.get_trials(deepcopy=False)]
+            records = [_record(t, self.space) for t in self._trials()]
             records = [r for r in records if r["same_as"] is None]
             order = {"COMPLETE": 0, "PRUNED": 1, "RUNNING": 2}
             records.sort(key=lambda r: (order.get(r["state"], 3), -(r["score"] or 0), r["number"]))
@@ -383,9 +437,7 @@ class Search:
                 save_figure(plot_study(study), self.directory / "study.png")
 
 
-def search(
-    directory: Path, config: Mapping[str, Any], space_file: Optional[str], **options
-) -> None:
+def search(directory: Path, config: Mapping[str, Any], space_file: str | None, **options) -> None:
     """Search for the configuration with the best validation metric.
 
     # Parameters
@@ -422,15 +474,15 @@ def objective(metric: Any, figures: Mapping[str, Any]) -> float:
     return sum((-1 if name[0] == "-" else 1) * figures[name[1:]] for name in names)
 
 
-def _same(trials: Sequence[FrozenTrial], params: Mapping[str, Any]) -> Optional[FrozenTrial]:
-    """The trial that has been at this point, or is."""
+def _same(trials: Sequence[FrozenTrial], params: Mapping[str, Any]) -> FrozenTrial | None:
+    """The trial that has tried this point, or is trying it."""
     for trial in trials:
         if trial.params == params and "same_as" not in trial.user_attrs:
             return trial
     return None
 
 
-def _record(trial: FrozenTrial, names: Iterable[str]) -> Dict[str, Any]:
+def _record(trial: FrozenTrial, names: Iterable[str]) -> dict[str, Any]:
     attributes = trial.user_attrs
     reported = trial.intermediate_values
     return {
@@ -453,7 +505,7 @@ def _record(trial: FrozenTrial, names: Iterable[str]) -> Dict[str, Any]:
 def _markdown(study: Mapping[str, Any]) -> str:
     names = list(study["space"])
     stacks = {key: f"{stack} layers" for stack, key in DEPTHS.items()}
-    counts: Dict[str, int] = {}
+    counts: dict[str, int] = {}
     for record in study["trials"]:
         counts[record["state"]] = counts.get(record["state"], 0) + 1
     rows = [

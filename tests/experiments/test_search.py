@@ -14,6 +14,7 @@ import pytest
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 
 from joint_ner_re.experiments import search as search_module
 from joint_ner_re.experiments.allocation import DEPTHS
@@ -234,12 +235,70 @@ def test_what_was_killed_before_it_had_begun_is_found_again(
         def die(*_, **__):
             raise Killed
 
-        patch.setattr(optuna.trial.Trial, "set_user_attr", die)
+        patch.setattr(Search, "_lock", die)
         with pytest.raises(Killed):
             search(directory, few_steps(), small, source=SOURCE, trials=1)
     search(directory, few_steps(), small, source=SOURCE, trials=1)
     (trial,) = study_of(directory)["trials"]
     assert (trial["number"], trial["state"]) == (0, "COMPLETE")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_kill_between_two_parameters_leaves_no_trial_without_the_others(
+    few_steps, small, sampler, monkeypatch, tmp_path
+):
+    suggest = optuna.trial.Trial._suggest
+    begun = []
+
+    def dies_at_the_fifth(self, name, distribution):
+        begun.append(name)
+        # The second parameter of the second trial.
+        if len(begun) == 5:
+            raise Killed
+        return suggest(self, name, distribution)
+
+    def searched(directory):
+        search(directory, few_steps(), small, source=SOURCE, trials=3, sampler=sampler)
+
+    searched(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.trial.Trial, "_suggest", dies_at_the_fifth)
+        with pytest.raises(Killed):
+            searched(tmp_path / "study")
+    searched(tmp_path / "study")
+    whole, study = (
+        {
+            trial["number"]: (trial["params"], trial["score"], trial["state"])
+            for trial in study_of(tmp_path / name)["trials"]
+        }
+        for name in ("whole", "study")
+    )
+    assert study == whole and len(whole) == 3
+
+
+@pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.COMPLETE])
+def test_a_stored_trial_without_all_its_parameters_is_done_anew(
+    few_steps, small, state, tmp_path, capsys
+):
+    """Earlier versions left such trials when they were killed, and later scored them."""
+    directory = tmp_path / "study"
+    search(directory, few_steps(), small, source=SOURCE, trials=1)
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{directory / 'study.db'}")
+    damaged = study.ask({SHARED: IntDistribution(0, 1)})
+    if state == TrialState.COMPLETE:
+        study.tell(damaged, 0.99)
+    with shown():
+        search(directory, few_steps(), small, source=SOURCE, trials=3)
+        search(directory, few_steps(), small, source=SOURCE, trials=3)
+    found = study_of(directory)
+    assert len(found["trials"]) == 3 and 1 not in (t["number"] for t in found["trials"])
+    assert {trial["state"] for trial in found["trials"]} == {"COMPLETE"}
+    assert len(set(points(found))) == 3
+    assert found["trials"][0]["score"] < 0.99
+    assert "trial 1: does not count" in capsys.readouterr().out
+    assert {t.state for t in optuna.load_study(
+        study_name="search", storage=f"sqlite:///{directory / 'study.db'}"
+    ).trials} <= {TrialState.COMPLETE, TrialState.FAIL}  # fmt: skip
 
 
 def test_a_trial_that_ends_while_it_is_looked_at_is_no_orphan(
@@ -248,7 +307,7 @@ def test_a_trial_that_ends_while_it_is_looked_at_is_no_orphan(
     config, directory = few_steps(), tmp_path / "study"
     directory.mkdir()
     work = Search(config, directory, source=SOURCE, space=read_space(small, config), trials=2)
-    trial = work._ask([], new=False)
+    trial = work._begin(work._sample([], new=False))
     locked = search_module.locked
 
     def ended_first(path, **options):
@@ -266,7 +325,7 @@ def test_trials_of_another_directory_are_left_alone(few_steps, small, tmp_path, 
     options = {"source": SOURCE, "trials": 1, "storage": storage, "name": "both"}
     (tmp_path / "there").mkdir()
     there = Search(config, tmp_path / "there", space=read_space(small, config), **options)
-    there._ask([], new=False)  # It is at its first trial.
+    there._begin(there._sample([], new=False))
     with shown():
         search(tmp_path / "here", config, small, **options)
     assert "no trial is left to begin; 1 are with other processes" in capsys.readouterr().out
