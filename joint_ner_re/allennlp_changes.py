@@ -50,7 +50,7 @@ class Registration(NamedTuple):
 _ARCHIVAL = "allennlp.models.archival"
 _LOADING = "joint_ner_re.archives.loading"
 _SCHEDULERS = "allennlp.training.learning_rate_schedulers.learning_rate_scheduler"
-_FILES = "joint_ner_re.experiments.whole_files"
+_FILES = "joint_ner_re.experiments.crash_safe_files"
 
 CHANGES = [
     # An archive that somebody else made runs nothing. AllenNLP's `load_archive` itself cannot be
@@ -80,21 +80,34 @@ CHANGES = [
         "joint_ner_re.archives.trust:resolve_class_name",
         "while an archive is loaded, a class that takes its options apart itself is guarded, too",
     ),
-    # A training that is killed leaves each of its files whole or as it was.
+    # A training that is killed leaves each of its files complete or as it was.
     Change(
         "allennlp.commands.train:archive_model",
         f"{_FILES}:archive_model",
-        "AllenNLP writes model.tar.gz in place",
+        "AllenNLP writes model.tar.gz in place, with times and owners that differ from run to run",
     ),
     Change(
         "allennlp.training.util:create_serialization_dir",
         f"{_FILES}:create_serialization_dir",
-        "--recover takes away what a kill left half-written, and begins anew where that is all",
+        "--recover removes what a killed process left, and starts anew where nothing else is there",
+    ),
+    # Each of these modules has imported the function.
+    *(
+        Change(
+            f"{module}:dump_metrics",
+            f"{_FILES}:dump_metrics",
+            "AllenNLP writes the metrics in place",
+        )
+        for module in (
+            "allennlp.common.util",
+            "allennlp.evaluation.evaluator",
+            "allennlp.training.util",
+        )
     ),
     Change(
-        "allennlp.common.util:dump_metrics",
-        f"{_FILES}:dump_metrics",
-        "AllenNLP writes metrics*.json in place",
+        "allennlp.evaluation.evaluator:SimpleEvaluator.__call__",
+        f"{_FILES}:evaluate",
+        "AllenNLP writes predictions in place",
     ),
     Change(
         "allennlp.common.params:Params.to_file",
@@ -109,7 +122,7 @@ CHANGES = [
     Change(
         "allennlp.data.vocabulary:Vocabulary.save_to_files",
         f"{_FILES}:save_vocabulary",
-        "AllenNLP writes the vocabulary in place, namespace by namespace",
+        "AllenNLP writes the vocabulary in place, and its list of namespaces in the order of a set",
     ),
     Change(
         "allennlp.training.gradient_descent_trainer:GradientDescentTrainer._save_model_state",

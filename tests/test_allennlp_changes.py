@@ -31,7 +31,7 @@ def attributes():
             found[f"{name}:{key}"] = value
             if inspect.isclass(value) and value.__module__ == name:
                 for inner, attribute in list(vars(value).items()):
-                    if not inner.startswith(("__", "_abc_")):
+                    if not inner.startswith("_abc_") and (inner[:2] != "__" or callable(attribute)):
                         found[f"{name}:{key}.{inner}"] = attribute
     return found
 

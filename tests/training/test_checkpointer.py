@@ -1,4 +1,4 @@
-"""Checkpoints of strangers run nothing. For kills and damage see test_whole_files.py."""
+"""Checkpoints of strangers run nothing. For kills and damage see test_crash_safe_files.py."""
 
 import shutil
 

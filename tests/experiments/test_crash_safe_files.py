@@ -1,12 +1,16 @@
-"""What AllenNLP writes in a training is whole or not there, and `--recover` goes on from it."""
+"""What AllenNLP writes is complete or not there, and the same training gives the same bytes."""
 
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 import torch
+from allennlp.commands import train as train_command
 from allennlp.commands.train import train_model
 from allennlp.common import Params
 from allennlp.common import util as common_util
@@ -14,8 +18,10 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import Vocabulary
 from allennlp.training import GradientDescentTrainer
 
+import joint_ner_re.plugin  # noqa: F401 (registers what the configurations name)
 from joint_ner_re.experiments.runs import read_config
 
+ROOT = Path(__file__).parents[2]
 # The last epoch is the best one.
 CHANGES = {"trainer.num_epochs": 3, "trainer.validation_metric": "-loss"}
 
@@ -66,7 +72,7 @@ def halve(path):
 @pytest.mark.parametrize(
     "halved", ["model_state_e3_b0.th", "training_state_e3_b0.th", "best.th", "model.tar.gz"]
 )
-def test_a_half_file_is_not_gone_on_from(train, whole, broken, halved):
+def test_a_half_file_is_not_resumed(train, whole, broken, halved):
     halve(broken / halved)
     (broken / "metrics.json").unlink()
     train(broken, recover=True)
@@ -115,11 +121,12 @@ def test_an_old_checkpoint_that_was_half_taken_away_does_not_stay(train, broken)
     ]  # fmt: skip
 
 
-def test_what_somebody_was_killed_over_is_taken_away(train, whole, tmp_path):
+def test_what_a_killed_process_has_left_is_removed(train, whole, tmp_path):
     run = tmp_path / "run"
+    # Versions before wrote directories, too.
     (run / ".vocabulary.17.tmp").mkdir(parents=True)
-    (run / ".config.json.17.tmp").write_text("{")
-    # There is nothing to go on from, nor to lose.
+    (run / ".config.json.tmp").write_text("{")
+    # There is nothing to resume, and nothing to lose.
     train(run, recover=True)
     assert same_weights(run, whole)
     assert not list(run.glob(".*"))
@@ -137,9 +144,7 @@ def test_a_directory_of_something_else_is_left_alone(train, tmp_path):
 
 def write_archive(whole, path):
     archival_path = shutil.copytree(whole, path.parent / "copy")
-    from allennlp.commands import train as command
-
-    command.archive_model(archival_path, archive_path=path)
+    train_command.archive_model(archival_path, archive_path=path)
 
 
 WRITERS = {
@@ -172,3 +177,76 @@ def test_a_file_takes_its_name_when_it_is_whole(monkeypatch, whole, tmp_path, ki
         WRITERS[kind](whole, path)
     assert path.read_text() == "old"
     assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*.tmp"))
+
+
+# The same bytes
+
+
+def trained_in_a_process(directory, hash_seed):
+    """The archive of a training in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "allennlp", "train", "fixtures/tiny.jsonnet",
+         "-s", str(directory), "-o", '{"trainer.num_epochs": 1}'],
+        cwd=ROOT,
+        env={
+            **os.environ, "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1",
+            "ALLENNLP_LOG_LEVEL": "WARNING",
+        },
+        check=True,
+    )  # fmt: skip
+    return directory / "model.tar.gz"
+
+
+def test_two_processes_give_the_same_archive(tmp_path):
+    first = trained_in_a_process(tmp_path / "first", 1)
+    # The archive tells neither the time nor the directory.
+    os.utime(tmp_path / "first", (0, 0))
+    second = trained_in_a_process(tmp_path / "elsewhere" / "second", 2)
+    with tarfile.open(first) as one, tarfile.open(second) as other:
+        assert one.getnames() == other.getnames()
+        differing = [
+            name for name in one.getnames()
+            if one.getmember(name).isfile()
+            and one.extractfile(name).read() != other.extractfile(name).read()
+        ]  # fmt: skip
+    assert differing == []
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_archive_holds_what_allennlps_own_does(whole, tmp_path):
+    from allennlp.models.archival import archive_model
+
+    (tmp_path / "run").mkdir()
+    run = shutil.copytree(whole, tmp_path / "run", dirs_exist_ok=True)
+    (run / "notes").mkdir()
+    (run / "notes" / "a.txt").write_text("mine")
+    options = {"include_in_archive": ["notes", "metrics.json"]}
+    train_command.archive_model(run, archive_path=tmp_path / "ours.tar.gz", **options)
+    archive_model(run, archive_path=tmp_path / "theirs.tar.gz", **options)
+
+    def contents(path):
+        with tarfile.open(path) as archive:
+            return {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}
+
+    ours, theirs = contents(tmp_path / "ours.tar.gz"), contents(tmp_path / "theirs.tar.gz")
+    theirs.pop("vocabulary/.lock", None)
+    assert ours == theirs
+
+
+def test_the_list_of_namespaces_is_sorted(tmp_path):
+    names = [f"*{letter}" for letter in "zxywvutsrq"]
+    vocabulary = Vocabulary(non_padded_namespaces=names)
+    vocabulary.add_token_to_namespace("a\nb", "x")
+    vocabulary.save_to_files(tmp_path)
+    lines = (tmp_path / "non_padded_namespaces.txt").read_text().splitlines()
+    assert lines == sorted(names)
+    again = Vocabulary.from_files(tmp_path)
+    assert again.get_token_to_index_vocabulary("x") == {"a\nb": 0}
+    assert again._non_padded_namespaces == set(names)
+
+
+def test_an_archive_without_weights_is_an_error(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "best.th").unlink()
+    with pytest.raises(RuntimeError, match="best.th does not exist"):
+        train_command.archive_model(run)

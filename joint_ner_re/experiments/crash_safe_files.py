@@ -1,0 +1,153 @@
+"""The files that AllenNLP writes: complete or not there, and the same bytes for the same training.
+
+AllenNLP writes its files in place. A training that is killed meanwhile leaves half a checkpoint, on
+which `--recover` fails, or half an archive. Importing this module makes AllenNLP write a temporary
+file and rename it: see `joint_ner_re.allennlp_changes` and `joint_ner_re.writing.replacing`.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import logging
+import os
+import tarfile
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from allennlp.common import Params
+from allennlp.common import util as common_util
+from allennlp.common.meta import Meta
+from allennlp.data import Vocabulary
+from allennlp.data.vocabulary import NAMESPACE_PADDING_FILE
+from allennlp.evaluation import SimpleEvaluator
+from allennlp.models.archival import CONFIG_NAME, META_NAME
+from allennlp.training import GradientDescentTrainer
+from allennlp.training import util as training_util
+
+from joint_ner_re.allennlp_changes import make
+from joint_ner_re.training.checkpointer import BEST, save
+from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_text
+
+logger = logging.getLogger(__name__)
+
+
+def _aside(write: Callable, position: int, keyword: str = "") -> Callable:
+    """The function, writing to a temporary file that takes the given name at the end.
+
+    # Parameters
+
+    write : `Callable`
+    position : `int`
+        Which of its arguments names the file.
+    keyword : `str`, optional (default = `""`)
+        That argument's name, if it may be given by name.
+    """
+
+    @functools.wraps(write)
+    def written(*args: Any, **kwargs: Any) -> Any:
+        path = args[position] if len(args) > position else kwargs.get(keyword)
+        if path is None:
+            return write(*args, **kwargs)
+        with replacing(path, "wb") as file:
+            if keyword in kwargs:
+                return write(*args, **{**kwargs, keyword: file.name})
+            return write(*args[:position], file.name, *args[position + 1 :], **kwargs)
+
+    return written
+
+
+def archive_model(
+    serialization_dir: PathLike,
+    weights: str = BEST,
+    archive_path: PathLike | None = None,
+    include_in_archive: list[str] | None = None,
+) -> str:
+    """AllenNLP's function of this name; the same files give the same bytes.
+
+    Members are sorted, without times, owners and permissions of their own.
+
+    # Raises
+
+    `RuntimeError`
+        If the weights or the configuration are missing.
+    """
+    directory = Path(serialization_dir)
+    path = os.fspath(directory if archive_path is None else archive_path)
+    if os.path.isdir(path):
+        path = os.path.join(path, "model.tar.gz")
+    for needed in (directory / weights, directory / CONFIG_NAME):
+        if not needed.exists():
+            raise RuntimeError(f"{needed} does not exist; it is needed for the archive {path}")
+    logger.info("archiving weights and vocabulary to %s", path)
+    with (
+        replacing(path, "wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, member in _members(directory, directory / weights, include_in_archive or []):
+            archive.add(member, name, recursive=False, filter=_without_origin)
+    return path
+
+
+def _members(
+    directory: Path, weights: Path, include_in_archive: list[str]
+) -> Iterator[tuple[str, Path]]:
+    """The archive's members by name, in order; those that AllenNLP reads first come first."""
+    yield CONFIG_NAME, directory / CONFIG_NAME
+    yield "weights.th", weights
+    included = [path for pattern in include_in_archive for path in directory.glob(pattern)]
+    for path in (directory / "vocabulary", directory / META_NAME, *sorted(set(included))):
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
+        for member in (path, *inside):
+            if member.exists() and not member.name.startswith("."):
+                yield member.relative_to(directory).as_posix(), member
+
+
+def _without_origin(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def save_vocabulary(self: Vocabulary, directory: PathLike) -> None:
+    """AllenNLP's `save_to_files`, which writes the list of namespaces in the order of a set."""
+    os.makedirs(directory, exist_ok=True)
+    files = {NAMESPACE_PADDING_FILE: sorted(self._non_padded_namespaces)}
+    for namespace, tokens in self._index_to_token.items():
+        # The reader adds the padding token, which has the index 0.
+        first = 1 if tokens.get(0) == self._padding_token else 0
+        files[f"{namespace}.txt"] = [
+            tokens[index].replace("\n", "@@NEWLINE@@") for index in range(first, len(tokens))
+        ]
+    for name, lines in files.items():
+        write_text(os.path.join(directory, name), "".join(f"{line}\n" for line in lines))
+
+
+def save_model_state(self: GradientDescentTrainer, path: PathLike) -> None:
+    wrapped = self._ddp_wrapped_model
+    save((self.model if wrapped is None else wrapped).state_dict(), path)
+
+
+def create_serialization_dir(
+    params: Params, serialization_dir: PathLike, recover: bool, force: bool
+) -> None:
+    """AllenNLP's function, after what killed processes have left is removed."""
+    directory = Path(serialization_dir)
+    if directory.is_dir():
+        remove_leftovers(directory)
+        # If it was killed before the first file was complete, there is nothing to resume or lose.
+        recover = recover and any(directory.iterdir())
+    _create_serialization_dir(params, serialization_dir, recover, force)
+
+
+# AllenNLP's own.
+_create_serialization_dir = training_util.create_serialization_dir
+
+dump_metrics = _aside(common_util.dump_metrics, 0, "file_path")
+evaluate = _aside(SimpleEvaluator.__call__, 5, "predictions_output_file")
+write_params = _aside(Params.to_file, 1, "params_file")
+write_meta = _aside(Meta.to_file, 1, "path")
+
+make(__name__)
