@@ -1,9 +1,11 @@
-"""A full disk and a read-only directory: an error that names the file, and nothing is lost."""
+"""A full disk and a read-only directory: the error names the file, and nothing is lost."""
 
 import errno
+import json
 import logging
 import os
 import subprocess
+import tempfile
 
 import pytest
 import torch
@@ -12,6 +14,9 @@ from allennlp.common.checks import ConfigurationError
 from joint_ner_re.modules.vector_cache import VectorCache
 from joint_ner_re.training.checkpointer import save
 from joint_ner_re.writing import replacing, write_text
+
+# What fixtures/tiny.jsonnet validates on.
+TINY_DATA = "conll04_spert.json"
 
 
 @pytest.fixture
@@ -92,7 +97,7 @@ def no_room(monkeypatch):
 def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, no_room):
     write_text(tmp_path / "a.txt", "old")
     no_room()
-    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'") as caught:
+    with pytest.raises(OSError, match=r"No space left on device; .*: '.*a\.txt'") as caught:
         write_text(tmp_path / "a.txt", "new")
     assert caught.value.errno == errno.ENOSPC
     assert (tmp_path / "a.txt").read_text() == "old"
@@ -110,12 +115,13 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
 def test_weights_that_do_not_fit_are_told_with_the_name_of_the_file(disk):
     save({"a": torch.zeros(10)}, disk.path / "weights.th")
     disk.fill()
-    with pytest.raises(OSError, match="No space left on device: '.*weights.th'"):
+    message = "No space left on device; the file needs .*: '.*weights.th'"
+    with pytest.raises(OSError, match=message):
         save({"a": torch.zeros(1_000_000)}, disk.path / "weights.th")
     assert torch.equal(torch.load(disk.path / "weights.th")["a"], torch.zeros(10))
 
 
-def test_a_training_goes_on_when_there_is_room_again(allennlp, fixtures, tiny_run, disk):
+def test_a_training_resumes_when_there_is_room_again(allennlp, fixtures, tiny_run, disk):
     """The checkpoint of the first epoch has room, that of the second has not."""
     run = disk.path / "run"
     checkpoint = sum(
@@ -154,7 +160,7 @@ def documents(tmp_path):
     return path
 
 
-def test_an_extraction_goes_on_when_there_is_room_again(
+def test_an_extraction_resumes_when_there_is_room_again(
     allennlp, documents, tiny_archive, tmp_path, disk
 ):
     command = ["extract", tiny_archive, documents, "--batch-documents", "4"]
@@ -163,7 +169,9 @@ def test_an_extraction_goes_on_when_there_is_room_again(
     disk.resize((tmp_path / "whole.jsonl").stat().st_size // 2 // 1024)
     with pytest.raises(SystemExit) as caught:
         allennlp(*command[:3], output, *command[3:])
-    assert f"{output}.part cannot be written: No space left on device" in str(caught.value)
+    assert f"{output}.part cannot be written: No space left on device; the file needs at" in str(
+        caught.value
+    )
     assert not output.exists()
 
     disk.resize(8192)
@@ -177,8 +185,64 @@ def test_an_extraction_into_a_read_only_directory(
     directory = tmp_path / "there"
     directory.mkdir()
     read_only(directory)
-    with pytest.raises(SystemExit, match=r"^allennlp extract: .*there/out\.jsonl\.part"):
+    with pytest.raises(SystemExit, match=r"^allennlp extract: .*there/\.?out\.jsonl"):
         allennlp("extract", tiny_archive, documents, directory / "out.jsonl")
+
+
+# Prediction and evaluation
+
+
+@pytest.mark.parametrize("command", ["predict", "extract", "evaluate"])
+def test_a_full_temporary_directory_is_named(
+    allennlp, documents, fixtures, tiny_archive, tmp_path, disk, monkeypatch, command
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
+    disk.fill()
+    arguments = {
+        "predict": [documents, "--output-file", tmp_path / "out", "--silent"],
+        "extract": [documents, tmp_path / "out"],
+        "evaluate": [fixtures / TINY_DATA, "--output-file", tmp_path / "out"],
+    }[command]
+    with pytest.raises((OSError, SystemExit)) as caught:
+        allennlp(command, tiny_archive, *arguments)
+    assert str(disk.path) in str(caught.value)
+    assert "the file needs at least" in str(caught.value)
+    assert "TMPDIR names another directory" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert os.listdir(disk.path) == ["filling"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize(
+    "command, option",
+    [
+        ("predict", "--output-file"),
+        ("evaluate", "--output-file"),
+        ("evaluate", "--predictions-output-file"),
+    ],
+)
+def test_an_output_on_a_full_disk_is_an_error_that_names_it(
+    allennlp, documents, fixtures, tiny_archive, disk, command, option, existing
+):
+    output = disk.path / "out.json"
+    if existing:
+        output.write_text("old")
+    disk.fill()
+    source = documents if command == "predict" else fixtures / TINY_DATA
+    with pytest.raises(OSError) as caught:
+        allennlp(command, tiny_archive, source, option, output)
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(output)
+    assert "No space left on device; the file needs" in str(caught.value)
+    assert [output.read_text()] == ["old"] if existing else not output.exists()
+    assert sorted(os.listdir(disk.path)) == ["filling", *(["out.json"] if existing else [])]
+
+
+def test_predictions_that_are_errors_are_kept(allennlp, tiny_archive, tmp_path):
+    (tmp_path / "in.txt").write_text("Ada left Kesh.\n{broken\n")
+    with pytest.raises(SystemExit, match="1 of 2 documents could not be processed"):
+        allennlp("predict", tiny_archive, tmp_path / "in.txt", "--output-file", tmp_path / "out")
+    records = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert ["error" in record for record in records] == [False, True]
 
 
 # The cache of vectors

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.archives.errors import ArchiveError, reading
-from joint_ner_re.writing import PathLike, replacing
+from joint_ner_re.writing import TEMPORARY, PathLike, naming, replacing
 
 CONFIG = "config.json"
 # How many gigabytes an archive may hold, unpacked.
@@ -160,7 +160,7 @@ def _extract(archive: PathLike, directory: Path) -> None:
                 path.mkdir(parents=True, exist_ok=True)
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            with content, open(path, "xb") as file:
+            with content, naming(path, member.size, TEMPORARY), open(path, "xb") as file:
                 shutil.copyfileobj(content, file, 2**20)
     if not (directory / CONFIG).is_file():
         raise ArchiveError(

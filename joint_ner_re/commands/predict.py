@@ -5,8 +5,9 @@ JSON or too large for memory. Here every line gives the record that `allennlp ex
 it, and the exit status tells whether any of them is an error.
 """
 
+import os
 import sys
-from typing import BinaryIO, Iterator, cast
+from typing import Any, BinaryIO, Iterator, cast
 
 from allennlp.commands import predict
 from allennlp.common.file_utils import cached_path, open_compressed
@@ -16,17 +17,41 @@ from joint_ner_re.allennlp_changes import make
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.extraction.batches import Item, batches_of, lines_of, predicted_lines
 from joint_ner_re.predictors import JointPredictor
+from joint_ner_re.writing import replacing
 
 
 class PredictManager(predict._PredictManager):
     """AllenNLP's, except where a `JointPredictor` predicts lines."""
 
+    def __init__(self, predictor: Any, input_file: str, output_file: str | None, *rest: Any):
+        # AllenNLP would open the output here and write it in place.
+        super().__init__(predictor, input_file, None, *rest)
+        self._output_path = output_file
+
     @overrides
     def run(self) -> None:
+        if self._output_path is None:
+            documents, errors = self._predict()
+        else:
+            # A file object of its own, because AllenNLP closes it.
+            with (
+                replacing(self._output_path) as file,
+                open(os.dup(file.fileno()), "w", encoding="utf-8") as own,
+            ):
+                self._output_file = own
+                documents, errors = self._predict()
+        if errors:
+            raise CommandError(
+                f"{errors} of {documents} documents could not be processed; they have the key "
+                '"error"'
+            )
+
+    def _predict(self) -> tuple[int, int]:
+        """Predict and write; returns how many documents there were, and how many failed."""
         predictor = self._predictor
         if self._dataset_reader is not None or not isinstance(predictor, JointPredictor):
             super().run()
-            return
+            return 0, 0
         documents = errors = 0
         for batch in batches_of(self._items(), self._batch_size):
             lines, failed = predicted_lines(predictor, batch)
@@ -35,13 +60,7 @@ class PredictManager(predict._PredictManager):
                 self._maybe_print_to_console_and_file(documents, line, given)
                 documents += 1
             errors += failed
-        if self._output_file is not None:
-            self._output_file.close()
-        if errors:
-            raise CommandError(
-                f"{errors} of {documents} documents could not be processed; they have the key "
-                '"error"'
-            )
+        return documents, errors
 
     def _items(self) -> Iterator[Item]:
         """The lines of the input, with their numbers."""
