@@ -92,9 +92,9 @@ audit: requirements/lock.txt
 	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
 		--strict --progress-spinner off
 
-# `kill -9` at random moments of every command that takes long: build/fuzz/kills.md. Some 10 minutes.
+# `kill -9` at random moments of every command that writes: build/fuzz/kills.md. About 25 minutes.
 kills: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 50 -o build/fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 8 -o build/fuzz
 
 # Resolve the pinned set anew: names, versions and hashes.
 lock:

@@ -1,16 +1,17 @@
 """`kill -9` at random moments, and the same command again: what is lost, and what comes of it.
 
-    python fuzz/kills.py --kills 50 --seed 1 -o build/fuzz
+    python fuzz/kills.py --kills 8 --seed 1 -o build/fuzz
 
-writes kills.json and kills.md, and exits with 1 where something was lost or differs. A process that
-has imported everything forks one for each run, so that a run costs its own work only. Half of the
-kills come after a random time, half shortly after a random operation on files, where writes are.
+writes kills.json and kills.md, and exits with 1 where something was lost or differs. Every run is a
+process of its own with a hash seed of its own. Half of the kills come after a random time, which
+may fall into the imports or other set-up; half come shortly after a random step: an operation on
+files in the output directory, or a change of a search's study.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import gc
 import gzip
 import hashlib
 import io
@@ -23,39 +24,31 @@ import shutil
 import signal
 import sqlite3
 import struct
+import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, NamedTuple
 
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import optuna  # noqa: E402
-from allennlp.commands import main as allennlp  # noqa: E402
-from allennlp.commands.train import train_model_from_file  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-import joint_ner_re.plugin  # noqa: E402, F401
-from joint_ner_re.dataset_readers import joint_reader  # noqa: E402
-from joint_ner_re.experiments.search import Search  # noqa: E402, F401 (imports Optuna)
-from joint_ner_re.figures import new_figure  # noqa: E402
 from joint_ner_re.tables import markdown_table  # noqa: E402
 from joint_ner_re.writing import write_json, write_text  # noqa: E402
 
+WATCHED = ROOT / "fuzz" / "watched_command.py"
 TINY = str(ROOT / "fixtures" / "tiny.jsonnet")
 BATCH_DOCUMENTS = 4
-# What says how long something took, or which process did it.
+# Keys that say how long something took, or which process did it.
 TIMES = ("seconds", "duration", "_MB", "attempts", "directory", "version")
 UNFINISHED = (".part", ".log", ".lock", "-journal", "-wal", "-shm")
-# So many kills in a row without any progress, then a run is left alone.
-WITHOUT_PROGRESS = 2
+# After so many kills in a row without any progress, a run is left alone.
+MAX_WITHOUT_PROGRESS = 2
 
 
 class Kind(NamedTuple):
@@ -63,39 +56,40 @@ class Kind(NamedTuple):
 
     # Parameters
 
-    command : `Callable[[Path], List[str]]`
+    command : `Callable[[Path], list[str]]`
         What to type for a result in this directory.
-    done : `Callable[[Path], Dict[str, Any]]`
-        The units of work that are finished by name, with something that changes when one is done
-        again.
+    done : `Callable[[Path], dict[str, Any]]`
+        The finished units of work by name, each with a value that changes when it is done again.
     unit : `str`
         What such a unit is called.
     """
 
-    command: Callable[[Path], List[str]]
-    done: Callable[[Path], Dict[str, Any]]
+    command: Callable[[Path], list[str]]
+    done: Callable[[Path], dict[str, Any]]
     unit: str
 
 
 class Ended(NamedTuple):
-    code: Optional[int]
+    """How a process ended: its status (`None` if it was killed), its seconds, and its steps."""
+
+    code: int | None
     seconds: float
-    writes: int
+    steps: int
 
 
 # The commands
 
 
-def recovering(place: Path) -> List[str]:
-    """`--recover`, once there is something to go on from."""
+def recovering(place: Path) -> list[str]:
+    """`--recover`, once there is something to resume."""
     return ["--recover"] if (place / "run").exists() else []
 
 
-def overrides(**values: Any) -> List[str]:
+def overrides(**values: Any) -> list[str]:
     return ["-o", json.dumps({name.replace("__", "."): value for name, value in values.items()})]
 
 
-def epochs(place: Path) -> Dict[str, Any]:
+def epochs(place: Path) -> dict[str, Any]:
     """The finished epochs, whose files are new ones when they are done again."""
     found = {}
     for path in place.rglob("metrics_epoch_*.json"):
@@ -104,7 +98,7 @@ def epochs(place: Path) -> Dict[str, Any]:
     return found
 
 
-def documents(place: Path) -> Dict[str, Any]:
+def documents(place: Path) -> dict[str, Any]:
     """The documents of the batches that are recorded as written."""
     state, whole = place / "out.jsonl.part.json", place / "out.jsonl"
     if whole.exists():
@@ -113,9 +107,14 @@ def documents(place: Path) -> Dict[str, Any]:
     return dict.fromkeys(map(str, range(count)))
 
 
-def vectors(place: Path) -> Dict[str, Any]:
+def files(place: Path) -> dict[str, Any]:
+    """The finished files."""
+    return {str(path.relative_to(place)): None for path in files_of(place)}
+
+
+def vectors(place: Path) -> dict[str, Any]:
     """What is in the cache."""
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for path in place.glob("cache/*.sqlite"):
         # There may be no table yet.
         missing = contextlib.suppress(sqlite3.OperationalError)
@@ -125,15 +124,15 @@ def vectors(place: Path) -> Dict[str, Any]:
     return found
 
 
-def make_kinds(folder: Path) -> Dict[str, Kind]:
+def make_kinds(folder: Path) -> dict[str, Kind]:
     """The kinds of campaigns, with what they need made in the folder."""
     archive, encoder = folder / "model.tar.gz", folder / "encoder"
     make_encoder(encoder)
     source = folder / "documents.txt"
     lines = (ROOT / "fixtures" / "sample" / "raw.txt").read_text(encoding="utf-8").splitlines()
     source.write_text("\n".join(lines * 4) + "\n", encoding="utf-8")
-    # In this process, which knows the tokenizer from then on.
-    train_model_from_file(TINY, str(folder / "run"))
+    trained = run(["train", TINY, "-s", str(folder / "run")], folder, folder / "training.log")
+    assert trained.code == 0, (folder / "training.log").read_text()
     shutil.copy(folder / "run" / "model.tar.gz", archive)
     pieces = {"type": "word_pieces", "model_name": str(encoder)}
     embedder = {"type": "transformer", "model_name": str(encoder), "layers": [-1]}
@@ -141,7 +140,7 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
     improving = {"trainer__validation_metric": "-loss"}
     folds = {"dataset_reader__num_folds": 2, "dataset_reader__dev_fraction": 0.3}
 
-    def cached(place: Path) -> List[str]:
+    def cached(place: Path) -> list[str]:
         return [
             "train", TINY, "-s", str(place / "run"), *recovering(place),
             *overrides(
@@ -181,6 +180,22 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
             epochs,
             "epoch",
         ),
+        "repetition": Kind(
+            lambda place: [
+                "repeat", TINY, "-s", str(place / "run"), "--seeds", "1,2", "--keep-checkpoints",
+                *overrides(trainer__num_epochs=2, **improving),
+            ],
+            epochs,
+            "epoch",
+        ),
+        "ablation": Kind(
+            lambda place: [
+                "ablate", TINY, "-s", str(place / "run"), "--keep-checkpoints",
+                *overrides(trainer__num_epochs=1, **improving),
+            ],
+            epochs,
+            "epoch",
+        ),
         "cache": Kind(cached, vectors, "vector"),
         "extraction": Kind(
             lambda place: [
@@ -189,6 +204,30 @@ def make_kinds(folder: Path) -> Dict[str, Kind]:
             ],
             documents,
             "document",
+        ),
+        "threshold": Kind(
+            lambda place: [
+                "tune-threshold", str(archive), str(ROOT / "fixtures" / "conll04_spert.json"),
+                "-s", str(place / "run"), "--output-archive", str(place / "tuned.tar.gz"),
+            ],
+            files,
+            "file",
+        ),
+        "prediction": Kind(
+            lambda place: [
+                "predict", str(archive), str(source), "--silent",
+                "--output-file", str(place / "out.jsonl"),
+            ],
+            files,
+            "file",
+        ),
+        "conversion": Kind(
+            lambda place: [
+                "convert", str(ROOT / "fixtures" / "sample" / "train.jsonl"), str(place / "brat"),
+                "--to", "brat",
+            ],
+            files,
+            "file",
         ),
     }  # fmt: skip
 
@@ -214,103 +253,75 @@ def make_encoder(directory: Path) -> None:
 
 
 def run(
-    arguments: List[str],
+    arguments: list[str],
     place: Path,
     log: Path,
-    after: Optional[float] = None,
-    write: Optional[int] = None,
-    limit: float = 120,
+    after: float | None = None,
+    step: int | None = None,
+    hash_seed: int = 0,
+    limit: float = 600,
 ) -> Ended:
     """Run `allennlp` with these arguments in a process of its own.
 
     # Parameters
 
     place : `Path`
-        Operations on files in it are counted.
+        The directory in which operations on files count as steps.
     log : `Path`
-        What it prints.
+        Takes what the process prints.
     after : `float`, optional (default = `None`)
-        It is killed after so many seconds, counted from the given operation if there is one.
-    write : `int`, optional (default = `None`)
-        It is killed after so many operations.
+        It is killed after so many seconds, counted from the given step if there is one.
+    step : `int`, optional (default = `None`)
+        It is killed after so many steps.
+    hash_seed : `int`, optional (default = `0`)
+        The order of Python's sets.
+    limit : `float`, optional (default = `600`)
+        After so many seconds the process counts as hanging.
     """
     reader, writer = os.pipe()
     started = time.monotonic()
-    child = os.fork()
-    if not child:
-        os.close(reader)
-        _work(arguments, place, log, writer)
+    with open(log, "w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(WATCHED), str(writer), str(place), *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(hash_seed),
+                "OMP_NUM_THREADS": "1",
+            },
+            stdout=output,
+            stderr=output,
+            pass_fds=[writer],
+        )  # fmt: skip
     os.close(writer)
-    writes, code = 0, None
-    kill_at = started + after if after is not None and write is None else None
-    killed = False
+    steps, killed = 0, False
+    kill_at = started + after if after is not None and step is None else math.inf
     while True:
         now = time.monotonic()
         assert now - started < limit, f"{arguments} hangs; see {log}"
-        if kill_at is not None and now >= kill_at and not killed:
-            os.kill(child, signal.SIGKILL)
+        if now >= kill_at and not killed:
+            process.kill()
             killed = True
-        wait = min(0.05, kill_at - now) if kill_at is not None and not killed else 0.05
+        wait = 0.05 if killed else min(0.05, kill_at - now)
         ready, _, _ = select.select([reader], [], [], max(wait, 0))
         if not ready:
             continue
         data = os.read(reader, 65536)
         if not data:
             break
-        writes += len(data)
-        if write is not None and writes >= write and kill_at is None:
+        steps += len(data)
+        if step is not None and steps >= step and kill_at == math.inf:
             kill_at = time.monotonic() + (after or 0)
     os.close(reader)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        code = os.WEXITSTATUS(status)
-    return Ended(code, time.monotonic() - started, writes)
-
-
-_OPERATIONS = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"}
-
-
-def _work(arguments: List[str], place: Path, log: Path, pipe: int) -> None:
-    """The forked process: it tells of each operation on files, and never returns."""
-    prefix = str(place)
-
-    def tell(event: str, given: Any) -> None:
-        if event == "open":
-            writes = isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
-        else:
-            writes = event in _OPERATIONS
-        if writes and isinstance(given[0], str) and given[0].startswith(prefix):
-            os.write(pipe, b".")
-
-    code = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.chdir(ROOT)
-        torch.set_num_threads(1)
-        sys.addaudithook(tell)
-        sys.argv = ["allennlp", *arguments]
-        allennlp(prog="allennlp")
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(bool(end.code))
-        print(end.code)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    code = process.wait()
+    seconds = time.monotonic() - started
+    return Ended(None if code == -signal.SIGKILL else code, seconds, steps)
 
 
 # What a directory holds
 
 
-def files_of(place: Path) -> List[Path]:
-    """The files that stand there as if they were whole."""
+def files_of(place: Path) -> list[Path]:
+    """The files under their final names, which must be complete."""
     return [
         path
         for path in sorted(place.rglob("*"))
@@ -321,7 +332,16 @@ def files_of(place: Path) -> List[Path]:
     ]
 
 
-def corrupt_files(place: Path, reference: Dict[str, Any]) -> List[str]:
+def leftovers(place: Path) -> list[str]:
+    """What a finished run must not leave behind."""
+    return [
+        str(path.relative_to(place))
+        for path in sorted(place.rglob("*"))
+        if path.name.endswith((".tmp", ".part", ".part.json"))
+    ]
+
+
+def corrupt_files(place: Path, reference: dict[str, Any]) -> list[str]:
     """The files that cannot be read to their end."""
     broken = []
     for path in files_of(place):
@@ -348,7 +368,8 @@ def content_of(path: Path) -> Any:
             contents = {name: file.read() for name, file in members.items() if file is not None}
         weights = tensors_of(torch.load(io.BytesIO(contents.pop("weights.th"))))
         texts = {name: text for name, text in contents.items() if name.endswith(".txt")}
-        return [weights, texts, json.loads(contents["config.json"])["model"]["type"]]
+        # The configuration may name a directory of this run, and the rest is compared with it.
+        return [weights, texts, sorted(contents), contents["meta.json"]]
     if path.suffix == ".json":
         return timeless(json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".jsonl":
@@ -373,7 +394,7 @@ def content_of(path: Path) -> Any:
     return None if path.suffix == ".md" else text
 
 
-def tensors_of(value: Any, name: str = "") -> Dict[str, str]:
+def tensors_of(value: Any, name: str = "") -> dict[str, str]:
     """The tensors in a state by name, as digests: bit for bit."""
     if isinstance(value, torch.Tensor):
         return {name: hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()}
@@ -389,7 +410,7 @@ def timeless(value: Any) -> Any:
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def contents_of(place: Path) -> Dict[str, Any]:
+def contents_of(place: Path) -> dict[str, Any]:
     """The end result of a run: every file that it leaves, and the cache's rows."""
     found = {str(path.relative_to(place)): content_of(path) for path in files_of(place)}
     # The configuration names the directory of the cache.
@@ -403,98 +424,125 @@ def contents_of(place: Path) -> Dict[str, Any]:
 # The campaign
 
 
-def campaign(name: str, kind: Kind, folder: Path, kills: int, seed: int) -> Dict[str, Any]:
-    """Kill one kind of command so many times."""
-    numbers = random.Random(f"{seed} {name}")
-    started = time.monotonic()
-    log = folder / f"{name}.log"
+class Record:
+    """What the kills of one kind of command have shown."""
 
-    def begin(title: str) -> Path:
-        place = folder / f"{name}-{title}"
+    def __init__(self, name: str, unit: str) -> None:
+        self.name, self.unit, self.units = name, unit, 0
+        self.kills = self.rounds = self.done_again = self.vanished = 0
+        self.seconds_of_a_run = self.seconds = 0.0
+        self.phases: Counter[str] = Counter()
+        self.corrupt: list[str] = []
+        self.failed: list[str] = []
+        self.different: list[str] = []
+        self.left_behind: list[str] = []
+
+    def troubles(self, number: int) -> list[str]:
+        """What went wrong in a round."""
+        found = (*self.corrupt, *self.failed, *self.different, *self.left_behind)
+        return [text for text in found if text.startswith(f"round {number}:")]
+
+    def is_well(self) -> bool:
+        at_most = {"epoch": 1, "document": BATCH_DOCUMENTS, "vector": 0, "file": 0}[self.unit]
+        found = (self.corrupt, self.failed, self.different, self.left_behind)
+        return self.done_again <= at_most and not self.vanished and not any(found)
+
+
+class Campaign:
+    """The kills of one kind of command."""
+
+    def __init__(self, name: str, kind: Kind, folder: Path, seed: int) -> None:
+        self.record = Record(name, kind.unit)
+        self._kind, self._folder = kind, folder
+        self._numbers = random.Random(f"{seed} {name}")
+        self._log = folder / f"{name}.log"
+
+    def run(self, kills: int) -> Record:
+        """Run the command once without a kill, then again and again with so many in all."""
+        record, started = self.record, time.monotonic()
+        place = self._place("reference")
+        self._whole = run(self._kind.command(place), place, self._log)
+        assert self._whole.code == 0, self._log.read_text()
+        record.seconds_of_a_run = round(self._whole.seconds, 1)
+        self._expected = contents_of(place)
+        record.units = len(self._kind.done(place))
+        while record.kills < kills:
+            record.rounds += 1
+            place = self._place(f"round-{record.rounds}")
+            self._round(place, kills)
+            troubles = record.troubles(record.rounds)
+            if troubles:
+                print(f"{record.name}: look at {place}: {troubles[0][:200]}", flush=True)
+            else:
+                shutil.rmtree(place)
+        record.seconds = round(time.monotonic() - started, 1)
+        return record
+
+    def _place(self, title: str) -> Path:
+        place = self._folder / f"{self.record.name}-{title}"
         place.mkdir()
         return place
 
-    place = begin("reference")
-    whole = run(kind.command(place), place, log)
-    assert whole.code == 0, log.read_text()
-    expected, total = contents_of(place), len(kind.done(place))
-    phases: Counter = Counter()
-    corrupt: List[str] = []
-    different: List[str] = []
-    failures: List[str] = []
-    done_again, lost_vectors, killed, restarts, rounds = 0, 0, 0, 0, 0
-    while killed < kills:
-        rounds += 1
-        place = begin(f"round-{rounds}")
+    def _plan(self) -> dict[str, Any]:
+        """When to kill."""
+        numbers = self._numbers
+        if numbers.random() < 0.5:
+            return {"after": numbers.uniform(0, self._whole.seconds)}
+        return {
+            "step": numbers.randint(1, self._whole.steps),
+            "after": numbers.choice([0, 0, numbers.uniform(0, 0.01)]),
+        }
+
+    def _round(self, place: Path, kills: int) -> None:
+        """Kill the command and run it again, until it comes to its end."""
+        record, kind = self.record, self._kind
+        title = f"round {record.rounds}:"
         idle = 0
-        known: Set[str] = set()
         while True:
-            leave = killed >= kills or idle >= WITHOUT_PROGRESS
-            plan: Dict[str, Any] = {}
-            if not leave and numbers.random() < 0.5:
-                plan = {"after": numbers.uniform(0, whole.seconds)}
-            elif not leave:
-                plan = {
-                    "write": numbers.randint(1, whole.writes),
-                    "after": numbers.choice([0, 0, numbers.uniform(0, 0.01)]),
-                }
+            leave = record.kills >= kills or idle >= MAX_WITHOUT_PROGRESS
             before = kind.done(place)
-            ended = run(kind.command(place), place, log, **plan)
+            ended = run(
+                kind.command(place),
+                place,
+                self._log,
+                hash_seed=self._numbers.randrange(2**32),
+                **({} if leave else self._plan()),
+            )
             after = kind.done(place)
-            if known and kind.unit == "epoch":
-                # An epoch whose file is another one than before was finished, lost, and done again.
+            if kind.unit == "epoch":
+                # An epoch that was lost and done again has another file.
                 again = sum(after.get(unit) != before[unit] for unit in before if unit in after)
-                done_again = max(done_again, again)
-            lost_vectors += len(set(before) - set(after))
-            known = set(after)
+                record.done_again = max(record.done_again, again)
+            record.vanished += len(set(before) - set(after))
             if ended.code is not None:
-                if ended.code:
-                    failures.append(f"seed {seed}, round {rounds}: {log.read_text()[-800:]}")
                 break
-            killed += 1
-            restarts += 1
+            record.kills += 1
             idle = 0 if set(after) - set(before) else idle + 1
-            phases[phase(place, len(after), total)] += 1
-            corrupt += [f"round {rounds}: {text}" for text in corrupt_files(place, expected)]
+            record.phases[_phase(ended, len(after), record.units)] += 1
+            record.corrupt += [f"{title} {text}" for text in corrupt_files(place, self._expected)]
             if kind.unit == "document":
-                done_again = max(done_again, unrecorded(place))
-        if not failures or not failures[-1].startswith(f"seed {seed}, round {rounds}:"):
-            found = contents_of(place)
-            for file in sorted({*expected, *found}):
-                if expected.get(file) != found.get(file):
-                    where = "is missing" if file not in found else "differs"
-                    different.append(f"round {rounds}: {file} {where}")
-        troubles = [
-            text for text in (*different, *failures, *corrupt) if f"round {rounds}:" in text
-        ]
-        if troubles:
-            print(f"{name}: look at {place}: {troubles[0][:200]}", flush=True)
-        else:
-            shutil.rmtree(place)
-        gc.collect()
-    return {
-        "kind": name,
-        "unit": kind.unit,
-        "units": total,
-        "kills": killed,
-        "phases": dict(phases),
-        "restarts": restarts,
-        "finished runs": rounds,
-        "done again at most": done_again,
-        "units that vanished": lost_vectors,
-        "corrupt files": corrupt,
-        "restarts that failed": failures,
-        "different from the uninterrupted run": different,
-        "seconds of a whole run": round(whole.seconds, 2),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+                record.done_again = max(record.done_again, unrecorded(place))
+        if ended.code:
+            record.failed.append(f"{title} {self._log.read_text()[-800:]}")
+            return
+        found = contents_of(place)
+        for file in sorted({*self._expected, *found}):
+            if self._expected.get(file) != found.get(file):
+                where = "is missing" if file not in found else "differs"
+                record.different.append(f"{title} {file} {where}")
+        record.left_behind += [f"{title} {file}" for file in leftovers(place)]
 
 
-def phase(place: Path, done: int, total: int) -> str:
-    """How far the killed run had come."""
+PHASES = ("in set-up", "before the first", "between", "after the last")
+
+
+def _phase(ended: Ended, done: int, total: int) -> str:
+    """How far the killed process had come; in set-up it had not touched its output."""
+    if ended.steps == 0:
+        return PHASES[0]
     if done == 0:
-        return "before the first"
-    return "between" if done < total else "after the last"
+        return PHASES[1]
+    return PHASES[2] if done < total else PHASES[3]
 
 
 def unrecorded(place: Path) -> int:
@@ -505,63 +553,42 @@ def unrecorded(place: Path) -> int:
     return max(0, part.read_bytes().count(b"\n") - len(documents(place)))
 
 
-def is_well(record: Dict[str, Any]) -> bool:
-    at_most = {"epoch": 1, "document": BATCH_DOCUMENTS, "vector": 0}[record["unit"]]
-    return (
-        record["done again at most"] <= at_most
-        and not record["units that vanished"]
-        and not record["corrupt files"]
-        and not record["restarts that failed"]
-        and not record["different from the uninterrupted run"]
-    )
-
-
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" + ("" if number == 1 else "s")
 
 
-def markdown(records: List[Dict[str, Any]], seed: int) -> str:
+def markdown(records: list[Record], seed: int) -> str:
     rows = [
         [
-            record["kind"],
-            record["kills"],
-            ", ".join(
-                f"{record['phases'].get(name, 0)} {name}"
-                for name in ("before the first", "between", "after the last")
-            )
-            + f" of {_counted(record['units'], record['unit'])}",
-            record["finished runs"],
-            _counted(record["done again at most"], record["unit"]),
-            len(record["corrupt files"]),
-            len(record["restarts that failed"]),
-            "no" if record["different from the uninterrupted run"] else "yes",
-            record["seconds"],
+            record.name,
+            record.kills,
+            ", ".join(f"{record.phases[name]} {name}" for name in PHASES)
+            + f" of {_counted(record.units, record.unit)}",
+            record.rounds,
+            _counted(record.done_again, record.unit),
+            len(record.corrupt),
+            len(record.failed),
+            len(record.left_behind),
+            "no" if record.different else "yes",
+            record.seconds,
         ]
         for record in records
     ]
     header = [
         "killed", "kills", "when", "runs to the end", "done again, at most", "corrupt files",
-        "restarts that failed", "result as without a kill", "seconds",
+        "restarts that failed", "left behind", "result as without a kill", "seconds",
     ]  # fmt: skip
     return f"# `kill -9` at random moments, seed {seed}\n\n{markdown_table(header, rows)}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50, help="of each kind (default: 50)")
+    parser.add_argument("--kills", type=int, default=8, help="of each kind (default: 8)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", help="a kind; may be given several times")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "build" / "fuzz")
     args = parser.parse_args()
     os.environ["ALLENNLP_LOG_LEVEL"] = "WARNING"
-    torch.set_num_threads(1)
-    # tqdm's own is shared by forked processes: the next ones would wait for who was killed with it.
-    tqdm.set_lock(threading.RLock())
-    # Each run would make spaCy's tokenizer anew, which takes longer than the run.
-    joint_reader.TextTokenizer = functools.lru_cache(None)(joint_reader.TextTokenizer)  # type: ignore
-    # What the commands import only when they need it.
-    assert optuna.storages.RDBStorage and optuna.samplers.TPESampler
-    new_figure("")[0].savefig(io.BytesIO())
     args.output.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     kinds = make_kinds(folder)
@@ -571,12 +598,13 @@ def main() -> None:
     records = []
     print(f"seed {args.seed}; logs and failing rounds in {folder}", flush=True)
     for name in args.only or kinds:
-        record = campaign(name, kinds[name], folder, args.kills, args.seed)
+        record = Campaign(name, kinds[name], folder, args.seed).run(args.kills)
         records.append(record)
-        print(json.dumps(record, indent=2), flush=True)
-        write_json(args.output / "kills.json", {"seed": args.seed, "kinds": records})
+        print(json.dumps(vars(record), indent=2), flush=True)
+        kinds_so_far = [vars(one) for one in records]
+        write_json(args.output / "kills.json", {"seed": args.seed, "kinds": kinds_so_far})
         write_text(args.output / "kills.md", markdown(records, args.seed))
-    if not all(map(is_well, records)):
+    if not all(record.is_well() for record in records):
         sys.exit(1)
     shutil.rmtree(folder)
 
