@@ -6,6 +6,7 @@ import pytest
 from joint_ner_re.extraction import ExtractionError, batches, blocks, on_ray
 from joint_ner_re.extraction.blocks import Block, cut_file, input_files, items_of
 from joint_ner_re.extraction.on_ray import extract_on_ray
+from joint_ner_re.resumable import ResumeError
 
 LINES = [b"one\n", b"\n", b'{"text": "three"}\r\n', b"caf\xe9\n", b"five"]
 
@@ -131,7 +132,7 @@ def test_without_its_libraries_it_says_what_to_install(tmp_path, monkeypatch):
         ({"relation_threshold": 2}, "relation_threshold is 2; expected 0 to 1"),
         ({"source": "nowhere"}, "nowhere: cannot be read"),
         ({"archive": "nowhere"}, "the model nowhere cannot be read"),
-        ({"target": "."}, "holds other files; expected a new directory"),
+        ({"target": "."}, "is not empty and was not begun by extract-ray; give another directory"),
     ],
 )
 def test_what_is_impossible_is_said_at_once(tmp_path, monkeypatch, options, reason):
@@ -140,5 +141,5 @@ def test_what_is_impossible_is_said_at_once(tmp_path, monkeypatch, options, reas
     for name in ("in.txt", "model"):
         (tmp_path / name).write_text("Ada left Kesh.\n")
     options = {"archive": "model", "source": "in.txt", "target": "out", **options}
-    with pytest.raises(ExtractionError, match=reason):
+    with pytest.raises((ExtractionError, ResumeError), match=reason):
         extract_on_ray(**options)

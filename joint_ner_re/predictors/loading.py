@@ -1,5 +1,6 @@
 """From a model archive to a predictor: the one place where models are loaded for prediction."""
 
+import joint_ner_re.training  # noqa: F401 (registers the data loaders that archives name)
 from joint_ner_re import archives
 from joint_ner_re.models import JointModel
 from joint_ner_re.predictors.joint_predictor import JointPredictor

@@ -17,6 +17,7 @@ from joint_ner_re.experiments.repetition import (
     with_seed,
 )
 from joint_ner_re.metrics import score
+from joint_ner_re.resumable import ResumeError
 from joint_ner_re.training import ProgressCallback
 
 SOURCE = Source("some/where/tiny.jsonnet", '{"a": 1}')
@@ -127,7 +128,7 @@ def test_a_fold_of_another_process_is_left_to_it(tiny, tmp_path, capsys):
         (directory / ".fold_0.lock").touch()
         cross_validate(tiny(), directory, SOURCE, folds=[0])
     out = capsys.readouterr().out
-    assert "fold_0 (1 of 1): another process is at it" in out
+    assert "fold_0 (1 of 1) is in use by another process" in out
     assert "no run is finished yet" in out
     assert not (directory / "fold_0").exists()
 
@@ -250,7 +251,7 @@ def test_other_data_can_be_scored_without_training_again(
     repeat(tiny(), directory, SOURCE, [1], data)
     found = scores_of(directory)
     assert (found["part"], found["data"]) == ("test", ["conll04_multihead.txt"])
-    with pytest.raises(ConfigurationError, match="data.test is .*multihead.txt.* there and"):
+    with pytest.raises(ResumeError, match="data.test was .*multihead.txt.* and is"):
         repeat(tiny(), directory, SOURCE, [1], str(fixtures / "conll04_spert.json"))
 
 
@@ -258,17 +259,17 @@ def test_other_data_can_be_scored_without_training_again(
 
 
 def test_the_same_directory_is_for_the_same_experiment(whole, tiny):
-    with pytest.raises(ConfigurationError) as error:
+    with pytest.raises(ResumeError) as error:
         cross_validate(tiny(**{"trainer.num_epochs": 4}), whole, SOURCE)
-    assert "trainer.num_epochs is 3 there and 4 here" in str(error.value)
-    assert "Give another directory" in str(error.value)
-    with pytest.raises(ConfigurationError, match='"cross-validate" there and "repeat" here'):
+    assert "trainer.num_epochs was 3 and is 4 now" in str(error.value)
+    assert "give another directory with -s" in str(error.value)
+    with pytest.raises(ResumeError, match='"cross-validate" and is "repeat" now'):
         repeat(tiny(), whole, SOURCE, [1])
 
 
 def test_a_directory_of_something_else_is_left_alone(tiny, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigurationError, match="not empty and was not begun by"):
+    with pytest.raises(ResumeError, match="not empty and was not begun by"):
         cross_validate(tiny(), tmp_path, SOURCE)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
