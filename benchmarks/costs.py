@@ -28,7 +28,7 @@ from prepared import (
     synchronize,
     without_tags,
 )
-from stock import stock_layers
+from stock import crf_finder, stock_layers
 from systems import extraction
 from torch import Tensor
 
@@ -126,11 +126,12 @@ def watching(model: JointModel) -> Iterator[Clock]:
         clock.watch(embedder, "forward", f"embedder: {name}")
     for name in ("shared", "ner", "relation"):
         clock.watch(getattr(model.encoder, name), "forward", f"BiRNN: {name}")
-    clock.watch(model.tag_scorer, "forward", "tag scorer")
+    finder = crf_finder(model)
+    clock.watch(finder.levels[0].scorer, "forward", "tag scorer")
     for name in ("log_likelihood", "viterbi", "span_probabilities"):
-        clock.watch(model.crf, name, CRF)
-    for name in ("encode", "decode"):
-        clock.watch(model.span_tagger, name, "spans and tags")
+        clock.watch(finder.levels[0].crf, name, CRF)
+    for name in ("encode", "decode", "last_tags"):
+        clock.watch(finder.span_tagger, name, "spans and tags")
     clock.watch(model.relation_scorer, "forward", RELATIONS)
     clock.watch(model, "_predict_relations", RELATIONS)
     clock.watch(model, "_to_sentences", "sentences")
@@ -215,10 +216,12 @@ def force_entities(model: JointModel, entities: int, length: int) -> None:
     is decoded: at evenly spaced tokens among the first `length` of a sentence the tag of an entity
     of one token, elsewhere that of no entity. CRF, decoding and relation scorer then run as ever.
     """
-    plain = model.tag_scorer.forward
+    finder = crf_finder(model)
+    scorer, codec = finder.levels[0].scorer, finder.codec
+    plain = scorer.forward
     places = [number * length // entities for number in range(entities)]
     # An entity of one token and of the first type.
-    unit = model.codec.tags.index(f"{model.codec.prefix(True, True)}-{model.codec.types[0]}")
+    unit = codec.tags.index(f"{codec.prefix(True, True)}-{codec.types[0]}")
 
     def forced(states: Tensor) -> Tensor:
         scores = plain(states)
@@ -227,7 +230,7 @@ def force_entities(model: JointModel, entities: int, length: int) -> None:
         added = torch.nn.functional.one_hot(wanted, scores.size(2)) * DECISIVE
         return scores + added
 
-    model.tag_scorer.forward = forced  # type: ignore[method-assign]
+    scorer.forward = forced  # type: ignore[method-assign]
 
 
 def made_sentence(sentences: Sequence[Sentence], tokens: int) -> Sentence:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 import joint_ner_re.plugin  # noqa: F401  (registers the project's classes)
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.models import JointModel
+from joint_ner_re.modules import CrfEntityFinder
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import TagCodec, flatten
 
@@ -227,9 +228,15 @@ def make_batches(
         batch.index_instances(model.vocab)
         tensors = dict(batch.as_tensor_dict())
         if labels:
-            tensors["tags"] = gold_tags(model.codec, part)
+            tensors["tags"] = gold_tags(codec_of(model), part)
         made.append(move_to_device(tensors, torch.device(device)))
     return made
+
+
+def codec_of(model: JointModel) -> TagCodec:
+    """The tags of the model's CRF."""
+    assert isinstance(model.entity_finder, CrfEntityFinder), model.entity_finder
+    return model.entity_finder.codec
 
 
 def gold_tags(codec: TagCodec, sentences: Sequence[Sentence]) -> torch.Tensor:

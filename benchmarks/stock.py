@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from joint_ner_re.models import JointModel
-from joint_ner_re.modules import BiRnnStack, EntitySpans, RelationScorer, TagScorer
+from joint_ner_re.modules import BiRnnStack, CrfEntityFinder, EntitySpans, PairScorer, TagScorer
 from joint_ner_re.modules.embedders import CharacterEmbedder
 from joint_ner_re.modules.encoders import BiRnnLayer
 from joint_ner_re.sentence import Entity, Relation
@@ -62,10 +62,9 @@ class StockModel(Model):
     """
 
     def __init__(self, model: JointModel) -> None:
-        if model.further_crfs:
-            raise ValueError("the stock assembly has one level of tags; expected a model with one")
-        super().__init__(with_tags(model.vocab, model.codec.tags))
-        self.codec = model.codec
+        finder = crf_finder(model)
+        super().__init__(with_tags(model.vocab, finder.codec.tags))
+        self.codec = finder.codec
         self.relation_types = model.relation_types
         self.relation_threshold = model.relation_threshold
         self.text_field_embedder = stock_embedder(model.text_field_embedder)
@@ -75,8 +74,11 @@ class StockModel(Model):
         self.relation = stock_layers([encoder.relation])
         # nn.LSTM drops between its layers, not before the first.
         self.dropout = stock_dropout(encoder.shared.dropout)
-        self.tag_layers = stock_tag_layers(model.tag_scorer)
-        self.crf = stock_crf(model)
+        self.tag_layers = stock_tag_layers(finder.levels[0].scorer)
+        self.crf = stock_crf(finder)
+        if not isinstance(model.relation_scorer, PairScorer):
+            found = type(model.relation_scorer).__name__
+            raise ValueError(f"the relation scorer is a {found}; expected a PairScorer")
         self.pairs = PairLoop(model.relation_scorer)
         self._accuracies = [CategoricalAccuracy(), CategoricalAccuracy(top_k=3)]
         self._f1 = SpanBasedF1Measure(self.vocab, TAG_NAMESPACE, label_encoding=self.codec.scheme)
@@ -157,11 +159,11 @@ class PairLoop(nn.Module):
 
     # Parameters
 
-    scorer : `RelationScorer`
+    scorer : `PairScorer`
         Whose weights it copies.
     """
 
-    def __init__(self, scorer: RelationScorer) -> None:
+    def __init__(self, scorer: PairScorer) -> None:
         super().__init__()
         if scorer.pair_layer is not None:
             raise ValueError("the relation scorer has a pair layer; expected the paper's scorer")
@@ -277,16 +279,24 @@ def stock_feed_forward(scorer: TagScorer) -> Optional[FeedForward]:
     return network
 
 
-def stock_crf(model: JointModel) -> ConditionalRandomField:
-    """AllenNLP's CRF with the model's weights.
+def crf_finder(model: JointModel) -> CrfEntityFinder:
+    """The model's entity finder, which must be the paper's, with one level of tags."""
+    finder = model.entity_finder
+    if not isinstance(finder, CrfEntityFinder) or len(finder.levels) > 1:
+        raise ValueError("expected the entity finder 'crf' with one level of tags")
+    return finder
+
+
+def stock_crf(finder: CrfEntityFinder) -> ConditionalRandomField:
+    """AllenNLP's CRF with the finder's weights.
 
     It constrains its decoding alone. With impossible transitions at -10,000 its likelihood is over
     the well-formed sequences, too.
     """
-    names = dict(enumerate(model.codec.tags))
-    crf = ConditionalRandomField(len(names), allowed_transitions(model.codec.scheme, names))
+    names = dict(enumerate(finder.codec.tags))
+    crf = ConditionalRandomField(len(names), allowed_transitions(finder.codec.scheme, names))
     targets = (crf.transitions, crf.start_transitions, crf.end_transitions)
     with torch.no_grad():
-        for target, source in zip(targets, model.crf._constrained()):
+        for target, source in zip(targets, finder.levels[0].crf._constrained()):
             target.copy_(source.clamp(min=-1e4))
     return crf

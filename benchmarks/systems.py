@@ -31,7 +31,14 @@ from prepared import (
 )
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from stock import TAG_NAMESPACE, StockModel, stock_embedder, stock_feed_forward, stock_layers
+from stock import (
+    TAG_NAMESPACE,
+    StockModel,
+    crf_finder,
+    stock_embedder,
+    stock_feed_forward,
+    stock_layers,
+)
 from stock import with_tags as vocabulary_with_tags
 
 from joint_ner_re.models import JointModel
@@ -61,13 +68,14 @@ def crf_tagger(model: JointModel) -> Model:
     """allennlp-models' CrfTagger with the layers and weights of the shared and the NER layers."""
     from allennlp_models.tagging.models.crf_tagger import CrfTagger
 
+    finder = crf_finder(model)
     return CrfTagger(
-        vocabulary_with_tags(model.vocab, model.codec.tags),
+        vocabulary_with_tags(model.vocab, finder.codec.tags),
         stock_embedder(model.text_field_embedder),
         stock_layers([model.encoder.shared, model.encoder.ner]),
         label_namespace=TAG_NAMESPACE,
-        feedforward=stock_feed_forward(model.tag_scorer),
-        label_encoding=model.codec.scheme,
+        feedforward=stock_feed_forward(finder.levels[0].scorer),
+        label_encoding=finder.codec.scheme,
         dropout=model.encoder.shared.dropout.p,
     )
 

@@ -117,8 +117,14 @@ class CheckedOptions:
     """Has `from_params` compare the options with the constructor first; see `check`."""
 
     @classmethod
+    def current_options(cls, options: Dict[str, Any]) -> Dict[str, Any]:
+        """The options under their names of today. Override it in a class that renamed some."""
+        return options
+
+    @classmethod
     def from_params(cls, params: Any, *args: Any, **extras: Any) -> Any:
         if isinstance(params, Params):
+            params.params = cls.current_options(params.as_dict(quiet=True))
             _check_options(cls, params.as_dict(quiet=True), params.history.rstrip("."), None)
         return super().from_params(params, *args, **extras)  # type: ignore[misc]
 
@@ -270,6 +276,8 @@ def _check_options(
             for key, parameter in infer_params(cls, constructor).items()
             if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
         }
+    if issubclass(cls, CheckedOptions):
+        value = cls.current_options(dict(value))
     for key, item in value.items():
         inside = _inside(name, key)
         if key not in known:

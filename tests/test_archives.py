@@ -239,7 +239,7 @@ PLACES = [
     "model.text_field_embedder.token_embedders.tokens",
     "model.encoder.shared",
     "model.encoder.ner",
-    "model.tag_scorer.activation",
+    "model.entity_finder.scorer.activation",
     "model.relation_scorer.activation",
     "model.regularizer",
     "dataset_reader.token_indexers.tokens",

@@ -62,14 +62,17 @@ CONFIG = {
             },
         },
         "encoder": {"shared": LAYERS, "ner": LAYERS, "relation": LAYERS},
-        "tag_scorer": {"hidden_size": 4, "activation": "tanh", "dropout": 0.5},
-        "relation_scorer": {
-            "hidden_size": 4, "activation": "relu", "tag_embedding_size": 4, "dropout": 0.5,
-            "pair_layer": {"hidden_size": 4, "dropout": 0.5},
+        "entity_finder": {
+            "type": "crf", "tag_scheme": "BIOUL", "tag_levels": 2,
+            "scorer": {"hidden_size": 4, "activation": "tanh", "dropout": 0.5},
         },
-        "tag_scheme": "BIOUL", "tag_levels": 2, "relation_loss_weight": 1.0,
-        "relation_loss_average": "sentence_mean", "relation_threshold": 0.5,
-        "spurious_entities": 0.5, "token_dropout": 0.5, "most_relations": 9, "bfloat16": False,
+        "relation_scorer": {
+            "type": "crone", "hidden_size": 4, "activation": "relu", "tag_embedding_size": 4,
+            "dropout": 0.5, "pair_layer": {"hidden_size": 4, "dropout": 0.5},
+        },
+        "relation_loss_weight": 1.0, "relation_loss_average": "sentence_mean",
+        "relation_threshold": 0.5, "spurious_entities": 0.5, "token_dropout": 0.5,
+        "most_relations": 9, "bfloat16": False,
         "initializer": {"regexes": []},
     },
     "data_loader": {
@@ -93,12 +96,12 @@ CONFIG = {
     },
 }  # fmt: skip
 # Options that may be 0, huge, negative, or any text. What is huge is told when the file is read, or
-# does no harm. A name such as `tag_scorer.hidden_size` is for that place only.
+# does no harm. A name such as `scorer.hidden_size` is for that place only.
 ZERO = {
     "fold", "fold_seed", "dev_fraction", "min_padding_length", "num_layers", "dropout",
     "tag_embedding_size", "relation_loss_weight", "relation_threshold", "spurious_entities",
     "token_dropout", "cache_megabytes", "layers", "lr", "betas", "eps", "weight_decay",
-    "tag_scorer.hidden_size", "cooldown", "threshold", "min_lr",
+    "scorer.hidden_size", "cooldown", "threshold", "min_lr",
     "learning_rate_scheduler.patience", "tokens", "epoch",
 }  # fmt: skip
 HUGE = {
@@ -277,7 +280,7 @@ def test_a_misspelt_option_is_named_with_those_that_there_are(make, path):
         ("model.encoder.ner.type", "bi_rn", "ner.type is 'bi_rn'.*did you mean 'bi_rnn'"),
         ("model.relation_threshold", {"Kill": "0.5"}, "relation_threshold is .*expected a number"),
         ("trainer.optimizer.betas", [0.9], "betas is .0.9.; expected a list of 2"),
-        ("model.tag_scorer", [], "model.tag_scorer is .*expected the options of TagScorer"),
+        ("model.entity_finder.scorer", [], "scorer is .*expected the options of TagScorer"),
     ],
 )
 def test_what_is_said(make, option, value, message):

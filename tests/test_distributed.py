@@ -179,7 +179,7 @@ def meet_a_broken_batch(rank, folder, made):
         "gloo", init_method=f"file://{folder}/meeting-point", world_size=2, rank=rank
     )
     if rank == 1:
-        made.model.tag_scorer.output.bias.data.fill_(torch.nan)
+        made.model.entity_finder.levels[0].scorer.output.bias.data.fill_(torch.nan)
     batch = Batch(made.instances[rank : rank + 1])
     batch.index_instances(made.vocab)
     try:

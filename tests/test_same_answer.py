@@ -93,9 +93,9 @@ def test_in_any_batch_order_and_thread(predictor, alone, order, sizes, tokens, k
 def test_with_entities_that_overlap(make, fixtures, monkeypatch, tokens, threads):
     options = {"model.tag_levels": 3, "model.relation_threshold": 0.0}
     made = make(fixtures / "conll04_spert.json", options)
-    for scorer in made.model.further_tag_scorers:
-        # Or an untrained model would find hardly anything there.
-        scorer.output.bias.data.zero_()
+    for level in made.model.entity_finder.levels[1:]:
+        # Otherwise an untrained model would find hardly anything there.
+        level.scorer.output.bias.data.zero_()
     predictor = joint_predictor.JointPredictor(made.model, made.reader)
     alone = [answer(predictor.predict_json({"text": text})) for text in TEXTS]
     monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)

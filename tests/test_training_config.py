@@ -209,7 +209,8 @@ def test_a_step_in_mixed_precision_is_finite(published_files, in_root, few_threa
 def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published_files):
     for name in ("", "_scratch", "_minilm", "_minilm_finetuned"):
         model = Params.from_file(CONFIGS / f"{corpus}{name}.jsonnet").as_dict()["model"]
-        assert not {"spurious_entities", "token_dropout", "tag_levels"} & set(model)
+        assert not {"spurious_entities", "token_dropout"} & set(model)
+        assert "tag_levels" not in model["entity_finder"]
         assert not any(layers["variational_dropout"] for layers in model["encoder"].values())
         assert "pair_layer" not in model["relation_scorer"]
     model = Params.from_file(CONFIGS / f"{corpus}_minilm_extended.jsonnet").as_dict()["model"]
@@ -217,7 +218,7 @@ def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published
     assert model["relation_scorer"]["pair_layer"] == {"hidden_size": 128, "dropout": 0.5}
     assert all(layers["variational_dropout"] for layers in model["encoder"].values())
     # CoNLL04 has no entities that overlap.
-    assert model.get("tag_levels", 1) == (2 if corpus == "ade" else 1)
+    assert model["entity_finder"].get("tag_levels", 1) == (2 if corpus == "ade" else 1)
 
 
 @pytest.mark.parametrize("epochs, more", [(0, []), (3, [{"type": "unfreeze", "epoch": 3}])])
@@ -288,9 +289,10 @@ def test_the_known_values_of_the_paper_are_set(name, published_files):
             "dropout": 0.35, "variational_dropout": False,
         }  # fmt: skip
     assert model["relation_scorer"] == {
-        "hidden_size": 128, "activation": "relu", "tag_embedding_size": 25, "dropout": 0.5,
+        "type": "crone", "hidden_size": 128, "activation": "relu", "tag_embedding_size": 25,
+        "dropout": 0.5,
     }  # fmt: skip
-    assert model["tag_scorer"] == {"hidden_size": 32, "activation": "tanh"}
+    assert model["entity_finder"]["scorer"] == {"hidden_size": 32, "activation": "tanh"}
     assert (model["relation_loss_weight"], model["relation_threshold"]) == (5, 0.9)
     assert config["data_loader"]["batch_sampler"]["batch_size"] == 2
     assert config["trainer"]["optimizer"] == {"type": "adam", "lr": 0.0005}

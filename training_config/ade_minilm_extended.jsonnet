@@ -4,7 +4,7 @@
   epochs:: 8,
   model+: {
     // For drugs in the names of effects, such as "lithium toxicity".
-    tag_levels: 2,
+    entity_finder+: { tag_levels: 2 },
     // Chosen on development parts: there 0.5 finds more relations than there are (docs/tuning.md).
     relation_threshold: 0.8,
   },

@@ -34,7 +34,7 @@ local glove = std.extVar('JOINT_NER_RE_GLOVE');
   },
 
   model+: {
-    tag_scheme: 'BIO',
+    entity_finder+: { tag_scheme: 'BIO' },
     relation_loss_average: 'pair_mean',
     relation_loss_weight: 5.0,
     relation_threshold: 0.9,

@@ -28,6 +28,7 @@ from docstrings import Entry, one_line, parse, with_fences
 
 import joint_ner_re.plugin
 from joint_ner_re import pretrained
+from joint_ner_re.modules import EntityFinder, RelationScorer
 
 ROOT = Path(__file__).parents[2]
 # What AllenNLP or the model passes to a constructor stands in no configuration.
@@ -63,6 +64,8 @@ PLACES = {
     TokenIndexer: "a value of the reader's `token_indexers`",
     TokenEmbedder: "a value of `model.text_field_embedder.token_embedders`",
     Seq2SeqEncoder: "`model.encoder.shared`, `.ner` or `.relation`",
+    EntityFinder: "`model.entity_finder`",
+    RelationScorer: "`model.relation_scorer`",
     LearningRateScheduler: "`trainer.learning_rate_scheduler`",
     Optimizer: "`trainer.optimizer`",
     Checkpointer: "`trainer.checkpointer`",
@@ -76,6 +79,8 @@ KINDS = {
     TokenIndexer: "Token indexers",
     TokenEmbedder: "Token embedders",
     Seq2SeqEncoder: "Layers",
+    EntityFinder: "Entity finder",
+    RelationScorer: "Relation scorer",
     LearningRateScheduler: "Learning rate",
     Optimizer: "Optimizer",
     Checkpointer: "Checkpointer",
@@ -115,9 +120,13 @@ def parts() -> List[Tuple[str, List[Part]]]:
     for kind, title in KINDS.items():
         named = [Part(f"`{name}`", cls, PLACES[kind]) for name, cls in by_kind[kind].items()]
         sections.append((title, named))
-        if kind is Model:
-            inner = [part for one in named for part in inner_parts(one.cls, "model")]
-            sections.append(("Parts of the model", inner))
+        if kind in (Model, EntityFinder, RelationScorer):
+            place = PLACES[kind].strip("`")
+            inner = [part for one in named for part in inner_parts(one.cls, place)]
+            if kind is Model:
+                sections.append(("Parts of the model", inner))
+            else:
+                named += inner
     return sections
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 from allennlp.common.checks import ConfigurationError
@@ -14,11 +14,11 @@ from joint_ner_re.experiments.runs import data_name, device, predict
 from joint_ner_re.experiments.summary import percent
 from joint_ner_re.figures import save_figure
 from joint_ner_re.metrics.score import Figures
+from joint_ner_re.models import Thresholds
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_json, write_text
 
-Thresholds = Union[float, Dict[str, float]]
 FOLDS = 5
 NAMES = {"before": "before", "single": "one for all types", "per_type": "one for each type"}
 

@@ -111,7 +111,7 @@ def extract(
         state = _State(file, part, run, resume)
         predictor = load()
         if relation_threshold is not None:
-            predictor._model.relation_threshold = relation_threshold
+            predictor.relation_threshold = relation_threshold
         resumed_from = state.documents
         if resumed_from:
             logger.info("%s: resuming after %d documents", target, resumed_from)

@@ -247,7 +247,7 @@ class _Worker:
     ) -> None:
         self._predictor = load_predictor(archive, cuda_device)
         if relation_threshold is not None:
-            self._predictor._model.relation_threshold = relation_threshold
+            self._predictor.relation_threshold = relation_threshold
         self._output = _Output(target)
         self._batch_documents = batch_documents
 

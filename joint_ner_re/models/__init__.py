@@ -2,5 +2,6 @@
 
 from joint_ner_re.models.joint_model import JointModel
 from joint_ner_re.models.masked_pieces import MaskedPiecesModel
+from joint_ner_re.models.relation_choice import Thresholds
 
-__all__ = ["JointModel", "MaskedPiecesModel"]
+__all__ = ["JointModel", "MaskedPiecesModel", "Thresholds"]

@@ -1,13 +1,18 @@
-"""Encoders, heads, the CRF and embedders: tensors only, no corpus and no file format."""
+"""Encoders, entity finders, relation scorers and embedders: tensors only, no corpus and no file."""
 
 from joint_ner_re.configuration import add_given, add_size_check
 from joint_ner_re.modules.bounds import check_module_sizes
 from joint_ner_re.modules.crf import ConstrainedCrf
+from joint_ner_re.modules.crf_entity_finder import CrfEntityFinder
 from joint_ner_re.modules.embedders import CasingEmbedder, CharacterEmbedder, WordVectors
 from joint_ner_re.modules.encoders import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder
-from joint_ner_re.modules.entity_spans import EntitySpans, SpanTagger
-from joint_ner_re.modules.heads import RelationScorer, TagScorer
+from joint_ner_re.modules.entity_finder import EntityFinder
+from joint_ner_re.modules.entity_spans import EntitySpans
 from joint_ner_re.modules.pair_layer import PairLayer
+from joint_ner_re.modules.pair_scorer import PairScorer
+from joint_ner_re.modules.relation_scorer import RelationScorer
+from joint_ner_re.modules.span_tagger import SpanTagger
+from joint_ner_re.modules.tag_scorer import TagScorer
 from joint_ner_re.modules.transformer import TransformerEmbedder
 
 __all__ = [
@@ -16,8 +21,11 @@ __all__ = [
     "CasingEmbedder",
     "CharacterEmbedder",
     "ConstrainedCrf",
+    "CrfEntityFinder",
+    "EntityFinder",
     "EntitySpans",
     "PairLayer",
+    "PairScorer",
     "RelationScorer",
     "SharedAndSpecificEncoder",
     "SpanTagger",
@@ -26,5 +34,5 @@ __all__ = [
     "WordVectors",
 ]
 
-add_given("input_size", "entity_size", "num_tags", "num_relations")
+add_given("input_size", "entity_size", "entity_types", "num_tags", "num_labels", "num_relations")
 add_size_check(check_module_sizes)

@@ -1,12 +1,10 @@
-"""Entities as tensors: from spans to tags and back, with no loop over sentences."""
+"""The entities of a batch as tensors."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Dict, Sequence
+from typing import Sequence
 
 import torch
-from torch import Tensor, nn
-
-from joint_ner_re.tag_codec import TagCodec
+from torch import Tensor
 
 
 @dataclass
@@ -24,8 +22,8 @@ class EntitySpans:
     mask : `Tensor`
         Shape: (batch, entities), true at real entities.
     levels : `Tensor`, optional
-        Shape: (batch, entities), the level of tags that holds each (`tag_codec.tag_levels`); 0 at
-        padding. Default: all are on the first.
+        Shape: (batch, entities), the level of each (`tag_codec.tag_levels`): entities of one level
+        do not overlap. 0 at padding. Default: all are on level 0.
     """
 
     starts: Tensor
@@ -39,14 +37,47 @@ class EntitySpans:
             self.levels = torch.zeros_like(self.starts)
 
     @classmethod
-    def gold(cls, annotation: Dict[str, Tensor], levels: int = 1) -> "EntitySpans":
-        """What an `AnnotationField`'s tensors hold; what is on further levels is masked."""
-        spans = cls(**{field.name: annotation[field.name] for field in fields(cls)})
-        return replace(spans, mask=spans.mask & (spans.levels < levels))
+    def gold(cls, annotation: dict[str, Tensor]) -> "EntitySpans":
+        """The entities that an `AnnotationField`'s tensors hold, on all levels."""
+        return cls(**{field.name: annotation[field.name] for field in fields(cls)})
+
+    @classmethod
+    def padded(
+        cls,
+        rows: Tensor,
+        starts: Tensor,
+        ends: Tensor,
+        types: Tensor,
+        batch_size: int,
+        level: int = 0,
+    ) -> "EntitySpans":
+        """Entities that are listed sentence by sentence.
+
+        # Parameters
+
+        rows : `Tensor`
+            Each entity's sentence, in ascending order. Shape: (all entities,), like the next three.
+        starts, ends, types : `Tensor`
+            As in the class.
+        batch_size : `int`
+            The number of sentences.
+        level : `int`, optional (default = `0`)
+            The level of all entities.
+        """
+        counts = torch.bincount(rows, minlength=batch_size)
+        width = int(counts.max()) if batch_size else 0
+        # Each entity's place in its sentence.
+        places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+
+        def filled(values: Tensor, padding: int) -> Tensor:
+            return rows.new_full((batch_size, width), padding).index_put((rows, places), values)
+
+        mask = torch.arange(width, device=rows.device) < counts.unsqueeze(1)
+        return cls(filled(starts, 0), filled(ends, 1), filled(types, 0), mask, level * mask.long())
 
     @classmethod
     def together(cls, parts: "Sequence[EntitySpans]") -> "EntitySpans":
-        """The entities of all parts, one part after the other."""
+        """The entities of all parts, concatenated."""
         names = [field.name for field in fields(cls)]
         return cls(*(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
 
@@ -55,24 +86,22 @@ class EntitySpans:
         return replace(self, mask=self.mask & (self.levels == level))
 
     def among(self, others: "EntitySpans") -> Tensor:
-        """True at entities that the others have, too, on any level. Shape: (batch, entities)."""
+        """True at entities that the others also have, on any level. Shape: (batch, entities)."""
         # Shape: (batch, entities, others' entities)
         same = others.mask.unsqueeze(1)
         for name in ("starts", "ends", "types"):
             same = same & (getattr(self, name).unsqueeze(2) == getattr(others, name).unsqueeze(1))
         return self.mask & same.any(dim=2)
 
-    def order(self, length: int) -> Tensor:
-        """Where to find the entities in the order of their starts, of two the longer first.
+    def sorted(self, length: int) -> "EntitySpans":
+        """The entities by their starts, the longer first, and padding last.
 
-        Padding comes last. For sentences of `length` tokens. Shape: (batch, entities).
+        `length` is the number of tokens of the longest sentence. The order is stable.
         """
         keys = self.starts * (length + 1) + length - self.ends
-        return keys.masked_fill(~self.mask, (length + 1) ** 2).sort(dim=1, stable=True).indices
-
-    def take(self, places: Tensor) -> "EntitySpans":
-        """The entities at these places. Shape: (batch, entities)."""
-        return EntitySpans(*(getattr(self, f.name).gather(1, places) for f in fields(self)))
+        keys = keys.masked_fill(~self.mask, (length + 1) ** 2)
+        order = keys.sort(dim=1, stable=True).indices
+        return EntitySpans(*(getattr(self, f.name).gather(1, order) for f in fields(self)))
 
     @property
     def lasts(self) -> Tensor:
@@ -87,72 +116,3 @@ class EntitySpans:
         """
         both = self.mask.unsqueeze(2) & self.mask.unsqueeze(1)
         return both & ~torch.eye(both.size(1), dtype=torch.bool, device=both.device)
-
-
-class SpanTagger(nn.Module):
-    """Turns spans into tags and tags into spans by the rules of a `TagCodec`.
-
-    It has no parameters; it is a module so that its tables follow the model to its device.
-
-    # Parameters
-
-    codec : `TagCodec`
-        The scheme.
-    """
-
-    _prefix_numbers: Tensor
-    _joins: Tensor
-
-    def __init__(self, codec: TagCodec) -> None:
-        super().__init__()
-        self._prefixes = len(codec.prefixes)
-        prefix_numbers = [
-            [codec.prefixes.index(codec.prefix(first, last)) for last in (False, True)]
-            for first in (False, True)
-        ]
-        joins = [[codec.joins(before, tag) for tag in codec.tags] for before in codec.tags]
-        self.register_buffer("_prefix_numbers", torch.tensor(prefix_numbers), persistent=False)
-        self.register_buffer("_joins", torch.tensor(joins, dtype=torch.bool), persistent=False)
-
-    def encode(self, spans: EntitySpans, length: int) -> Tensor:
-        """The tags that hold `spans`, which must not overlap. Shape: (batch, length)."""
-        positions = torch.arange(length, device=spans.starts.device)
-        starts, ends = spans.starts.unsqueeze(2), spans.ends.unsqueeze(2)
-        # Shape of each: (batch, entities, length)
-        inside = (positions >= starts) & (positions < ends) & spans.mask.unsqueeze(2)
-        prefixes = self._prefix_numbers[
-            (positions == starts).long(), (positions == ends - 1).long()
-        ]
-        tags = 1 + spans.types.unsqueeze(2) * self._prefixes + prefixes
-        # Flat entities: at most one covers a token.
-        return (tags * inside).sum(dim=1)
-
-    def decode(self, tags: Tensor, mask: Tensor, level: int = 0) -> EntitySpans:
-        """The entities that `tags`, of shape (batch, length), hold at real tokens.
-
-        Equal to `TagCodec.decode` of each sentence, for ill-formed sequences too. They are said
-        to be of `level`.
-        """
-        tags = tags * mask
-        carried = torch.zeros_like(mask)
-        carried[:, 1:] = self._joins[tags[:, :-1], tags[:, 1:]]
-        carries_on = torch.zeros_like(mask)
-        carries_on[:, :-1] = carried[:, 1:]
-        # Shape of each: (batch, length)
-        first = (tags > 0) & ~carried
-        last = (tags > 0) & ~carries_on
-        counts = first.sum(dim=1)
-        # Row by row both run through the same entities in the same order.
-        rows, starts = first.nonzero(as_tuple=True)
-        ends = last.nonzero(as_tuple=True)[1] + 1
-        slots = (first.long().cumsum(dim=1) - 1)[rows, starts]
-        shape = (tags.size(0), int(counts.max()) if counts.numel() else 0)
-
-        def padded(values: Tensor, padding: int) -> Tensor:
-            return tags.new_full(shape, padding).index_put((rows, slots), values)
-
-        types = torch.div(tags[rows, starts] - 1, self._prefixes, rounding_mode="floor")
-        mask = torch.arange(shape[1], device=tags.device) < counts.unsqueeze(1)
-        return EntitySpans(
-            padded(starts, 0), padded(ends, 1), padded(types, 0), mask, level * mask.long()
-        )

@@ -1,4 +1,4 @@
-"""A hidden layer over pairs of entities, which also sees what stands between them."""
+"""A hidden layer over pairs of entities, which also reads the tokens between them."""
 
 from typing import List
 
@@ -15,12 +15,12 @@ _DISTANCES = (0, 1, 2, 3, 4, 7, 15, 31)
 
 
 class PairLayer(nn.Module, FromParams):
-    """Adds to the scores of an ordered pair (i, j) what a hidden layer makes of it,
+    """Adds to the scores of an ordered pair (i, j) those of a hidden layer,
 
         U relu(A g_i + B g_j + max_t P h_t + d_ij)
 
-    where t runs over the tokens between the two (Eberts and Ulges 2019 pool the same way) and
-    d is an embedding of how many these are, with the direction. It is not part of the paper.
+    where t runs over the tokens between the two (Eberts and Ulges 2019 pool the same way) and d is
+    an embedding of their number and of the direction. It is not part of the paper.
 
     # Parameters
 
@@ -95,7 +95,7 @@ class PairLayer(nn.Module, FromParams):
         return self.output(self.dropout(hidden.relu()))
 
     def prepare(self, states: Tensor) -> List[Tensor]:
-        """What `forward` needs of the tokens' states, of shape (batch, length, input_size)."""
+        """What `forward` needs of the states, of shape (batch, length, input_size)."""
         return maximum_tables(self.between(self.dropout(states)))
 
 
@@ -135,8 +135,8 @@ def range_maximum(tables: List[Tensor], begins: Tensor, ends: Tensor) -> Tensor:
         width = 1 << power
         here = (lengths >= width) & (lengths < 2 * width)
         values, row = table.flatten(0, 1), rows[here] * table.size(1)
-        # Two ranges of 2**k positions cover any range of up to twice as many. Not `values[row]`,
-        # whose gradient several threads add up in any order.
+        # Two ranges of 2**k positions cover any range of up to 2**(k + 1). We avoid `values[row]`,
+        # because several threads add up its gradient in random order.
         result[here] = torch.maximum(
             F.embedding(row + begins[here], values), F.embedding(row + ends[here] - width, values)
         )

@@ -11,7 +11,7 @@ from overrides import overrides
 
 from joint_ner_re.corpora.text import MOST_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
-from joint_ner_re.models import JointModel
+from joint_ner_re.models import JointModel, Thresholds
 from joint_ner_re.predictors.halving import in_halves
 from joint_ner_re.predictors.side_by_side import side_by_side
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
@@ -46,6 +46,15 @@ class JointPredictor(Predictor):
 
     _model: JointModel
     _dataset_reader: JointReader
+
+    @property
+    def relation_threshold(self) -> Thresholds:
+        """From which probability on a relation is predicted; see `JointModel`."""
+        return self._model.relation_threshold
+
+    @relation_threshold.setter
+    def relation_threshold(self, thresholds: Thresholds) -> None:
+        self._model.relation_threshold = thresholds
 
     @overrides
     def load_line(self, line: str) -> JsonDict:
@@ -125,7 +134,7 @@ class JointPredictor(Predictor):
         predicted: List[Sentence] = list(all_parts)
         # The longest first: with what is small at the end, all cores end together.
         by_length = sorted(range(len(all_parts)), key=lambda index: -len(all_parts[index].tokens))
-        on_gpu = self._model.crf.start.device.type == "cuda"
+        on_gpu = self._model.device.type == "cuda"
         most = TOKENS_PER_BATCH_ON_GPU if on_gpu else TOKENS_PER_BATCH
         batches = list(_batches(by_length, [len(part.tokens) for part in all_parts], most))
 

@@ -54,7 +54,7 @@ def both(request, few_threads):
 def encode_shipped(shipped, batch):
     mask = shipped._mask([len(fields["sentence"].tokens) for fields in batch["metadata"]])
     encoded = shipped.encoder(shipped.text_field_embedder(batch["tokens"]), mask)
-    return mask, shipped.tag_scorer(encoded["ner"]), encoded["relation"]
+    return mask, shipped.entity_finder.levels[0].scorer(encoded["ner"]), encoded["relation"]
 
 
 def test_same_tag_scores_and_states(both):
@@ -76,10 +76,10 @@ def test_same_likelihood_and_tags(both):
     shipped, stock, batch = both
     with torch.no_grad():
         mask, scores, _ = encode_shipped(shipped, batch)
-        expected = shipped.crf.log_likelihood(scores, mask, batch["tags"])
+        expected = shipped.entity_finder.levels[0].crf.log_likelihood(scores, mask, batch["tags"])
         found = stock.crf(scores, batch["tags"], mask)
         paths = [path for path, _ in stock.crf.viterbi_tags(scores, mask)]
-        tags = shipped.crf.viterbi(scores, mask)
+        tags = shipped.entity_finder.levels[0].crf.viterbi(scores, mask)
     assert_close(found, expected.sum(), atol=1e-4, rtol=0)
     assert paths == [row[real].tolist() for row, real in zip(tags, mask)]
 

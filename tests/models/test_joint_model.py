@@ -63,12 +63,16 @@ def outputs_of(module, action):
         hook.remove()
 
 
+def crf_of(model):
+    return model.entity_finder.levels[0].crf
+
+
 def predict_tags(monkeypatch, made, rows):
     """Has the model decode these tags, given by name, whatever its scores."""
     length = max(map(len, rows))
-    numbers = [[made.model.codec.tags.index(tag) for tag in row] for row in rows]
+    numbers = [[made.model.entity_finder.codec.tags.index(tag) for tag in row] for row in rows]
     tags = torch.tensor([row + [0] * (length - len(row)) for row in numbers])
-    monkeypatch.setattr(made.model.crf, "viterbi", lambda scores, mask: tags)
+    monkeypatch.setattr(crf_of(made.model), "viterbi", lambda scores, mask: tags)
 
 
 def triples(sentence):
@@ -90,9 +94,12 @@ class TestTraining(ModelTestCase):
         "overrides",
         [
             {},
-            {"model.relation_loss_average": "pair_mean", "model.tag_scheme": "BIO"},
-            {"model.relation_scorer.tag_embedding_size": 0, "model.tag_scorer.hidden_size": 0},
-            {"model.tag_levels": 2},
+            {"model.relation_loss_average": "pair_mean", "model.entity_finder.tag_scheme": "BIO"},
+            {
+                "model.relation_scorer.tag_embedding_size": 0,
+                "model.entity_finder.scorer.hidden_size": 0,
+            },
+            {"model.entity_finder.tag_levels": 2},
         ],
     )
     def test_every_parameter_learns_and_a_saved_model_is_the_same(self, overrides):
@@ -129,7 +136,7 @@ def test_another_seed_gives_other_weights(make):
 @torch.no_grad()
 def brute_force_nll(model, scores, tags):
     """The negative log-likelihood of `tags` among all well-formed sequences, one by one."""
-    codec, crf = model.codec, model.crf
+    codec, crf = model.entity_finder.codec, crf_of(model)
 
     def total(path):
         emitted = sum(scores[place, tag] for place, tag in enumerate(path))
@@ -155,7 +162,7 @@ def test_the_loss_is_the_nll_plus_lambda_times_the_cross_entropy(make, scheme, a
     made = make(
         CORPUS,
         {
-            "model.tag_scheme": scheme,
+            "model.entity_finder.tag_scheme": scheme,
             "model.relation_loss_average": average,
             "model.relation_loss_weight": 3.0,
         },
@@ -166,14 +173,14 @@ def test_the_loss_is_the_nll_plus_lambda_times_the_cross_entropy(make, scheme, a
     def loss():
         return outputs_of(model.relation_scorer, lambda: model(**batch)["loss"])
 
-    scorer_calls, (relation_calls, found) = outputs_of(model.tag_scorer, loss)
+    scorer_calls, (relation_calls, found) = outputs_of(model.entity_finder.levels[0].scorer, loss)
     tag_scores, logits = scorer_calls[0][1].detach(), relation_calls[0][1].detach()
 
     types = list(model._relation_types)
     ner, relation, terms = 0.0, 0.0, 0
     for row, sentence in enumerate(CORPUS):
         if sentence.tokens:
-            tags = model.codec.encode(sentence.entities, len(sentence.tokens))
+            tags = model.entity_finder.codec.encode(sentence.entities, len(sentence.tokens))
             ner += brute_force_nll(model, tag_scores[row, : len(sentence.tokens)], tags)
         gold = {(r.head, r.tail, r.type) for r in sentence.relations}
         for head, tail in permutations(range(len(sentence.entities)), 2):
@@ -227,11 +234,13 @@ def test_a_loss_that_is_no_number_ends_training_and_names_the_sentences(make, va
 
 def test_an_infinite_loss_ends_training_too(make):
     made = make(CORPUS)
-    loss = torch.tensor(math.inf)
-    metadata = [instance["metadata"].metadata for instance in made.instances[:1]]
+
+    def infinite(*_):
+        return torch.tensor(math.inf)
+
+    made.model.entity_finder.loss = infinite
     with pytest.raises(ValueError, match="loss of a training batch is inf.*'two'"):
-        one = torch.tensor(1.0)
-        made.model.train()._mean(loss, torch.tensor(0.0), metadata, one, one)
+        made.model.train()(**batch_of(made, [0]))
 
 
 def unrelated(batch, row):
@@ -310,9 +319,11 @@ def test_padding_does_not_change_a_loss(make):
 def test_training_does_not_decode(make, monkeypatch):
     made = make(CORPUS)
     calls = []
-    viterbi = made.model.crf.viterbi
+    viterbi = crf_of(made.model).viterbi
     monkeypatch.setattr(
-        made.model.crf, "viterbi", lambda *inputs: calls.append(1) or viterbi(*inputs)
+        crf_of(made.model),
+        "viterbi",
+        lambda *inputs: calls.append(1) or viterbi(*inputs),
     )
     output = made.model.train()(**batch_of(made))
     assert (sorted(output), len(calls)) == (["loss"], 0)
@@ -327,7 +338,8 @@ def test_the_loss_pairs_gold_entities_and_the_prediction_decoded_ones(make, monk
     calls, output = outputs_of(model.relation_scorer, lambda: model(**batch_of(made)))
     _, gold_tags, gold = calls[0][0]
     assert gold.lasts.tolist() == [[1, 2, 3]]
-    assert [model.codec.tags[tag] for tag in gold_tags[0]] == ["L-Effect", "U-Drug", "U-Drug"]
+    names = [model.entity_finder.codec.tags[tag] for tag in gold_tags[0]]
+    assert names == ["L-Effect", "U-Drug", "U-Drug"]
     (sentence,) = output["sentences"]
     assert [e.key for e in sentence.entities] == [(DRUG, 0, 1), (EFFECT, 2, 4)]
     assert triples(sentence) == {
@@ -349,9 +361,10 @@ def test_spurious_entities_stand_behind_the_gold_ones(make, monkeypatch, share, 
     calls, output = outputs_of(model.relation_scorer, lambda: model(**batch))
     _, tags, spans = calls[0][0]
     assert sorted(output) == ["loss"] and torch.isfinite(output["loss"])
+    codec = model.entity_finder.codec
     found = [
         [
-            (model.codec.types[number], start, end, model.codec.tags[tag])
+            (codec.types[number], start, end, codec.tags[tag])
             for number, start, end, tag, real in zip(*columns)
             if real
         ]
@@ -420,7 +433,8 @@ def test_sixteen_bits_change_states_by_little_and_no_weight(make, cell):
 def test_mixed_precision_of_the_trainer_reaches_the_encoder(make):
     made = make(CORPUS)
     model = made.model.eval()
-    parts = [*model.encoder.shared.layers, *model.encoder.ner.layers, model.tag_scorer.hidden]
+    hidden = model.entity_finder.levels[0].scorer.hidden
+    parts = [*model.encoder.shared.layers, *model.encoder.ner.layers, hidden]
     types = []
     for part in parts:
         part.register_forward_hook(lambda _, __, output: types.append(output.dtype))
@@ -437,13 +451,13 @@ def test_a_prediction_carries_the_scores_of_its_own_pair_and_type(
     make, monkeypatch, scores_at_once
 ):
     # Decoded last tokens, with the decoded tags there, are what is scored, in blocks of any size.
-    monkeypatch.setattr(joint_model, "SCORES_AT_ONCE", scores_at_once)
+    monkeypatch.setattr(joint_model, "MAX_SCORES_AT_ONCE", scores_at_once)
     made = make([THREE, TWO], {"model.relation_threshold": 0.0})
     model = made.model.eval()
     rows = [["U-Drug", "O", "U-Effect", "U-Drug"], ["B-Drug", "L-Drug", "U-Effect"]]
     predict_tags(monkeypatch, made, rows)
     calls, output = outputs_of(model.encoder, lambda: model(**batch_of(made)))
-    number = {tag: number for number, tag in enumerate(model.codec.tags)}
+    number = {tag: number for number, tag in enumerate(model.entity_finder.codec.tags)}
     names = [["U-Drug", "U-Effect", "U-Drug"], ["L-Drug", "U-Effect", "O"]]
     spans = EntitySpans(
         torch.tensor([[0, 2, 3], [0, 2, 0]]),
@@ -582,9 +596,11 @@ def test_a_token_that_is_spelt_like_padding_is_a_token(make, monkeypatch):
     padding = Sentence(["lithium", "@@PADDING@@", "tremor"], [Entity(DRUG, 1, 2)])
     made = make([padding], {"dataset_reader.token_indexers.tokens.lowercase_tokens": False})
     masks = []
-    viterbi = made.model.crf.viterbi
+    viterbi = crf_of(made.model).viterbi
     monkeypatch.setattr(
-        made.model.crf, "viterbi", lambda scores, mask: masks.append(mask) or viterbi(scores, mask)
+        crf_of(made.model),
+        "viterbi",
+        lambda scores, mask: masks.append(mask) or viterbi(scores, mask),
     )
     made.model.predict(made.instances)
     assert masks[0].tolist() == [[True, True, True]]
@@ -678,7 +694,7 @@ def test_a_reset_forgets(make, monkeypatch):
 @pytest.mark.parametrize("depths", [(0, 0, 0), (1, 0, 0), (0, 1, 2), (2, 0, 1), (3, 2, 1)])
 @pytest.mark.parametrize("cell, scheme", [("lstm", "BIO"), ("gru", "BIOUL")])
 def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
-    overrides = {"model.tag_scheme": scheme}
+    overrides = {"model.entity_finder.tag_scheme": scheme}
     for name, depth in zip(("shared", "ner", "relation"), depths):
         overrides[f"model.encoder.{name}.num_layers"] = depth
         overrides[f"model.encoder.{name}.cell"] = cell
@@ -699,18 +715,18 @@ def test_any_three_depths_learn_and_predict(make, depths, cell, scheme):
         ("relation_loss_average", "mean", "relation_loss_average is 'mean'; expected pair_mean"),
         ("relation_threshold", 1.5, "relation_threshold is 1.5; expected 0 to 1"),
         ("relation_threshold", -0.1, "relation_threshold is -0.1; expected 0 to 1"),
-        ("tag_scheme", "IOB", "unknown tag scheme 'IOB'; expected one of BIO, BIOUL"),
+        ("entity_finder.tag_scheme", "IOB", "unknown tag scheme 'IOB'; expected one of BIO, BIOUL"),
         ("encoder.shared.num_layers", -1, "num_layers is -1; expected 0 or more"),
         ("encoder.ner.dropout", 1.0, "dropout is 1"),
         ("encoder.relation.dropout", -0.1, "dropout is -0.1"),
         ("encoder.relation.cell", "rnn", "unknown cell 'rnn'; expected lstm or gru"),
         ("encoder.shared.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
-        ("tag_scorer.hidden_size", -1, "hidden_size is -1; expected 0 or more"),
-        ("tag_scorer.dropout", 1.5, "dropout is 1.5"),
+        ("entity_finder.scorer.hidden_size", -1, "hidden_size is -1; expected 0 or more"),
+        ("entity_finder.scorer.dropout", 1.5, "dropout is 1.5"),
         (
-            "tag_scorer.activation",
+            "entity_finder.scorer.activation",
             "no_such",
-            "tag_scorer.activation.type is 'no_such'; expected one of",
+            "entity_finder.scorer.activation.type is 'no_such'; expected one of",
         ),
         ("relation_scorer.hidden_size", 0, "hidden_size is 0; expected 1 or more"),
         ("relation_scorer.tag_embedding_size", -1, "tag_embedding_size is -1; expected 0"),
@@ -773,7 +789,7 @@ def test_types_that_training_did_not_have_are_an_error_at_evaluation(make, sente
 @pytest.mark.parametrize("most, block", [(1, 1), (5, 1), (5, 10**6), (23, 1), (24, 1)])
 def test_of_too_many_relations_the_most_probable_are_kept(make, monkeypatch, caplog, most, block):
     made = make([THREE, TWO, THREE], {"model.relation_threshold": 0.0})
-    monkeypatch.setattr(joint_model, "SCORES_AT_ONCE", block)
+    monkeypatch.setattr(joint_model, "MAX_SCORES_AT_ONCE", block)
     four = ["U-Drug", "U-Effect", "U-Drug", "U-Effect"]
     predict_tags(monkeypatch, made, [four, ["U-Drug", "O", "U-Effect"], four])
     everything = made.model.predict(made.instances)

@@ -3,6 +3,7 @@
 import pytest
 from allennlp.common.checks import ConfigurationError
 
+from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 TYPES = ["Live_In", "Work_For"]
@@ -48,3 +49,15 @@ def test_an_impossible_threshold_is_an_error(make, corpus, threshold, message):
     with pytest.raises(ConfigurationError) as error:
         make(corpus, {"model.relation_threshold": threshold})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("threshold", [1.5, {"Live_In": 0.5}])
+def test_an_impossible_threshold_cannot_be_set_later(make, corpus, threshold):
+    made = make(corpus, {"model.relation_threshold": 0.25})
+    predictor = JointPredictor(made.model, made.reader)
+    for owner in (made.model, predictor):
+        with pytest.raises(ConfigurationError, match="relation_threshold"):
+            owner.relation_threshold = threshold
+    assert made.model.relation_threshold == predictor.relation_threshold == 0.25
+    predictor.relation_threshold = {"Live_In": 0.5, "Work_For": 1}
+    assert made.model.relation_threshold == {"Live_In": 0.5, "Work_For": 1}

@@ -29,7 +29,7 @@ INNER = ["O", "U-Drug", "O", "O", "O"]
 
 @pytest.fixture
 def two_levels(make):
-    return make(CORPUS, {"model.tag_levels": 2, "model.relation_threshold": 0.0})
+    return make(CORPUS, {"model.entity_finder.tag_levels": 2, "model.relation_threshold": 0.0})
 
 
 def batch_of(made, *indices):
@@ -39,14 +39,14 @@ def batch_of(made, *indices):
 
 
 def numbers(model, tags):
-    return torch.tensor([[model.codec.tags.index(tag) for tag in tags]])
+    return torch.tensor([[model.entity_finder.codec.tags.index(tag) for tag in tags]])
 
 
 def predict_tags(monkeypatch, model, *levels):
     """Has the model decode these tags, given by name, whatever its scores."""
-    for crf, tags in zip([model.crf, *model.further_crfs], levels):
+    for level, tags in zip(model.entity_finder.levels, levels):
         found = numbers(model, tags)
-        monkeypatch.setattr(crf, "viterbi", lambda scores, mask, found=found: found)
+        monkeypatch.setattr(level.crf, "viterbi", lambda scores, mask, found=found: found)
 
 
 def outputs(modules, action):
@@ -64,12 +64,13 @@ def outputs(modules, action):
 
 
 def test_each_level_has_weights_of_its_own(make):
-    one, three = (make(CORPUS, {"model.tag_levels": number}).model for number in (1, 3))
+    option = "model.entity_finder.tag_levels"
+    one, three = (make(CORPUS, {option: number}).model for number in (1, 3))
 
     def count(model):
         return sum(parameter.numel() for parameter in model.parameters())
 
-    level = sum(p.numel() for part in (one.tag_scorer, one.crf) for p in part.parameters())
+    level = sum(p.numel() for p in one.entity_finder.levels.parameters())
     assert count(three) - count(one) == 2 * level
     # What a model without levels has saved is found again.
     assert set(one.state_dict()) < set(three.state_dict())
@@ -78,24 +79,22 @@ def test_each_level_has_weights_of_its_own(make):
 def test_the_loss_is_the_sum_of_all_levels(two_levels):
     model = two_levels.model.eval()
     batch = batch_of(two_levels, 0)
-    scorers = [model.tag_scorer, *model.further_tag_scorers]
+    scorers = [level.scorer for level in model.entity_finder.levels]
     calls, _ = outputs(scorers, lambda: model(**batch))
     mask = torch.ones(1, 5, dtype=torch.bool)
     expected = [
-        -float(crf.log_likelihood(scores, mask, numbers(model, tags)))
-        for crf, (_, scores), tags in zip([model.crf, *model.further_crfs], calls, [OUTER, INNER])
+        -float(level.crf.log_likelihood(scores, mask, numbers(model, tags)))
+        for level, (_, scores), tags in zip(model.entity_finder.levels, calls, [OUTER, INNER])
     ]
     assert len(expected) == 2 and expected[0] != expected[1]
     assert model.get_metrics()["ner_loss"] == pytest.approx(sum(expected), rel=1e-5)
 
 
 def test_further_levels_begin_with_hardly_any_entity(make):
-    model = make(CORPUS, {"model.tag_levels": 3}).model
-    states = torch.randn(50, 20, model.tag_scorer.hidden.in_features)
-    outside = [
-        scorer.eval()(states).softmax(dim=2)[:, :, 0].mean()
-        for scorer in (model.tag_scorer, *model.further_tag_scorers)
-    ]
+    model = make(CORPUS, {"model.entity_finder.tag_levels": 3}).model
+    scorers = [level.scorer.eval() for level in model.entity_finder.levels]
+    states = torch.randn(50, 20, scorers[0].hidden.in_features)
+    outside = [scorer(states).softmax(dim=2)[:, :, 0].mean() for scorer in scorers]
     assert outside[0] < 0.5 and min(outside[1:]) > 0.95
 
 
@@ -117,24 +116,22 @@ def test_relations_in_the_loss_have_the_tags_of_their_levels(two_levels):
     _, tags, spans = calls[0][0]
     assert spans.mask.tolist() == [[True] * 3]
     assert spans.starts.tolist() == [[1, 4, 1]] and spans.ends.tolist() == [[3, 5, 2]]
-    assert [model.codec.tags[tag] for tag in tags[0]] == ["L-Effect", "U-Drug", "U-Drug"]
+    names = [model.entity_finder.codec.tags[tag] for tag in tags[0]]
+    assert names == ["L-Effect", "U-Drug", "U-Drug"]
 
 
 def test_entities_of_all_levels_are_predicted_in_the_order_of_the_sentence(two_levels, monkeypatch):
     model = two_levels.model.eval()
     predict_tags(monkeypatch, model, OUTER, INNER)
-    scorers = [model.tag_scorer, *model.further_tag_scorers]
+    scorers = [level.scorer for level in model.entity_finder.levels]
     calls, output = outputs(scorers, lambda: model(**batch_of(two_levels, 0)))
     (sentence,) = output["sentences"]
     assert [e.key for e in sentence.entities] == [(EFFECT, 1, 3), (DRUG, 1, 2), (DRUG, 4, 5)]
     # Each has its own level's probability.
     mask = torch.ones(1, 5, dtype=torch.bool)
     expected = []
-    for crf, level, tags, start, end in (
-        (model.crf, 0, OUTER, 1, 3),
-        (model.further_crfs[0], 1, INNER, 1, 2),
-        (model.crf, 0, OUTER, 4, 5),
-    ):
+    for level, tags, start, end in ((0, OUTER, 1, 3), (1, INNER, 1, 2), (0, OUTER, 4, 5)):
+        crf = model.entity_finder.levels[level].crf
         span = torch.tensor([[start]]), torch.tensor([[end]])
         scores = calls[level][1]
         expected.append(crf.span_probabilities(scores, mask, numbers(model, tags), *span).item())
@@ -171,7 +168,7 @@ def test_an_entity_that_two_levels_find_is_one_entity(two_levels, monkeypatch):
 
 
 def test_wrong_entities_of_all_levels_are_met_in_training(make, monkeypatch):
-    made = make(CORPUS, {"model.tag_levels": 2, "model.spurious_entities": 1.0})
+    made = make(CORPUS, {"model.entity_finder.tag_levels": 2, "model.spurious_entities": 1.0})
     model = made.model.train()
     # Right on the other level; wrong; and the wrong type.
     predict_tags(
@@ -181,7 +178,7 @@ def test_wrong_entities_of_all_levels_are_met_in_training(make, monkeypatch):
     _, tags, spans = calls[0][0]
     real = spans.mask[0]
     found = [
-        (start, end, model.codec.tags[tag])
+        (start, end, model.entity_finder.codec.tags[tag])
         for start, end, tag in zip(*(t[0][real].tolist() for t in (spans.starts, spans.ends, tags)))
     ]
     gold = [(1, 3, "L-Effect"), (4, 5, "U-Drug"), (1, 2, "U-Drug")]
@@ -221,4 +218,4 @@ def test_what_overlaps_is_learned(two_levels):
 @pytest.mark.parametrize("number", [0, -1, 11])
 def test_an_impossible_number_of_levels_is_an_error(make, number):
     with pytest.raises(ConfigurationError, match=f"tag_levels is {number}; expected 1 to 10"):
-        make(CORPUS, {"model.tag_levels": number})
+        make(CORPUS, {"model.entity_finder.tag_levels": number})

@@ -140,6 +140,7 @@ def test_it_has_no_weights():
 
 # Levels
 
+FIELDS = ("starts", "ends", "types", "mask", "levels")
 NESTED = spans_of([(1, 4, 0, 0), (6, 7, 1, 0), (1, 2, 1, 1)], [(0, 2, 1, 0), None, None])
 
 
@@ -154,13 +155,18 @@ def test_entities_of_one_level():
     assert listed(NESTED.on_level(2)) == [[], []]
 
 
-@pytest.mark.parametrize("levels, counts", [(1, [2, 1]), (2, [3, 1]), (3, [3, 1])])
-def test_gold_entities_are_those_of_the_levels_that_the_model_has(levels, counts):
-    names = ("starts", "ends", "types", "mask", "levels")
-    annotation = {name: getattr(NESTED, name) for name in names}
-    found = EntitySpans.gold({**annotation, "relations": None}, levels)
-    assert found.mask.sum(dim=1).tolist() == counts
-    assert listed(found) == [row[:count] for row, count in zip(listed(NESTED), counts)]
+def test_gold_entities_are_those_of_all_levels():
+    annotation = {name: getattr(NESTED, name) for name in FIELDS}
+    assert listed(EntitySpans.gold({**annotation, "relations": None})) == listed(NESTED)
+
+
+@each_codec
+def test_the_last_tags_are_those_of_the_codec(codec):
+    entities = [Entity("X", 0, 1), Entity("Y", 2, 5), Entity("Z", 5, 7)]
+    tags = codec.encode(entities, 8)
+    found = SpanTagger(codec).last_tags(padded(codec, [entities, []]))
+    assert [codec.tags[tag] for tag in found[0]] == [tags[0], tags[4], tags[6]]
+    assert bool(((found >= 0) & (found < len(codec))).all())
 
 
 def test_parts_stand_together_one_after_the_other():
@@ -180,7 +186,8 @@ def test_which_entities_are_among_others():
     padding = spans_of([None] * 2, [None] * 2)
     assert padding.among(padding).tolist() == [[False] * 2] * 2
     assert NESTED.among(padding).tolist() == [[False] * 3] * 2
-    empty = NESTED.take(torch.zeros(2, 0, dtype=torch.long))
+    empty = spans_of([None], [None])
+    empty = EntitySpans(*(getattr(empty, name)[:, :0] for name in FIELDS))
     assert NESTED.among(empty).tolist() == [[False] * 3] * 2
     assert empty.among(NESTED).shape == (2, 0)
 
@@ -189,9 +196,9 @@ def test_the_order_is_that_of_the_sentence_with_padding_last():
     spans = spans_of(
         [(6, 7, 1, 0), None, (1, 2, 1, 1), (1, 4, 0, 0), (1, 4, 1, 2)], [None] * 4 + [(0, 8, 1, 1)]
     )
-    order = spans.order(8)
-    assert order.tolist() == [[3, 4, 2, 0, 1], [4, 0, 1, 2, 3]]
-    assert listed(spans.take(order)) == [
+    ordered = spans.sorted(8)
+    assert ordered.mask.tolist() == [[True] * 4 + [False], [True] + [False] * 4]
+    assert listed(ordered) == [
         [(1, 4, 0, 0), (1, 4, 1, 2), (1, 2, 1, 1), (6, 7, 1, 0)], [(0, 8, 1, 1)]
     ]  # fmt: skip
 

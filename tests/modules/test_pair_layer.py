@@ -5,7 +5,7 @@ import torch
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.modules import EntitySpans, PairLayer, RelationScorer
+from joint_ner_re.modules import EntitySpans, PairLayer, PairScorer
 from joint_ner_re.modules.pair_layer import maximum_tables, range_maximum
 
 
@@ -110,14 +110,14 @@ def test_distances_come_in_buckets(distance, bucket):
 def new_scorer(**options):
     torch.manual_seed(0)
     params = Params({"hidden_size": 6, "tag_embedding_size": 2, **options})
-    return RelationScorer.from_params(params, input_size=4, num_tags=3, num_relations=3).eval()
+    return PairScorer.from_params(params, input_size=4, num_labels=3, num_relations=3).eval()
 
 
 def test_the_scorer_adds_it_to_the_papers_scores():
     scorer = new_scorer(pair_layer={"hidden_size": 8})
     states, tags = torch.randn(1, 30, 4), torch.tensor([[0, 1, 2, 1, 0]])
     whole = scorer(states, tags, SPANS)
-    represented = scorer._represent(states, tags, SPANS)
+    represented = scorer.represent(states, tags, SPANS)
     added = scorer.pair_layer(represented.between, represented.entities, SPANS, slice(None))
     scorer.pair_layer = None
     torch.testing.assert_close(whole, scorer(states, tags, SPANS) + added)

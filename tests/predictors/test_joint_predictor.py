@@ -278,14 +278,14 @@ def test_any_tokens_are_taken(predictor, tokens):
 )
 def test_five_thousand_tokens(predictor, record, monkeypatch):
     # One entity in a hundred tokens: the tiny model would find far more.
-    unit = predictor._model.codec.tags.index("U-Loc")
+    unit = predictor._model.entity_finder.codec.tags.index("U-Loc")
 
     def viterbi(scores, mask):
         tags = torch.zeros(mask.shape, dtype=torch.long)
         tags[:, ::100] = unit
         return tags
 
-    monkeypatch.setattr(predictor._model.crf, "viterbi", viterbi)
+    monkeypatch.setattr(predictor._model.entity_finder.levels[0].crf, "viterbi", viterbi)
     output = checked(predictor.predict_json(record))
     assert len(output["tokens"]) == 5000
     assert len(output["entities"]) == (2500 if "sentences" in output else 50)

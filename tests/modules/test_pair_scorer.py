@@ -5,57 +5,13 @@ import torch
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.modules import EntitySpans, RelationScorer, TagScorer
-
-# The tag scorer
-
-
-def test_tag_scorer_by_hand():
-    """W2 tanh(W1 h + b1) + b2 with h = (1, 2) and, as padding looks, (0, 0)."""
-    scorer = TagScorer(input_size=2, num_tags=3, hidden_size=2).eval()
-    scorer.hidden.weight.data = torch.tensor([[0.5, 0.25], [-1.0, 0.1]])
-    scorer.hidden.bias.data = torch.tensor([0.0, 0.2])
-    scorer.output.weight.data = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, -1.0]])
-    scorer.output.bias.data = torch.tensor([0.0, 0.0, 0.5])
-    a, b = tanh(0.5 + 0.5), tanh(-1 + 0.2 + 0.2)
-    c = tanh(0.2)
-    scores = scorer(torch.tensor([[[1.0, 2.0], [0.0, 0.0]]]))
-    expected = [[[a, 2 * b, a - b + 0.5], [0, 2 * c, -c + 0.5]]]
-    torch.testing.assert_close(scores, torch.tensor(expected))
-
-
-def test_tag_scorer_without_a_hidden_layer_is_linear():
-    scorer = TagScorer(input_size=4, num_tags=3, hidden_size=0)
-    states = torch.randn(2, 5, 4)
-    expected = states @ scorer.output.weight.T + scorer.output.bias
-    torch.testing.assert_close(scorer(states), expected)
-    assert len(list(scorer.parameters())) == 2
-
-
-def test_tag_scorer_drops_in_training_only():
-    scorer = TagScorer(input_size=8, num_tags=3, dropout=0.5)
-    states = torch.randn(1, 20, 8)
-    assert not torch.equal(scorer.train()(states), scorer(states))
-    assert torch.equal(scorer.eval()(states), scorer(states))
-
-
-def test_tag_scorer_from_a_configuration():
-    params = Params({"hidden_size": 5, "activation": "relu", "dropout": 0.1})
-    scorer = TagScorer.from_params(params, input_size=4, num_tags=3)
-    assert scorer.hidden.weight.shape == (5, 4) and scorer.output.weight.shape == (3, 5)
-    scorer.eval()
-    states = torch.randn(2, 3, 4)
-    expected = scorer.output(scorer.hidden(states).clamp(min=0))
-    torch.testing.assert_close(scorer(states), expected)
-
-
-# The relation scorer
+from joint_ner_re.modules import EntitySpans, PairScorer
 
 
 def new_scorer(relations=3, tag_size=2, **options):
     torch.manual_seed(0)
-    scorer = RelationScorer(
-        input_size=5, num_tags=4, num_relations=relations, hidden_size=6,
+    scorer = PairScorer(
+        input_size=5, num_labels=4, num_relations=relations, hidden_size=6,
         tag_embedding_size=tag_size, **options,
     ).double().eval()  # fmt: skip
     for parameter in scorer.parameters():
@@ -135,7 +91,7 @@ def test_blocks_of_heads_are_the_whole_and_no_larger_than_asked(most):
 
 def test_another_activation():
     params = Params({"hidden_size": 6, "tag_embedding_size": 2, "activation": "tanh"})
-    scorer = RelationScorer.from_params(params, input_size=5, num_tags=4, num_relations=3)
+    scorer = PairScorer.from_params(params, input_size=5, num_labels=4, num_relations=3)
     scorer, (states, tags, spans) = scorer.double().eval(), new_batch()
     expected = pair_scores(scorer, states[0], tags[0], spans.lasts[0], tanh)
     torch.testing.assert_close(
@@ -146,7 +102,7 @@ def test_another_activation():
 @pytest.mark.parametrize("relations, entities", [(0, 3), (0, 0), (3, 0), (3, 1), (0, 1)])
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_no_relation_type_and_few_entities(relations, entities):
-    scorer = RelationScorer(input_size=5, num_tags=4, num_relations=relations, hidden_size=6)
+    scorer = PairScorer(input_size=5, num_labels=4, num_relations=relations, hidden_size=6)
     states, tags, spans = new_batch(entities)
     scores = scorer(states.float(), tags, spans)
     assert scores.shape == (2, entities, entities, relations)
@@ -218,31 +174,14 @@ def test_dropout_is_on_entities_in_training_only():
     torch.testing.assert_close(read[1][kept], 2 * read[0][kept])
 
 
-# Sizes
-
-SIZES = {"input_size": 5, "num_tags": 4}
-
-
 @pytest.mark.parametrize(
-    "make, message",
+    "option, message",
     [
-        (lambda: TagScorer(**SIZES, hidden_size=-1), "hidden_size is -1; expected 0 or more"),
-        (lambda: TagScorer(**SIZES, dropout=1), "dropout is 1; expected at least 0 and less than"),
-        (
-            lambda: RelationScorer(**SIZES, num_relations=1, hidden_size=0),
-            "hidden_size is 0; expected 1 or more",
-        ),
-        (
-            lambda: RelationScorer(**SIZES, num_relations=1, tag_embedding_size=-1),
-            "tag_embedding_size is -1; expected 0 or more",
-        ),
-        (
-            lambda: RelationScorer(**SIZES, num_relations=1, dropout=1.5),
-            "dropout is 1.5; expected at least 0 and less than 1",
-        ),
+        ({"hidden_size": 0}, "hidden_size is 0; expected 1 or more"),
+        ({"tag_embedding_size": -1}, "tag_embedding_size is -1; expected 0 or more"),
+        ({"dropout": 1.5}, "dropout is 1.5; expected at least 0 and less than 1"),
     ],
 )
-def test_impossible_sizes_are_refused(make, message):
-    with pytest.raises(ConfigurationError) as error:
-        make()
-    assert message in str(error.value)
+def test_impossible_sizes_are_refused(option, message):
+    with pytest.raises(ConfigurationError, match=message):
+        PairScorer(input_size=5, num_labels=4, num_relations=1, **option)

@@ -1,0 +1,104 @@
+"""Which of the scored relations are predicted: thresholds, and a limit for memory."""
+
+import logging
+from typing import Dict, Iterable, Sequence, Union
+
+import torch
+from allennlp.common.checks import ConfigurationError
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+# One for all relation types, or one for each by its name.
+Thresholds = Union[float, Dict[str, float]]
+
+
+def check_thresholds(thresholds: Thresholds, types: Sequence[str]) -> None:
+    """Raises a `ConfigurationError` unless all are in [0, 1] and each type has one."""
+    if not isinstance(thresholds, dict):
+        check_share("relation_threshold", thresholds)
+        return
+    for problem, names in (
+        ("lacks", [name for name in types if name not in thresholds]),
+        ("has the unknown", [name for name in thresholds if name not in types]),
+    ):
+        if names:
+            raise ConfigurationError(
+                f"relation_threshold {problem} {', '.join(map(repr, names))}; expected one number, "
+                f"or one for each of the relation types {', '.join(map(repr, types))}"
+            )
+    for name, value in thresholds.items():
+        check_share(f"relation_threshold of {name!r}", value)
+
+
+def threshold_list(thresholds: Thresholds, types: Sequence[str]) -> list[float]:
+    """The threshold of each relation type."""
+    if isinstance(thresholds, dict):
+        return [thresholds[name] for name in types]
+    return [thresholds] * len(types)
+
+
+def check_share(name: str, value: float) -> None:
+    """Raises a `ConfigurationError` unless `value` is in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ConfigurationError(f"{name} is {value}; expected 0 to 1")
+
+
+def chosen_relations(
+    blocks: Iterable[tuple[slice, Tensor]], pairs: Tensor, thresholds: Tensor, max_relations: int
+) -> tuple[Tensor, Tensor]:
+    """The relations whose probability is at least their threshold.
+
+    # Parameters
+
+    blocks : `Iterable[tuple[slice, Tensor]]`
+        Heads and their logits, as `RelationScorer.by_head` yields them.
+    pairs : `Tensor`
+        True at pairs that may have relations. Shape: (batch, entities, entities).
+    thresholds : `Tensor`
+        Shape: (relation types,).
+    max_relations : `int`
+        How many of a sentence are kept, the most probable; the others are counted in a warning.
+
+    # Returns
+
+    `tuple[Tensor, Tensor]`
+        Each relation's sentence, head, tail and type, of shape (relations, 4), and their
+        probabilities, of shape (relations,).
+    """
+    indices = [pairs.new_empty(0, 4, dtype=torch.long)]
+    scores = [thresholds.new_empty(0)]
+    dropped = 0
+    for heads, logits in blocks:
+        # Shape: (batch, heads, entities, relation types)
+        probabilities = logits.sigmoid()
+        chosen = (probabilities >= thresholds) & pairs[:, heads].unsqueeze(3)
+        found = chosen.nonzero()
+        scores.append(probabilities[found.unbind(dim=1)])
+        found[:, 1] += heads.start
+        indices.append(found)
+        if sum(map(len, scores)) > max_relations:
+            kept = _most_probable(torch.cat(indices), torch.cat(scores), max_relations)
+            dropped += sum(map(len, scores)) - len(kept[1])
+            indices, scores = [kept[0]], [kept[1]]
+    if dropped:
+        logger.warning(
+            "%d relations, the least probable, were left out: a sentence may have %d "
+            "(most_relations). Was the model trained?",
+            dropped,
+            max_relations,
+        )
+    return torch.cat(indices), torch.cat(scores)
+
+
+def _most_probable(indices: Tensor, scores: Tensor, max_relations: int) -> tuple[Tensor, Tensor]:
+    """Each sentence's relations with the highest scores, in the given order."""
+    counts = torch.bincount(indices[:, 0])
+    if int(counts.max()) <= max_relations:
+        return indices, scores
+    chosen = torch.ones_like(scores, dtype=torch.bool)
+    for row in (counts > max_relations).nonzero().flatten():
+        places = (indices[:, 0] == row).nonzero().flatten()
+        order = scores[places].sort(descending=True, stable=True).indices
+        chosen[places[order[max_relations:]]] = False
+    return indices[chosen], scores[chosen]
