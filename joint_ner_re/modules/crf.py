@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from joint_ner_re.modules.encoders import reversal
 from joint_ner_re.tag_codec import TagCodec
 
-# What a tag's score is at most below the best one of its token: e**LOWEST is far below what any
-# float type tells from 0, and a few of them multiplied are still above 0 in double precision.
-LOWEST = -200.0
+# Scores are clamped to this much below the best one of their token. e**MIN_SCORE is negligible in
+# any float type, and the product of a few of them is still above 0 in double precision.
+MIN_SCORE = -200.0
 
 
 class ConstrainedCrf(nn.Module):
-    """Scores, decodes and gives the probabilities of tag sequences (Lafferty et al. 2001).
+    """Likelihood, decoding and span probabilities of tag sequences (Lafferty et al. 2001).
 
-    The distribution is over the scheme's well-formed sequences only: an ill-formed one has
+    The distribution covers the scheme's well-formed sequences only: an ill-formed one has
     probability zero in training, in decoding, and in the probability of a span. (AllenNLP's CRF
-    constrains its decoding alone, so that its probabilities leak to sequences it never returns.)
+    only constrains decoding, so that it spends probability on sequences that it never returns.)
 
     All methods take padded batches whose real tokens come first.
 
@@ -45,7 +45,7 @@ class ConstrainedCrf(nn.Module):
         def table(rows: object) -> Tensor:
             return torch.tensor(rows, dtype=torch.bool)
 
-        # Derived from the tags, so they are rebuilt rather than kept in the archive.
+        # Derived from the tags, so they are not saved in the archive.
         self.register_buffer(
             "_no_transition",
             ~table([[codec.may_follow(before, tag) for tag in tags] for before in tags]),
@@ -135,7 +135,7 @@ class ConstrainedCrf(nn.Module):
         tag = (torch.stack(best, dim=1).gather(1, last).squeeze(1) + end).argmax(1, keepdim=True)
         path = [tag]
         if found:
-            # At padding every tag points to itself, so that the last real tag is where to begin.
+            # At padding every tag points to itself, so that the path starts at the last real tag.
             itself = torch.arange(scores.size(2), device=scores.device)
             pointers = torch.where(mask.t()[1:].unsqueeze(2), torch.stack(found), itself)
             for pointer in reversed(pointers.unbind(0)):
@@ -147,8 +147,9 @@ class ConstrainedCrf(nn.Module):
     def span_probabilities(
         self, scores: Tensor, mask: Tensor, tags: Tensor, starts: Tensor, ends: Tensor
     ) -> Tensor:
-        """The probability that an entity of `tags` stands in a sentence: begins, is typed and
-        ends just so, summed over all that may stand around it (forward-backward).
+        """The probability that an entity of exactly this span and type is in the sentence.
+
+        It is summed over all tags that may surround the entity (forward-backward).
 
         # Parameters
 
@@ -176,7 +177,7 @@ class ConstrainedCrf(nn.Module):
         # Shape of each: (batch, entities)
         before = sums.up_to(starts, tags.gather(1, starts))
         inside = path.gather(1, lasts) - path.gather(1, starts)
-        # Under BIO a tag may be followed by one that carries its entity on: not after its end.
+        # Under BIO a tag that continues the entity may follow, but not after the entity's end.
         leaving = transitions.masked_fill(self._joins, -torch.inf)
         after = sums.onwards_from(lasts, tags.gather(1, lasts), leaving, end)
         probabilities = (before + inside + after - sums.total(end).unsqueeze(1)).exp()
@@ -186,20 +187,20 @@ class ConstrainedCrf(nn.Module):
 class _Sums(NamedTuple):
     """Sums over paths (the forward-backward algorithm), in double precision.
 
-    Each token's sums are divided by their total, of which the logarithm is kept: matrix products
-    take the place of logarithms of sums of exponentials (Rabiner 1989, section V.A). What stands
-    at padding says nothing.
+    Each token's sums are divided by their total, whose logarithm is kept, so that matrix products
+    replace logarithms of sums of exponentials (Rabiner 1989, section V.A). Values at padding have
+    no meaning.
 
     # Parameters
 
     mask : `Tensor`
         Shape: (batch, length).
     until : `Tensor`
-        Over all paths that end in a tag here. Shape: (batch, length, tags).
+        Over all paths that end in this tag here. Shape: (batch, length, tags).
     until_scale : `Tensor`
         Log of what `until` was divided by. Shape: (batch, length, 1).
     since : `Tensor`
-        Over all paths that begin with a tag here, its own score included. As `until`.
+        Over all paths that start with this tag here, including its own score. As `until`.
     since_scale : `Tensor`
         As `until_scale`.
     """
@@ -214,11 +215,11 @@ class _Sums(NamedTuple):
     def of(
         cls, scores: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor
     ) -> "_Sums":
-        """The sums of these scores, in which -inf is what must not be."""
+        """The sums of these scores; impossible transitions are -inf."""
         scores = scores.double()
         # Shape: (batch, length, 1)
         peaks = scores.max(dim=2, keepdim=True).values
-        weights = (scores - peaks).clamp(min=LOWEST).exp()
+        weights = (scores - peaks).clamp(min=MIN_SCORE).exp()
         # The second direction reads each sentence from its end. Shape: (batch, length, 1)
         order = reversal(mask).unsqueeze(2)
         back = order.expand_as(scores)
@@ -241,7 +242,7 @@ class _Sums(NamedTuple):
         return cls(mask, states[0], logs[0], states[1].gather(1, back), logs[1].gather(1, order))
 
     def onwards(self, transitions: Tensor, end: Tensor) -> Tensor:
-        """Log sums over all ways to go on from each tag. Shape: (batch, length, tags)."""
+        """Log sums over all ways to continue from each tag. Shape: (batch, length, tags)."""
         sums = self.since[:, 1:] @ transitions.double().exp().t()
         logs = sums.log() + self.since_scale[:, 1:]
         ends = end.double().expand_as(self.until[:, :1])
@@ -256,7 +257,10 @@ class _Sums(NamedTuple):
     def onwards_from(
         self, positions: Tensor, tags: Tensor, transitions: Tensor, end: Tensor
     ) -> Tensor:
-        """What `onwards` holds for these tags at these positions. Shape: (batch, positions)."""
+        """`onwards` at these positions and tags only. Shape: (batch, positions).
+
+        Sentences have few entities: computing it for all tags would take longer.
+        """
         nexts = positions + 1
         is_last = nexts >= self.mask.sum(dim=1, keepdim=True)
         nexts = nexts.clamp(max=self.since.size(1) - 1)
@@ -275,8 +279,10 @@ class _Sums(NamedTuple):
 
 
 class _LogPartition(torch.autograd.Function):
-    """The log of the sum over all paths. Its gradients are the expected counts of what is scored,
-    which the sums of both directions give at once."""
+    """The log of the sum over all paths.
+
+    Its gradients are expected counts, which follow from the sums of both directions at once.
+    """
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -301,7 +307,7 @@ class _LogPartition(torch.autograd.Function):
         # The probability of each tag. Shape: (batch, length, tags)
         logs = sums.until.log() + sums.until_scale + sums.onwards(transitions, end) - total
         of_tags = torch.where(mask, logs.exp() * weight, 0.0)
-        # Of each two tags in a row, but for the factor of their transition.
+        # The probability of each two adjacent tags, without the factor of their transition.
         factors = (sums.until_scale[:, :-1] + sums.since_scale[:, 1:] - total).exp() * weight
         before = torch.where(mask[:, 1:], sums.until[:, :-1] * factors, 0.0)
         # Shape: (tags, tags)
@@ -316,5 +322,5 @@ class _LogPartition(torch.autograd.Function):
 
 
 def _last(mask: Tensor) -> Tensor:
-    """The position of each sentence's last token; 0 without one. Shape: (batch, 1)."""
+    """The position of each sentence's last token; 0 for an empty sentence. Shape: (batch, 1)."""
     return (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)

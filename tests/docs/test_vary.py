@@ -11,6 +11,9 @@ from fences import FILE_NAME, blocks, follow
 
 from joint_ner_re.archives import load_archive
 from joint_ner_re.modules import EntityFinder, EntitySpans, RelationScorer
+from joint_ner_re.sentence import Entity, Sentence
+
+CORPUS = [Sentence(["lithium", "."], [Entity("Drug", 0, 1)])]
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +172,7 @@ def test_a_wrong_option_of_a_part_is_named(my_parts, make):
     with pytest.raises(
         ConfigurationError, match="entity_finder.max_widht.*did you mean 'max_width'"
     ):
-        make([], {"model.entity_finder": finder})
+        make(CORPUS, {"model.entity_finder": finder})
     assert EntityFinder.by_name("spans") is my_parts.SpanClassifier
     with pytest.raises(ConfigurationError, match="entity_finder.tag_levels is no option"):
-        make([], {"model.entity_finder": {"type": "spans"}, "model.tag_levels": 2})
+        make(CORPUS, {"model.entity_finder": {"type": "spans"}, "model.tag_levels": 2})
