@@ -259,10 +259,10 @@ def test_a_cache_on_a_full_disk_is_left_and_stays_whole(disk, caplog):
         cache.put(vectors)
     assert f"{path}: " in caplog.text
     assert "nothing is kept on disk" in caplog.text
-    assert all(torch.equal(cache.get(key), vectors[key]) for key in vectors)
+    assert all(torch.equal(cache.get(key, 40), vectors[key]) for key in vectors)
     again = VectorCache(100, 1000, path)
-    assert torch.equal(again.get(b"\0"), vectors[b"\0"])
-    assert again.get(b"\5") is None
+    assert torch.equal(again.get(b"\0", 40), vectors[b"\0"])
+    assert again.get(b"\5", 40) is None
 
 
 def test_a_cache_in_a_read_only_directory_is_an_error(tmp_path, read_only):

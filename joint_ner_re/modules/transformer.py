@@ -154,7 +154,8 @@ class TransformerEmbedder(TokenEmbedder):
         cache = self._open_cache()
         keys = _keys(pieces, words)
         rows = {key: row for row, key in enumerate(keys)}
-        found = {key: cache.get(key) for key in rows}
+        lengths = [max(row, default=0) for row in words.tolist()]
+        found = {key: cache.get(key, lengths[row]) for key, row in rows.items()}
         new = [row for key, row in rows.items() if found[key] is None]
         missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
@@ -173,7 +174,6 @@ class TransformerEmbedder(TokenEmbedder):
         # Mixed before they are padded: there is less to copy. Shape: (all words, layers, size)
         states = torch.cat(kept).unflatten(1, (len(self._layers), -1))
         mixed = self._mixed(states.to(self._device))
-        lengths = [len(vectors) for vectors in kept]
         return pad_sequence(mixed.split(lengths), batch_first=True)
 
     def _encode(self, sentences: Sequence[Pieces], mixed: bool = False) -> Tensor:

@@ -1,12 +1,11 @@
-"""Vectors that were computed once, by what they were computed from: in memory and on disk."""
-
-from __future__ import annotations
+"""Keeps vectors that were computed, in memory and on disk."""
 
 import logging
 import os
 import sqlite3
+from collections.abc import Mapping
 from threading import Lock
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any
 
 import numpy
 import torch
@@ -17,50 +16,55 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_TO_WAIT_FOR_A_LOCK = 60
 _BYTES_PER_MEGABYTE = 10**6
+_BYTES_PER_NUMBER = 4
+# SQLite stores this text, and a database has to hold it and nothing else: a view, a trigger or a
+# computed column runs a query of whoever made the file, which may never end.
+_TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, numbers BLOB)"
+_SCHEMA = [
+    ("index", "sqlite_autoindex_vectors_1", "vectors", None),
+    ("table", "vectors", "vectors", _TABLE),
+]
+# Where a journal ends so, a path stands before it: of a file that SQLite deletes when it has used
+# the journal. It belongs to transactions over several databases, which are not used here.
+_NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")
 # Threads share a connection, whose transactions must not mix.
-_TURN = Lock()
+_LOCK = Lock()
 
 
 class VectorCache:
-    """Tensors of one width by their keys.
+    """Keeps tensors of one width by their keys.
 
-    On disk they lie in one SQLite database, which several processes may write at once and which
-    stays whole when one of them is killed. A database holds numbers only: reading one that
-    somebody else made runs nothing.
+    On disk they are rows of an SQLite database, which several processes may write at once and
+    which stays intact when one of them is killed. The database may come from somebody else: it
+    can hold numbers only, so the worst it can do is to hold wrong ones.
 
     # Parameters
 
     size : `int`
-        How many numbers one row of a tensor has; a tensor of shape (rows, size) is kept.
+        The width: a tensor has the shape (words, size).
     megabytes : `int`
-        How much to keep in memory (10**6 bytes). What is first comes first and stays: every
-        epoch asks for everything once, so to drop the oldest would drop what is asked for next.
+        How much to keep in memory (10**6 bytes). What comes first stays: every epoch asks for
+        everything once, so to drop the oldest would drop what is asked for next.
     path : `str`, optional (default = `None`)
         The database; `None` keeps nothing on disk.
 
     # Raises
 
     `ConfigurationError`
-        If the database cannot be opened or written.
+        If the database cannot be opened or written, or was not made by this class.
     """
 
-    def __init__(self, size: int, megabytes: int, path: Optional[str] = None) -> None:
+    def __init__(self, size: int, megabytes: int, path: str | None = None) -> None:
         self._size = size
         self._room = megabytes * _BYTES_PER_MEGABYTE
         self._path = path
-        self._kept: Dict[bytes, Tensor] = {}
-        self._database: Optional[Tuple[int, sqlite3.Connection]] = None
+        self._kept: dict[bytes, Tensor] = {}
+        self._database: tuple[int, sqlite3.Connection] | None = None
         self._on_disk = path is not None
         if path is not None:
             try:
                 os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-                with self._connection() as connection:
-                    # Whoever asks for the lock at once waits for it; one who reads first may be
-                    # told that the database is locked.
-                    connection.execute("BEGIN IMMEDIATE")
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, numbers BLOB)"
-                    )
+                self._connection()
             except (OSError, sqlite3.Error) as error:
                 raise ConfigurationError(
                     f"cannot keep vectors in {path} ({error}); expected a directory that can be "
@@ -68,26 +72,37 @@ class VectorCache:
                     "another cache_directory or delete the file"
                 ) from error
 
-    def get(self, key: bytes) -> Optional[Tensor]:
-        """What was kept under this key, of shape (rows, size), or `None`."""
+    def get(self, key: bytes, words: int) -> Tensor | None:
+        """What was kept under this key, of shape (words, size), or `None`.
+
+        A row on disk that is of another shape, or is no finite numbers, counts as missing.
+        """
         found = self._kept.get(key)
         if found is not None or not self._on_disk:
             return found
-        with _TURN:
+        with _LOCK:
             try:
-                rows = self._connection().execute(
-                    "SELECT numbers FROM vectors WHERE key = ?", (key,)
+                # Only what has the expected length is read, whatever else is there.
+                row = (
+                    self._connection()
+                    .execute(
+                        "SELECT numbers FROM vectors WHERE key = ? "
+                        "AND typeof(numbers) = 'blob' AND length(numbers) = ?",
+                        (key, words * self._size * _BYTES_PER_NUMBER),
+                    )
+                    .fetchone()
                 )
-                found = next((self._checked(row[0]) for row in rows.fetchall()), None)
             except sqlite3.Error as error:
                 self._give_up(error)
+                row = None
+            found = self._finite(row[0]) if row is not None else None
             if found is not None:
                 self._keep(key, found)
         return found
 
     def put(self, vectors: Mapping[bytes, Tensor]) -> None:
-        """Keep these tensors, each of shape (rows, size), on the CPU in single precision."""
-        with _TURN:
+        """Keep these tensors, each of shape (words, size), on the CPU in single precision."""
+        with _LOCK:
             for key, tensor in vectors.items():
                 self._keep(key, tensor)
             if not self._on_disk:
@@ -95,12 +110,13 @@ class VectorCache:
             rows = [(key, tensor.numpy().tobytes()) for key, tensor in vectors.items()]
             try:
                 with self._connection() as connection:
-                    connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+                    # A row that is there already was of no use, or is another process's of now.
+                    connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             except sqlite3.Error as error:
                 self._give_up(error)
 
     def _give_up(self, error: sqlite3.Error) -> None:
-        # A full disk, most likely. Everything can be computed again: go on without.
+        # Most likely the disk is full. Everything can be computed again, so the run goes on.
         self._on_disk = False
         logger.warning("%s: %s; from here on nothing is kept on disk", self._path, error)
 
@@ -113,15 +129,12 @@ class VectorCache:
         return len(self._kept)
 
     def _keep(self, key: bytes, tensor: Tensor) -> None:
-        taken = tensor.numel() * tensor.element_size()
-        if key not in self._kept and taken <= self._room:
-            self._room -= taken
+        needed = tensor.numel() * tensor.element_size()
+        if key not in self._kept and needed <= self._room:
+            self._room -= needed
             self._kept[key] = tensor
 
-    def _checked(self, data: Any) -> Optional[Tensor]:
-        """The numbers as a tensor, if they can be this cache's; others count as not there."""
-        if not isinstance(data, bytes) or len(data) % (4 * self._size):
-            return None
+    def _finite(self, data: bytes) -> Tensor | None:
         numbers = torch.from_numpy(numpy.frombuffer(data, dtype="<f4").copy())
         return numbers.view(-1, self._size) if bool(torch.isfinite(numbers).all()) else None
 
@@ -129,17 +142,58 @@ class VectorCache:
         """This process's own: a connection must not be used across a fork."""
         if self._database is None or self._database[0] != os.getpid():
             assert self._path is not None
-            connection = sqlite3.connect(
-                self._path,
-                timeout=_SECONDS_TO_WAIT_FOR_A_LOCK,
-                isolation_level="IMMEDIATE",
-                check_same_thread=False,
-            )
-            # The file stays whole without waiting for the disk; only the last rows can be lost.
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._database = (os.getpid(), connection)
+            self._database = (os.getpid(), _open(self._path))
         return self._database[1]
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any]:
         # A copy of a model opens the database itself.
         return {**self.__dict__, "_database": None, "_kept": {}}
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """Open a database, make its table if it is new, and check that there is nothing else in it.
+
+    # Raises
+
+    `sqlite3.Error`
+        If it cannot be opened or read, or holds anything else.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise sqlite3.DatabaseError("it is no file")
+    journal = f"{path}-journal"
+    if os.path.isfile(journal) and _end_of(journal) == _NAMES_A_FILE:
+        raise sqlite3.DatabaseError(f"{journal} names another file, which would be deleted")
+    connection = sqlite3.connect(
+        path,
+        timeout=_SECONDS_TO_WAIT_FOR_A_LOCK,
+        isolation_level="IMMEDIATE",
+        check_same_thread=False,
+    )
+    try:
+        # The file stays intact without waiting for the disk; only the last rows can be lost.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        with connection:
+            # A process that asks for the lock at once waits for it; one that reads first may be
+            # told that the database is locked.
+            connection.execute("BEGIN IMMEDIATE")
+            if not _schema(connection):
+                connection.execute(_TABLE)
+            if _schema(connection) != _SCHEMA:
+                raise sqlite3.DatabaseError("it holds more than the table of vectors, or another")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _end_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - len(_NAMES_A_FILE)))
+        return file.read()
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple]:
+    # One more than expected is enough to tell.
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type LIMIT 3"
+    return connection.execute(query).fetchall()

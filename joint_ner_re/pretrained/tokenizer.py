@@ -81,8 +81,6 @@ class PieceTokenizer:
     def __init__(self, model_name: str) -> None:
         directory = find_directory(model_name, _PATTERNS)
         self._tokenizer = _load(directory)
-        # The embedder reads long sentences in windows; without this, they cause warnings.
-        self._tokenizer.model_max_length = 10**9
 
     def pieces(self, words: Sequence[str]) -> Pieces:
         """The pieces of a sentence. Every word has at least one: if need be the unknown piece."""
@@ -92,8 +90,9 @@ class PieceTokenizer:
             position += len(word)
             ends.append(position)
             position += 1
+        # The embedder reads long sentences in windows: no warning is due.
         encoding = self._tokenizer(
-            " ".join(words), add_special_tokens=False, return_offsets_mapping=True
+            " ".join(words), add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         pieces = Pieces([], [])
         for number, (begin, end) in zip(encoding["input_ids"], encoding["offset_mapping"]):
@@ -172,6 +171,9 @@ def _load(directory: str) -> PreTrainedTokenizerFast:
 
 def _copy_settings(settings: dict, directory: str, kind: type, copy: str) -> None:
     used = {key: value for key, value in settings.items() if key in _SETTINGS}
+    if isinstance(settings.get("model_max_length"), int):
+        # It is not used, and other programs that get a saved copy may use it.
+        used["model_max_length"] = settings["model_max_length"]
     # Without it, transformers looks for `config.json`.
     _write_json({**used, "tokenizer_class": kind.__name__}, copy, SETTINGS)
     special = read_json(os.path.join(directory, SPECIAL_TOKENS))
