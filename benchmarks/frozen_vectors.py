@@ -86,7 +86,7 @@ def give_away(model: Model, batches: List[Dict[str, Any]]) -> None:
         return states[key] if key in states else remembered(sentences)
 
     # A batch comes as the same tensors every time: its sentences are made once, too.
-    import joint_ner_re.modules.transformer as module
+    import joint_ner_re.pretrained.embedder as module
 
     made: Dict[int, Any] = {}
     plain = module._sentences

@@ -23,6 +23,7 @@ from joint_ner_re import (  # noqa: E402, F401
     models,
     modules,
     predictors,
+    pretrained,
     training,
 )
 from joint_ner_re.commands import allennlp_endings, subcommands  # noqa: E402, F401

@@ -163,6 +163,17 @@ def tiny_archive(tiny_run):
     return tiny_run / "model.tar.gz"
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch on one thread: for tiny tensors more threads only cost time."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Payload:
     """What writes a file when it is unpickled."""
 

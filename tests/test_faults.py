@@ -11,7 +11,7 @@ import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.modules.vector_cache import VectorCache
+from joint_ner_re.pretrained.vector_cache import VectorCache
 from joint_ner_re.training.checkpointer import save
 from joint_ner_re.writing import replacing, write_text
 

@@ -34,8 +34,8 @@ BELOW = {
     "checking": {"corpora", "sentence", "tables"},
     "metrics": {"lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "weight_files", "writing"},
-    "pretrained": {"weight_files"},
-    "modules": {"tag_codec", "casing", "pretrained", "configuration"},
+    "modules": {"tag_codec", "casing", "configuration"},
+    "pretrained": {"configuration", "metrics", "modules", "weight_files"},
     "dataset_readers": {
         "configuration",
         "corpora",
@@ -43,7 +43,6 @@ BELOW = {
         "sentence",
         "casing",
         "labels",
-        "pretrained",
         "tokenization",
     },
     "models": {
@@ -53,9 +52,8 @@ BELOW = {
         "tag_codec",
         "sentence",
         "labels",
-        "pretrained",
     },
-    "training": {"allennlp_changes", "configuration", "modules", "writing"},
+    "training": {"allennlp_changes", "configuration", "modules", "pretrained", "writing"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
-from joint_ner_re.modules.transformer import _windows
+from joint_ner_re.pretrained.embedder import _windows
 from joint_ner_re.sentence import Entity
 from joint_ner_re.tag_codec import TagCodec
 

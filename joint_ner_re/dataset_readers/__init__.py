@@ -6,7 +6,6 @@ from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
 from joint_ner_re.dataset_readers.conll04 import Conll04Reader
 from joint_ner_re.dataset_readers.joint_reader import JointReader
-from joint_ner_re.dataset_readers.word_piece_indexer import WordPieceIndexer
 
 __all__ = [
     "AdeReader",
@@ -14,7 +13,6 @@ __all__ = [
     "CasingIndexer",
     "Conll04Reader",
     "JointReader",
-    "WordPieceIndexer",
 ]
 
 # AllenNLP does not check these.

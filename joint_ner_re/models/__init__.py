@@ -1,7 +1,6 @@
 """Wiring, losses and readable output."""
 
 from joint_ner_re.models.joint_model import JointModel
-from joint_ner_re.models.masked_pieces import MaskedPiecesModel
 from joint_ner_re.models.relation_choice import Thresholds
 
-__all__ = ["JointModel", "MaskedPiecesModel", "Thresholds"]
+__all__ = ["JointModel", "Thresholds"]

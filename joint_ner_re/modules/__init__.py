@@ -13,7 +13,6 @@ from joint_ner_re.modules.pair_scorer import PairScorer
 from joint_ner_re.modules.relation_scorer import RelationScorer
 from joint_ner_re.modules.span_tagger import SpanTagger
 from joint_ner_re.modules.tag_scorer import TagScorer
-from joint_ner_re.modules.transformer import TransformerEmbedder
 
 __all__ = [
     "BiRnnLayer",
@@ -30,7 +29,6 @@ __all__ = [
     "SharedAndSpecificEncoder",
     "SpanTagger",
     "TagScorer",
-    "TransformerEmbedder",
     "WordVectors",
 ]
 

@@ -14,6 +14,7 @@ and xlm-roberta-xl. Nothing in an encoder's files can run: only known settings a
 beside the weights is neither fetched nor imported, and weights are tensors.
 """
 
+from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.pretrained.encoder import (
     fingerprint,
     load_encoder,
@@ -21,14 +22,21 @@ from joint_ner_re.pretrained.encoder import (
     save_encoder,
     shorten,
 )
+from joint_ner_re.pretrained.masked_pieces import MaskedPiecesModel
 from joint_ner_re.pretrained.places import MINILM
 from joint_ner_re.pretrained.tokenizer import Markers, Pieces, PieceTokenizer, piece_tokenizer
+from joint_ner_re.pretrained.vector_cache import VectorCache
+from joint_ner_re.pretrained.word_piece_indexer import WordPieceIndexer
 
 __all__ = [
     "MINILM",
     "Markers",
+    "MaskedPiecesModel",
     "PieceTokenizer",
     "Pieces",
+    "TransformerEmbedder",
+    "VectorCache",
+    "WordPieceIndexer",
     "fingerprint",
     "load_encoder",
     "longest_input",

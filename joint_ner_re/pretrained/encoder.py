@@ -27,8 +27,10 @@ from joint_ner_re.pretrained.weights import (
 )
 
 # Numbers that follow from the configuration, and the layer that is taken away.
-_NEVER_SAVED = ("position_ids", "token_type_ids", "pooler.dense.weight", "pooler.dense.bias")
-_NEVER_SAVED += ("pooler.weight", "pooler.bias")
+_NEVER_SAVED = (
+    "position_ids", "token_type_ids", "pooler.dense.weight", "pooler.dense.bias", "pooler.weight",
+    "pooler.bias",
+)  # fmt: skip
 # A file may lack the pooler's weights and those of attention heads that were pruned. So the size
 # that a configuration describes is compared with twice the file's, and this number more.
 _MAX_MISSING = 10**7

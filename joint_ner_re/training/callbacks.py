@@ -17,7 +17,7 @@ from allennlp.training import TrainerCallback
 from overrides import overrides
 
 from joint_ner_re.configuration import CheckedOptions
-from joint_ner_re.modules.transformer import TransformerEmbedder
+from joint_ner_re.pretrained.embedder import TransformerEmbedder
 
 # Progress that `joint_ner_re.experiments.progress` shows on standard output.
 logger = logging.getLogger("joint_ner_re.progress")

@@ -10,8 +10,7 @@ from allennlp.common.checks import ConfigurationError
 from transformers import AutoModel, BertTokenizerFast
 
 from joint_ner_re import pretrained
-from joint_ner_re.modules import TransformerEmbedder
-from joint_ner_re.pretrained import architectures, load_encoder
+from joint_ner_re.pretrained import TransformerEmbedder, architectures, load_encoder
 from joint_ner_re.pretrained.architectures import ARCHITECTURES, TOKENIZERS, tokenizer_class
 
 SMALL = {

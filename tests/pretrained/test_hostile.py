@@ -12,9 +12,12 @@ import transformers
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
 
-from joint_ner_re.models import MaskedPiecesModel
-from joint_ner_re.modules import TransformerEmbedder
-from joint_ner_re.pretrained import load_encoder, piece_tokenizer
+from joint_ner_re.pretrained import (
+    MaskedPiecesModel,
+    TransformerEmbedder,
+    load_encoder,
+    piece_tokenizer,
+)
 
 # Each door is opened in a process of its own, forked from one that has imported everything: code
 # of an encoder is imported once a process.

@@ -11,7 +11,7 @@ from allennlp.common.params import with_overrides
 from allennlp.data import Batch
 from allennlp.models import load_archive
 
-from joint_ner_re.modules import TransformerEmbedder
+from joint_ner_re.pretrained import TransformerEmbedder
 from joint_ner_re.sentence import Entity, Sentence
 from joint_ner_re.training import UnfreezeCallback
 

@@ -8,10 +8,8 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.modules import TokenEmbedder
 from transformers import AutoModel, AutoTokenizer
 
-from joint_ner_re.dataset_readers import WordPieceIndexer
-from joint_ner_re.modules import TransformerEmbedder
-from joint_ner_re.modules.transformer import _windows
-from joint_ner_re.pretrained import MINILM, shorten
+from joint_ner_re.pretrained import MINILM, TransformerEmbedder, WordPieceIndexer, shorten
+from joint_ner_re.pretrained.embedder import _windows
 
 SENTENCES = [
     ["Lithium", "caused", "tremors", "."],
@@ -160,7 +158,7 @@ def test_windows_cover_every_piece_once_where_it_has_context(length, size):
 def test_many_windows_go_through_the_encoder_in_parts(bert_directory, monkeypatch):
     batch = batch_of(bert_directory, [["a", "lithium", "."] * 20, ["the"]])
     expected = new_embedder(bert_directory)(**batch)
-    monkeypatch.setattr("joint_ner_re.modules.transformer.PIECES_AT_ONCE", 20)
+    monkeypatch.setattr("joint_ner_re.pretrained.embedder.MAX_PIECES_AT_ONCE", 20)
     sizes = []
     embedder = new_embedder(bert_directory)
     embedder.encoder.register_forward_hook(lambda _, __, output: sizes.append(len(output[0])))

@@ -1,7 +1,7 @@
-"""An encoder that goes on reading: masked word pieces of one's own texts."""
+"""Continues the pretraining of an encoder on texts of one's own, by masked word pieces."""
 
 from contextlib import nullcontext
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -13,29 +13,30 @@ from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.metrics import WeightedMean
-from joint_ner_re.modules import TransformerEmbedder
 from joint_ner_re.modules.bounds import check_probability
-from joint_ner_re.pretrained import piece_tokenizer, save_encoder
+from joint_ner_re.pretrained.embedder import TransformerEmbedder
+from joint_ner_re.pretrained.encoder import save_encoder
+from joint_ner_re.pretrained.tokenizer import piece_tokenizer
 
-# Of the pieces that are to be guessed so many are hidden behind the mask; half of the others are
-# replaced by any piece, and half are left as they are (Devlin et al. 2019, section 3.1).
+# The shares of the pieces to be guessed that are hidden by the mask, and that are replaced by a
+# random piece; the rest stays as it is (Devlin et al. 2019, section 3.1).
 MASKED = 0.8
 REPLACED = 0.1
 
 
 @Model.register("masked_pieces")
 class MaskedPiecesModel(CheckedOptions, Model):
-    """Goes on with the pretraining of an encoder, on texts like those it is to be used for
+    """Continues the pretraining of an encoder, on texts like those it will be used for
     (Gururangan et al. 2020, "Don't Stop Pretraining"). Not in the paper.
 
-    It guesses pieces that are hidden from it, as BERT did. Its head is new: nobody has the old one
-    of an encoder that was trained for whole sentences. What comes out is the encoder, which the
-    callback `save_encoder` writes to a directory, for `encoder::` of other configurations.
+    The encoder guesses pieces that are hidden from it, as BERT did. The head that guesses is new,
+    since encoders of whole sentences come without theirs. The result is the encoder: the callback
+    `save_encoder` writes it to a directory, for `encoder::` of other configurations.
 
     # Parameters
 
     vocab : `Vocabulary`
-        Given by AllenNLP, and not used.
+        Given by AllenNLP; not used.
     model_name : `str`
         See `joint_ner_re.pretrained`; the same as that of the token indexer, which is of type
         `word_pieces` and named `contextual`.
@@ -88,7 +89,7 @@ class MaskedPiecesModel(CheckedOptions, Model):
     @overrides(check_signature=False)
     def forward(
         self, tokens: TextFieldTensors, metadata: Any = None, annotation: Any = None
-    ) -> Dict[str, Tensor]:
+    ) -> dict[str, Tensor]:
         """
         # Parameters
 
@@ -99,18 +100,18 @@ class MaskedPiecesModel(CheckedOptions, Model):
 
         # Returns
 
-        `Dict[str, Tensor]`
+        `dict[str, Tensor]`
             `loss`: the mean cross-entropy of the pieces to be guessed, in nats; 0 where there are
             none.
         """
-        # In distributed training a process may have nothing of the last batch, not even fields.
+        # In distributed training a process may get no part of the last batch, not even fields.
         # Shape: (batch, pieces), each piece's number + 1; 0 is padding.
         pieces = tokens["contextual"]["pieces"] if tokens else self._pieces.new_zeros(0, 0).long()
         shown, guessed = self._hide(pieces)
         if not guessed.any():
-            # In distributed training every weight wants a gradient.
+            # In distributed training every weight needs a gradient.
             return {"loss": 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()}
-        # Each piece stands for itself, as if it were a word.
+        # The embedder gives vectors of words: let each piece be one.
         places = torch.arange(1, pieces.size(1) + 1, device=pieces.device) * (pieces > 0)
         device = pieces.device.type
         with torch.autocast(device, torch.bfloat16) if self._bfloat16 else nullcontext():
@@ -121,7 +122,7 @@ class MaskedPiecesModel(CheckedOptions, Model):
         self._loss(loss.item() * len(targets), len(targets))
         return {"loss": loss}
 
-    def _hide(self, pieces: Tensor) -> Tuple[Tensor, Tensor]:
+    def _hide(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
         """The pieces to be read, and which of them are to be guessed; both as `pieces`."""
         draw = torch.rand(pieces.shape, device=pieces.device)
         guessed = (draw < self._hidden) & (pieces > 0)
@@ -136,6 +137,6 @@ class MaskedPiecesModel(CheckedOptions, Model):
         save_encoder(self.embedder.encoder, self._model_name, directory)
 
     @overrides
-    def get_metrics(self, reset: bool = False) -> Dict[str, float]:
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`piece_loss`: the mean over all pieces that were guessed, in nats."""
         return {"piece_loss": self._loss.get_metric(reset)}

@@ -10,9 +10,14 @@ from allennlp.data import Batch, Vocabulary
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
-from joint_ner_re.dataset_readers import JointReader, WordPieceIndexer
-from joint_ner_re.models import MaskedPiecesModel
-from joint_ner_re.pretrained import fingerprint, load_encoder, piece_tokenizer
+from joint_ner_re.dataset_readers import JointReader
+from joint_ner_re.pretrained import (
+    MaskedPiecesModel,
+    WordPieceIndexer,
+    fingerprint,
+    load_encoder,
+    piece_tokenizer,
+)
 from joint_ner_re.sentence import Sentence
 
 # Of the tests' encoder: 14 pieces, of which 0 to 4 are special.

@@ -1,7 +1,7 @@
 from allennlp.data import Batch, Instance, Token, TokenIndexer, Vocabulary
 from allennlp.data.fields import TextField
 
-from joint_ner_re.dataset_readers import WordPieceIndexer
+from joint_ner_re.pretrained import WordPieceIndexer
 
 
 def tensors(directory, *texts):

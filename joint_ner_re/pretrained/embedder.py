@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from threading import Lock
-from typing import Any, ContextManager, List, Optional, Sequence, Tuple
+from typing import Any, ContextManager
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -13,19 +14,13 @@ from overrides import overrides
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from joint_ner_re.modules.vector_cache import VectorCache
-from joint_ner_re.pretrained import (
-    Pieces,
-    fingerprint,
-    load_encoder,
-    longest_input,
-    piece_tokenizer,
-    shorten,
-)
+from joint_ner_re.pretrained.encoder import fingerprint, load_encoder, longest_input, shorten
+from joint_ner_re.pretrained.tokenizer import Markers, Pieces, piece_tokenizer
+from joint_ner_re.pretrained.vector_cache import VectorCache
 
-# So many pieces go through the encoder at once, so that memory is bounded.
-PIECES_AT_ONCE = 16384
-# Of the threads that predict one opens the cache, which takes a look at all weights.
+# At most so many pieces go through the encoder at once: that bounds the memory.
+MAX_PIECES_AT_ONCE = 16384
+# Only one prediction thread opens the cache: that reads all weights.
 _OPENING = Lock()
 
 
@@ -37,16 +32,16 @@ class TransformerEmbedder(TokenEmbedder):
     that is longer than the encoder takes is read in windows that overlap by half; each piece's
     vector is that of the window in which it has most context.
 
-    A frozen encoder computes the vectors of a distinct sentence once: they are kept, before
-    they are mixed.
+    A frozen encoder computes the vectors of each distinct sentence once. They are kept as they
+    are before the layers are mixed.
 
     # Parameters
 
     model_name : `str`
         See `joint_ner_re.pretrained`.
     train_parameters : `bool`, optional (default = `False`)
-        Whether training changes the encoder, too. Frozen, it is without dropout.
-    layers : `List[int]`, optional (default = `None`)
+        Whether training changes the encoder, too. A frozen encoder has no dropout.
+    layers : `list[int]`, optional (default = `None`)
         Which layers are mixed: 0 is the encoder's own embeddings, 1 its first layer, -1 its
         last one. Default: all of them. Those above the highest one are not computed.
     max_length : `int`, optional (default = `None`)
@@ -68,10 +63,10 @@ class TransformerEmbedder(TokenEmbedder):
         self,
         model_name: str,
         train_parameters: bool = False,
-        layers: Optional[List[int]] = None,
-        max_length: Optional[int] = None,
+        layers: list[int] | None = None,
+        max_length: int | None = None,
         cache_megabytes: int = 4096,
-        cache_directory: Optional[str] = None,
+        cache_directory: str | None = None,
     ) -> None:
         super().__init__()
         self._markers = piece_tokenizer(model_name).markers
@@ -92,8 +87,8 @@ class TransformerEmbedder(TokenEmbedder):
                 "that changes cannot be kept; leave one of the two out"
             )
         self._cache_options = (cache_megabytes, cache_directory)
-        self._cache: Optional[VectorCache] = None
-        # Whether new vectors are kept. Those of raw text, of which there is no end, need not be.
+        self._cache: VectorCache | None = None
+        # Whether new vectors are kept. Only cache vectors of corpora: raw text is seen once.
         self.remember = True
         self._register_load_state_dict_pre_hook(self._forget)
 
@@ -144,7 +139,7 @@ class TransformerEmbedder(TokenEmbedder):
         """The mix of the layers' states, of shape (..., layers or 1, output size)."""
         if self.mix is None:
             return states.squeeze(-2)
-        # Without copies: `einsum` would transpose the states, mixed precision would cast them.
+        # `einsum` would copy the states to transpose them, mixed precision to cast them.
         with _precision(self._device, full=True):
             mix = self.mix.softmax(dim=0).to(states.dtype).unsqueeze(0)
             return torch.matmul(mix, states).squeeze(-2)
@@ -160,18 +155,18 @@ class TransformerEmbedder(TokenEmbedder):
         missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
         if len(missing) == len(keys) and not keeps and not torch.is_grad_enabled():
-            # All else that is done with the states is done with their mix alone: it is faster.
+            # Nothing is kept and nothing is trained: it is faster to mix the layers at once.
             return self._encode(list(missing.values()), mixed=True).squeeze(2)
         if missing:
-            # What is kept serves other runs, too: it is not rounded for this one.
+            # Other runs use what is kept, so it has single precision whatever this one computes in.
             with torch.no_grad(), _precision(self._device, full=keeps):
                 encoded = self._encode(list(missing.values())).flatten(2).float().cpu()
             for row, (key, sentence) in zip(encoded, missing.items()):
                 found[key] = row[: sentence.length].contiguous()
             if keeps:
                 cache.put({key: found[key] for key in missing})  # type: ignore[misc]
-        kept: List[Tensor] = [found[key] for key in keys]  # type: ignore[misc]
-        # Mixed before they are padded: there is less to copy. Shape: (all words, layers, size)
+        kept: list[Tensor] = [found[key] for key in keys]  # type: ignore[misc]
+        # Mix first, then pad: that copies less. Shape: (all words, layers, size)
         states = torch.cat(kept).unflatten(1, (len(self._layers), -1))
         mixed = self._mixed(states.to(self._device))
         return pad_sequence(mixed.split(lengths), batch_first=True)
@@ -182,10 +177,10 @@ class TransformerEmbedder(TokenEmbedder):
         Shape: (batch, words, layers or 1, output size), 0 at padding.
         """
         length = max(sentence.length for sentence in sentences)
-        inputs: List[List[int]] = []
-        # Which of the pieces read is used, by its place in the inputs, and for which word.
-        places: List[Tuple[int, int]] = []
-        targets: List[int] = []
+        inputs: list[list[int]] = []
+        # For each piece that is used, its place in the inputs and the word it belongs to.
+        places: list[tuple[int, int]] = []
+        targets: list[int] = []
         for row, sentence in enumerate(sentences):
             for begin, end, first, last in _windows(len(sentence.ids), self._window):
                 places += [
@@ -203,7 +198,7 @@ class TransformerEmbedder(TokenEmbedder):
         counts = torch.bincount(index, minlength=len(sums)).clamp(min=1)
         return (sums / counts.view(-1, 1, 1)).unflatten(0, (len(sentences), length))
 
-    def _read(self, inputs: List[List[int]], mixed: bool) -> Tensor:
+    def _read(self, inputs: list[list[int]], mixed: bool) -> Tensor:
         """The encoder's states of these windows, or their mix.
 
         Shape: (windows, pieces, layers or 1, output size)
@@ -213,7 +208,7 @@ class TransformerEmbedder(TokenEmbedder):
         ids = torch.tensor([w + [padding] * (width - len(w)) for w in inputs], device=self._device)
         lengths = torch.tensor([len(window) for window in inputs], device=self._device)
         mask = (torch.arange(width, device=self._device) < lengths.unsqueeze(1)).long()
-        step = max(1, PIECES_AT_ONCE // width)
+        step = max(1, MAX_PIECES_AT_ONCE // width)
         parts = []
         for start in range(0, len(inputs), step):
             rows = slice(start, start + step)
@@ -258,15 +253,15 @@ def _precision(device: torch.device, full: bool) -> ContextManager:
     return torch.autocast(device.type, enabled=False) if full else nullcontext()
 
 
-def _sentences(pieces: Tensor, words: Tensor) -> List[Pieces]:
+def _sentences(pieces: Tensor, words: Tensor) -> list[Pieces]:
     return [
         Pieces([number - 1 for number in ids if number], [word - 1 for word in row if word])
         for ids, row in zip(pieces.tolist(), words.tolist())
     ]
 
 
-def _keys(pieces: Tensor, words: Tensor) -> List[bytes]:
-    """What a sentence's vectors depend on, besides the encoder: its numbers without padding."""
+def _keys(pieces: Tensor, words: Tensor) -> list[bytes]:
+    """A key for each sentence, from all that its vectors depend on besides the encoder."""
     numbers = torch.stack([pieces, words], dim=2).cpu().numpy()
     lengths = (pieces > 0).sum(dim=1).tolist()
     return [
@@ -275,11 +270,12 @@ def _keys(pieces: Tensor, words: Tensor) -> List[bytes]:
     ]
 
 
-def _windows(length: int, size: Optional[int]) -> List[Tuple[int, int, int, int]]:
-    """How a sentence of so many pieces is read.
+def _windows(length: int, size: int | None) -> list[tuple[int, int, int, int]]:
+    """The windows in which a sentence of `length` pieces is read.
 
-    A list of windows: where each begins and ends, and where the pieces begin and end whose
-    vectors are taken from it. These meet in the middle of what two windows share.
+    Each has four numbers: where it begins and ends, and where the pieces begin and end whose
+    vectors are taken from it. Two windows share pieces; the first half of these is taken from the
+    first window, the second half from the second.
     """
     if size is None or length <= size:
         return [(0, length, 0, length)] if length else []
@@ -289,7 +285,7 @@ def _windows(length: int, size: Optional[int]) -> List[Tuple[int, int, int, int]
     return list(zip(begins, ends, [0, *meeting], [*meeting, length]))
 
 
-def _checked_layers(layers: Optional[List[int]], depth: int) -> List[int]:
+def _checked_layers(layers: list[int] | None, depth: int) -> list[int]:
     if layers is None:
         return list(range(depth))
     wrong = [layer for layer in layers if not -depth <= layer < depth]
@@ -300,7 +296,7 @@ def _checked_layers(layers: Optional[List[int]], depth: int) -> List[int]:
     return sorted({layer % depth for layer in layers})
 
 
-def _checked_window(given: Optional[int], limit: Optional[int], markers: Any) -> Optional[int]:
+def _checked_window(given: int | None, limit: int | None, markers: Markers) -> int | None:
     """How many pieces a window has, without markers; `None` if any number."""
     around = len(markers.before) + len(markers.after)
     if given is not None and (given < around + 2 or (limit is not None and given > limit)):

@@ -1,12 +1,10 @@
-"""Words to the word pieces of a pretrained encoder."""
-
-from typing import Dict, List
+"""The token indexer that gives the word pieces of a pretrained encoder."""
 
 from allennlp.data import Token, TokenIndexer, Vocabulary
 from allennlp.data.token_indexers.token_indexer import IndexedTokenList
 from overrides import overrides
 
-from joint_ner_re.pretrained import piece_tokenizer
+from joint_ner_re.pretrained.tokenizer import piece_tokenizer
 
 
 @TokenIndexer.register("word_pieces")
@@ -33,11 +31,11 @@ class WordPieceIndexer(TokenIndexer):
         self._tokenizer = piece_tokenizer(model_name)
 
     @overrides
-    def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
+    def count_vocab_items(self, token: Token, counter: dict[str, dict[str, int]]) -> None:
         """The pieces are fixed: nothing is counted."""
 
     @overrides
-    def tokens_to_indices(self, tokens: List[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
         pieces = self._tokenizer.pieces([token.text or "" for token in tokens])
         # 0 is padding in both: pieces and words are counted from 1.
         return {
