@@ -5,7 +5,8 @@ what. So this one stands outside the package, and imports nothing of it before i
 AllenNLP takes seconds.
 """
 
-from typing import TYPE_CHECKING, Callable, Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def make_joint_component(
     nlp: Language,
     name: str,
-    archive: Optional[str],
+    archive: str | None,
     cuda_device: int,
     batch_size: int,
     keep_entities: bool,

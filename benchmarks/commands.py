@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from typing import NamedTuple
 
 from measure import Finished, Spread, run_command, spread
 from prepared import ROOT
@@ -38,7 +39,7 @@ def small_archive(folder: Path) -> Path:
     return target / "model.tar.gz"
 
 
-def starts(archive: Path, folder: Path, repetitions: int) -> Dict[str, Spread]:
+def starts(archive: Path, folder: Path, repetitions: int) -> dict[str, Spread]:
     """Seconds of whole processes, which take turns: a prediction, and bare imports."""
     source = folder / "one.jsonl"
     write_documents(source, 1)
@@ -47,7 +48,7 @@ def starts(archive: Path, folder: Path, repetitions: int) -> Dict[str, Spread]:
         COMMANDS: [sys.executable, "-c", COMMANDS],
         PACKAGE: [sys.executable, "-c", PACKAGE],
     }
-    seconds: Dict[str, List[float]] = {name: [] for name in commands}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
     # The first round brings the files into memory.
     for number in tqdm(range(repetitions + 1), desc="starts", leave=False):
         for name, command in commands.items():
@@ -57,7 +58,7 @@ def starts(archive: Path, folder: Path, repetitions: int) -> Dict[str, Spread]:
     return {name: spread(values) for name, values in seconds.items()}
 
 
-def streams(archive: Path, folder: Path, numbers: Sequence[int]) -> List[Streamed]:
+def streams(archive: Path, folder: Path, numbers: Sequence[int]) -> list[Streamed]:
     """`allennlp predict` over files of so many documents of one sentence each."""
     found = []
     for documents in tqdm(numbers, desc="streams", leave=False):
@@ -78,11 +79,11 @@ def write_documents(path: Path, number: int) -> None:
             file.write(json.dumps({"sentence": text}) + "\n")
 
 
-def _predict(archive: Path, source: Path, target: Path) -> List[str]:
+def _predict(archive: Path, source: Path, target: Path) -> list[str]:
     return _allennlp("predict", archive, source, "--silent", "--output-file", target)
 
 
-def _allennlp(*arguments: object) -> List[str]:
+def _allennlp(*arguments: object) -> list[str]:
     # Where the plug-ins' file is not in the current folder, the package is named.
     package = ["--include-package", "joint_ner_re"]
     return [sys.executable, "-m", "allennlp", *map(str, arguments), *package]

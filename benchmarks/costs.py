@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any
 
 import torch
 from measure import Workload, repeated, seconds_of
@@ -53,9 +54,9 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.seconds: "Counter[str]" = Counter()
-        self._made: List[Tuple[int, int, str]] = []
-        self._watched: List[Tuple[Any, str, Any]] = []
+        self.seconds: Counter[str] = Counter()
+        self._made: list[tuple[int, int, str]] = []
+        self._watched: list[tuple[Any, str, Any]] = []
         self._start = 0.0
 
     def watch(self, owner: Any, attribute: str, part: str) -> None:
@@ -92,7 +93,7 @@ class Clock:
                 node.register_hook(self._finish(part))
         self._made.clear()
 
-    def _part_of(self, number: int) -> Optional[str]:
+    def _part_of(self, number: int) -> str | None:
         for first, end, part in self._made:
             if first <= number < end:
                 return part
@@ -142,7 +143,7 @@ def watching(model: JointModel) -> Iterator[Clock]:
 
 
 def shares(
-    setup: Setup, setting: Setting, repetitions: int, entities: Optional[int] = None
+    setup: Setup, setting: Setting, repetitions: int, entities: int | None = None
 ) -> Workload:
     """Which share of a repetition each part of the shipped model takes, under `shares`.
 
@@ -162,7 +163,7 @@ def shares(
         force_entities(made.model, entities, min(len(s.tokens) for s in made.sentences))
     run, step = _runs(made, setup, setting)
     whole = statistics.median(repeated(run, repetitions))
-    parts: Dict[str, List[float]] = {}
+    parts: dict[str, list[float]] = {}
     for _ in range(repetitions):
         with watching(made.model) as clock:
             if step is not None:
@@ -183,7 +184,7 @@ def shares(
 
 def _runs(
     made: Made, setup: Setup, setting: Setting
-) -> Tuple[Callable[[], None], Optional[TrainingStep]]:
+) -> tuple[Callable[[], None], TrainingStep | None]:
     """A repetition, and for training its step."""
     gold = make_batches(made.reader, made.model, made.sentences, setting.batch_size, setup.device)
     batches = [without_tags(batch) for batch in gold]
@@ -258,7 +259,7 @@ def relation_networks(setup: Setup, setting: Setting) -> Workload:
     return Workload(run, facts_of(made.sentences))
 
 
-def long_document(setup: Setup, cell: str, tokens: int, entities: Optional[int]) -> Workload:
+def long_document(setup: Setup, cell: str, tokens: int, entities: int | None) -> Workload:
     """Extraction from one sentence of so many tokens, by the live encoder.
 
     # Parameters
@@ -298,8 +299,8 @@ def reading(path: str, repetitions: int) -> Workload:
     reader: Any = DatasetReader.by_name("ade")()
     sentences = list(read_corpus(path, tokenizer=reader.tokenizer))
     texts = [sentence.text for sentence in sentences]
-    counts: "Counter[str]" = Counter()
-    steps: Dict[str, Callable[[], Any]] = {
+    counts: Counter[str] = Counter()
+    steps: dict[str, Callable[[], Any]] = {
         "tokenisation by spaCy": lambda: list(reader.tokenizer.tokenize(texts)),
         "parsing and tokenisation": lambda: list(read_corpus(path, tokenizer=reader.tokenizer)),
         "instances of sentences": lambda: [reader._instance(s, counts) for s in sentences],

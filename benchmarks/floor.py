@@ -7,7 +7,8 @@ batches, into memory that is there already.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from measure import Workload
@@ -29,7 +30,7 @@ from joint_ner_re.models import JointModel
 from joint_ner_re.modules import BiRnnStack
 from joint_ner_re.predictors.side_by_side import MOST_AT_ONCE, side_by_side
 
-Product = Tuple[Callable[..., Tensor], Tensor, Tensor, Tensor]
+Product = tuple[Callable[..., Tensor], Tensor, Tensor, Tensor]
 
 
 class Room:
@@ -37,7 +38,7 @@ class Room:
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self._options = {"device": device, "dtype": dtype}
-        self._made: Dict[Tuple, Tensor] = {}
+        self._made: dict[tuple, Tensor] = {}
 
     def product(self, rows: int, inner: int, columns: int) -> Product:
         operands = (self._matrix("left", rows, inner), self._matrix("right", inner, columns))
@@ -78,7 +79,7 @@ def floor(
     at_once = 1 if training or setup.device != "cpu" else min(setup.threads, MOST_AT_ONCE)
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     rooms = [Room(setup.device, dtype) for _ in range(at_once)]
-    products: List[List[Product]] = [[] for _ in rooms]
+    products: list[list[Product]] = [[] for _ in rooms]
     for number, batch in enumerate(batches):
         shape, room, own = batch["tags"].shape, rooms[number % at_once], products[number % at_once]
         for stack in stacks(made.model, relations):
@@ -97,7 +98,7 @@ def relation_layers(setup: Setup, setting: Setting) -> Workload:
     batches = make_batches(
         made.reader, made.model, made.sentences, setting.batch_size, setup.device
     )
-    products: List[Product] = []
+    products: list[Product] = []
     for batch in batches:
         shape = batch["tags"].shape
         products += rnn_products(
@@ -106,7 +107,7 @@ def relation_layers(setup: Setup, setting: Setting) -> Workload:
     return Workload(lambda: run_products([products]), facts_of(made.sentences))
 
 
-def stacks(model: JointModel, relations: bool) -> List[BiRnnStack]:
+def stacks(model: JointModel, relations: bool) -> list[BiRnnStack]:
     """The BiRNNs whose products count. That of the characters, which is small, does not."""
     encoder = model.encoder
     return [encoder.shared, encoder.ner] + ([encoder.relation] if relations else [])
@@ -126,9 +127,9 @@ def run_products(products: Sequence[Sequence[Product]]) -> None:
 
 def rnn_products(
     room: Room, stack: BiRnnStack, batch: int, length: int, training: bool
-) -> List[Product]:
+) -> list[Product]:
     """Each layer and direction: one product for the inputs of all tokens, one for each step."""
-    products: List[Product] = []
+    products: list[Product] = []
     for layer in stack.layers:
         for network in (layer.forwards, layer.backwards):
             size, hidden = network.input_size, network.hidden_size
@@ -148,7 +149,7 @@ def rnn_products(
 
 def encoder_products(
     room: Room, model: JointModel, batch: int, pieces: int, training: bool
-) -> List[Product]:
+) -> list[Product]:
     """Each layer: queries, keys and values; attention, twice; its output; the feed-forward.
 
     `training` says whether the encoder is trained, too.
@@ -161,7 +162,7 @@ def encoder_products(
     heads, head = batch * config.num_attention_heads, size // config.num_attention_heads
     linear = [(tokens, size, 3 * size), (tokens, size, size)]
     linear += [(tokens, size, width), (tokens, width, size)]
-    products: List[Product] = []
+    products: list[Product] = []
     for rows, inner, columns in linear:
         products.append(room.product(rows, inner, columns))
         if training:

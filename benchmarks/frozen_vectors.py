@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from allennlp.common import Params
@@ -39,7 +40,7 @@ def main(config: str) -> None:
         print(f"| {name} | {times} | {loss:.6f} | {f1} |")
 
 
-def run(config: str, cache_megabytes: int, free: bool = False) -> Tuple[List[float], float, Dict]:
+def run(config: str, cache_megabytes: int, free: bool = False) -> tuple[list[float], float, dict]:
     """Seconds for each epoch's steps, the last epoch's mean loss, and the scores on dev."""
     params = Params.from_file(config)
     prepare_environment(params)
@@ -75,20 +76,20 @@ def run(config: str, cache_megabytes: int, free: bool = False) -> Tuple[List[flo
     return seconds, sum(losses) / len(losses), evaluate(model, loaders[1])
 
 
-def give_away(model: Model, batches: List[Dict[str, Any]]) -> None:
+def give_away(model: Model, batches: list[dict[str, Any]]) -> None:
     """Make the encoder's states of these batches free: they wait, put together, in memory."""
     embedder = model.text_field_embedder._token_embedders[EMBEDDER]
     remembered = embedder._remembered
-    states: Dict[Tuple, Tensor] = {}
+    states: dict[tuple, Tensor] = {}
 
-    def give(sentences: List[Any]) -> Tensor:
+    def give(sentences: list[Any]) -> Tensor:
         key = tuple(id(sentence) for sentence in sentences)
         return states[key] if key in states else remembered(sentences)
 
     # A batch comes as the same tensors every time: its sentences are made once, too.
     import joint_ner_re.pretrained.embedder as module
 
-    made: Dict[int, Any] = {}
+    made: dict[int, Any] = {}
     plain = module._sentences
     module._sentences = lambda pieces, words: made.setdefault(id(pieces), plain(pieces, words))
     for batch in batches:
@@ -98,7 +99,7 @@ def give_away(model: Model, batches: List[Dict[str, Any]]) -> None:
     embedder._remembered = give
 
 
-def evaluate(model: Model, loader: Iterator[Dict[str, Any]]) -> Dict[str, float]:
+def evaluate(model: Model, loader: Iterator[dict[str, Any]]) -> dict[str, float]:
     model.eval()
     model.get_metrics(reset=True)
     with torch.no_grad():

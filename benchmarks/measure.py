@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -34,7 +35,7 @@ class Workload(NamedTuple):
     """
 
     action: Callable[[], Any]
-    facts: Dict[str, Any]
+    facts: dict[str, Any]
 
 
 class Spread(NamedTuple):
@@ -63,7 +64,7 @@ class Memory(NamedTuple):
     """Megabytes: of the process, and of what its tensors take on the GPU if it uses one."""
 
     host: float
-    gpu: Optional[float]
+    gpu: float | None
 
 
 def seconds_of(action: Callable[[], Any]) -> float:
@@ -73,7 +74,7 @@ def seconds_of(action: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def repeated(action: Callable[[], Any], repetitions: int) -> List[float]:
+def repeated(action: Callable[[], Any], repetitions: int) -> list[float]:
     """Seconds of each of several calls, after one that is not counted."""
     action()
     return [seconds_of(action) for _ in range(repetitions)]
@@ -85,7 +86,7 @@ class Here:
     def __init__(self, make: Callable[..., Workload], *arguments: Any) -> None:
         self._workload = make(*arguments)
 
-    def ready(self) -> Dict[str, Any]:
+    def ready(self) -> dict[str, Any]:
         self._workload.action()
         return self._workload.facts
 
@@ -114,7 +115,7 @@ class Child:
         self._process.start()
         other.close()
 
-    def ready(self) -> Dict[str, Any]:
+    def ready(self) -> dict[str, Any]:
         """Wait until the workload is made and has run once. Returns its facts."""
         return self._receive()
 
@@ -161,7 +162,7 @@ class Measured(NamedTuple):
 
     seconds: Spread
     memory: Memory
-    facts: Dict[str, Any]
+    facts: dict[str, Any]
 
 
 def take_turns(
@@ -169,7 +170,7 @@ def take_turns(
     repetitions: int,
     most_seconds: float,
     in_process: bool = False,
-) -> Dict[str, Measured]:
+) -> dict[str, Measured]:
     """Measure workloads that are compared with each other.
 
     # Parameters
@@ -184,13 +185,13 @@ def take_turns(
         Whether to do without processes; the peak memory then says nothing.
     """
     kind = Here if in_process else Child
-    workers: Dict[str, Any] = {}
-    facts: Dict[str, Dict[str, Any]] = {}
+    workers: dict[str, Any] = {}
+    facts: dict[str, dict[str, Any]] = {}
     # One after the other: together they would have many more threads than there are cores.
     for name, parts in tqdm(rows.items(), "preparing", leave=False):
         workers[name] = kind(*parts)
         facts[name] = workers[name].ready()
-    seconds: Dict[str, List[float]] = {name: [] for name in workers}
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
     start = time.perf_counter()
     for number in tqdm(range(repetitions), desc="rounds", leave=False):
         if number >= FEWEST and time.perf_counter() - start > most_seconds:
@@ -203,7 +204,7 @@ def take_turns(
     }
 
 
-def facts_from(make: Callable[..., Workload], *arguments: Any, in_process: bool) -> Dict[str, Any]:
+def facts_from(make: Callable[..., Workload], *arguments: Any, in_process: bool) -> dict[str, Any]:
     """Make a workload in a process of its own, run it once, and return its facts."""
     worker = (Here if in_process else Child)(make, *arguments)
     facts = worker.ready()

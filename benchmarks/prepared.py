@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any
 
 import torch
 from allennlp.common import Params
@@ -70,7 +71,7 @@ class Setup:
     sentences: int = 64
     learned: int = 2000
     epochs: int = 2
-    hidden_size: Optional[int] = None
+    hidden_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Made:
 
     model: JointModel
     reader: DatasetReader
-    sentences: List[Sentence]
+    sentences: list[Sentence]
     optimizer: Params = field(repr=False)
 
 
@@ -170,17 +171,17 @@ def load(setup: Setup, setting: Setting, bfloat16: bool = False) -> Made:
 # Sentences and batches
 
 
-def read_sentences(path: str) -> List[Sentence]:
+def read_sentences(path: str) -> list[Sentence]:
     """The corpus's sentences that have tokens."""
     return [sentence for sentence in read_corpus(path) if sentence.tokens]
 
 
-def in_order_of_length(sentences: Sequence[Sentence]) -> List[Sentence]:
+def in_order_of_length(sentences: Sequence[Sentence]) -> list[Sentence]:
     """As the shipped batch sampler and the predictor order them, so that padding costs little."""
     return sorted(sentences, key=lambda sentence: len(sentence.tokens))
 
 
-def chosen_sentences(setup: Setup, setting: Setting, least: int = 1) -> List[Sentence]:
+def chosen_sentences(setup: Setup, setting: Setting, least: int = 1) -> list[Sentence]:
     """The sentences of a repetition, in whole batches, as they come in a pass over the
     corpus: each of sentences of similar length, and the batches at even steps among all.
 
@@ -201,7 +202,7 @@ def chosen_sentences(setup: Setup, setting: Setting, least: int = 1) -> List[Sen
     return [sentence for batch in chosen for sentence in batch]
 
 
-def cut(items: Sequence[Any], size: int) -> List[List[Any]]:
+def cut(items: Sequence[Any], size: int) -> list[list[Any]]:
     """The items in batches."""
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
@@ -220,7 +221,7 @@ def make_batches(
     size: int,
     device: str,
     labels: bool = True,
-) -> List[Dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """The batches' tensors, on the device; with labels the gold tags, too, under `tags`."""
     made = []
     for part in cut(sentences, size):
@@ -250,7 +251,7 @@ def gold_tags(codec: TagCodec, sentences: Sequence[Sentence]) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-def without_tags(batch: Dict[str, Any]) -> Dict[str, Any]:
+def without_tags(batch: dict[str, Any]) -> dict[str, Any]:
     """The batch as the shipped model takes it."""
     return {name: value for name, value in batch.items() if name != "tags"}
 
@@ -276,7 +277,7 @@ class TrainingStep:
             model_parameters=named, params=optimizer.duplicate()
         )
 
-    def __call__(self, batch: Dict[str, Any]) -> float:
+    def __call__(self, batch: dict[str, Any]) -> float:
         """The batch's loss, before the step."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._model(**batch)["loss"]
@@ -299,7 +300,7 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def facts_of(sentences: Sequence[Sentence]) -> Dict[str, Any]:
+def facts_of(sentences: Sequence[Sentence]) -> dict[str, Any]:
     """How much a repetition holds."""
     return {
         "sentences": len(sentences),

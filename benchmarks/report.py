@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any
 
 from measure import Measured, Spread
 from prepared import Setting
@@ -42,12 +43,12 @@ class Row:
     low: float
     high: float
     tokens: float
-    ratio: Optional[float]
-    part: Optional[float]
+    ratio: float | None
+    part: float | None
     megabytes: float
-    gpu_megabytes: Optional[float]
+    gpu_megabytes: float | None
     repetitions: int
-    facts: Dict[str, Any]
+    facts: dict[str, Any]
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Group:
     """What is compared: one task, cell and use of the encoder, at several batch sizes."""
 
     name: str
-    rows: List[Row]
+    rows: list[Row]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def group_name(setting: Setting) -> str:
     return f"{setting.task}, {setting.cell.upper()}, {setting.vectors}"
 
 
-def rows_of(setting: Setting, measured: Dict[str, Measured], floors: Dict[str, str]) -> List[Row]:
+def rows_of(setting: Setting, measured: dict[str, Measured], floors: dict[str, str]) -> list[Row]:
     """The rows of a comparison; `floors` names the floor of each system, which may be absent."""
     stock = measured[STOCK].seconds.median if STOCK in measured else None
     rows = []
@@ -105,7 +106,7 @@ def milliseconds(seconds: Spread) -> str:
 
 
 def write_results(
-    folder: Path, machine: Dict[str, Any], groups: Sequence[Group], tables: Sequence[Table]
+    folder: Path, machine: dict[str, Any], groups: Sequence[Group], tables: Sequence[Table]
 ) -> None:
     """Writes results.json, results.md and results.png."""
     found = {
@@ -118,7 +119,7 @@ def write_results(
     draw(folder / "results.png", groups)
 
 
-def as_markdown(machine: Dict[str, Any], groups: Sequence[Group], tables: Sequence[Table]) -> str:
+def as_markdown(machine: dict[str, Any], groups: Sequence[Group], tables: Sequence[Table]) -> str:
     facts = [f"- {name}: {value}" for name, value in machine.items()]
     parts = ["# Benchmark", "\n".join(facts)]
     for group in groups:
@@ -153,7 +154,7 @@ def _group_table(group: Group) -> str:
 
 def _predicted(group: Group) -> str:
     """What the systems found, which the time depends on."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for row in group.rows:
         counts = [
             f"{row.facts[name]:.2f} {what}"

@@ -15,8 +15,9 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any
 
 import torch
 from prepared import ROOT, Setup
@@ -28,7 +29,7 @@ from tqdm import tqdm
 CORPUS = Path("conll04", "spert", "conll04_train.json")
 
 
-def parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="less of everything, under 5 minutes")
@@ -52,9 +53,9 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def machine(setup: Setup, quick: bool) -> Dict[str, Any]:
+def machine(setup: Setup, quick: bool) -> dict[str, Any]:
     """What the results depend on."""
-    facts: Dict[str, Any] = {
+    facts: dict[str, Any] = {
         "processor": _processor(),
         "cores": cores(),
         "threads": setup.threads,
@@ -81,7 +82,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def main(arguments: Optional[Sequence[str]] = None, sizes: Optional[Sizes] = None) -> None:
+def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> None:
     """Runs the benchmark.
 
     # Parameters

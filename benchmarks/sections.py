@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any
 
 import costs
 import floor
@@ -93,7 +94,7 @@ class Sizes:
     crowd_tokens: int = 400
     processes: int = 5
     streams: Sequence[int] = (20_000, 100_000)
-    hidden_size: Optional[int] = None
+    hidden_size: int | None = None
     in_process: bool = False
 
 
@@ -144,8 +145,8 @@ class Benchmark:
     def __init__(self, setup: Setup, sizes: Sizes) -> None:
         self.setup = setup
         self.sizes = sizes
-        self.groups: Dict[str, Group] = {}
-        self.tables: List[Table] = []
+        self.groups: dict[str, Group] = {}
+        self.tables: list[Table] = []
 
     def prepare(self, sections: Sequence[str]) -> None:
         """Trains the models that the sections need, once for each cell."""
@@ -164,7 +165,7 @@ class Benchmark:
             group = self.groups.setdefault(name, Group(name, []))
             group.rows += rows_of(setting, measured, FLOORS)
 
-    def _rows(self, setting: Setting) -> Dict[str, Tuple]:
+    def _rows(self, setting: Setting) -> dict[str, tuple]:
         """By system, what makes its workload. The floor is that of the shipped model."""
         low = has_bfloat16(self.setup.device)
         systems = [SHIPPED, SHIPPED_LOW, STOCK] if low else [SHIPPED, STOCK]
@@ -176,7 +177,7 @@ class Benchmark:
         if setting.task != INDEXED and (setting.cell, setting.vectors) == ("lstm", KEPT):
             # It has neither the cells nor the encoder: once is enough.
             systems.append(SPACY)
-        rows: Dict[str, Tuple] = {
+        rows: dict[str, tuple] = {
             system: (workload, system, self.setup, setting) for system in systems
         }
         rows[FLOOR] = (floor.floor, self.setup, setting)
@@ -188,7 +189,7 @@ class Benchmark:
 
     def shares(self) -> None:
         """Where the time of a step and of an extraction goes."""
-        found: Dict[str, Dict[str, float]] = {}
+        found: dict[str, dict[str, float]] = {}
         for title, task, size, entities in (
             ("training step, batch 16", TRAINING, 16, None),
             ("extraction, batch 32", EXTRACTION, 32, None),
@@ -199,7 +200,7 @@ class Benchmark:
             facts = self._facts(costs.shares, self.setup, setting, self.sizes.repetitions, entities)
             found[title] = facts["shares"]
         parts = list(dict.fromkeys(part for column in found.values() for part in column))
-        rows: List[List[Any]] = [
+        rows: list[list[Any]] = [
             [part, *(100 * column.get(part, 0.0) for column in found.values())] for part in parts
         ]
         together = [
@@ -235,7 +236,7 @@ class Benchmark:
         )
         steps = measured[SHIPPED].facts["sentences"] // setting.batch_size
         seconds = {name: found.seconds.median / steps for name, found in measured.items()}
-        rows: List[List[Any]] = [
+        rows: list[list[Any]] = [
             [name, milliseconds(spread_over(found, steps))] for name, found in measured.items()
         ]
         for name in (products, networks):
@@ -254,7 +255,7 @@ class Benchmark:
 
     def growth(self) -> None:
         """Time and memory of long documents and of crowded sentences."""
-        documents: List[Tuple[int, Optional[int]]]
+        documents: list[tuple[int, int | None]]
         documents = [(tokens, None) for tokens in self.sizes.documents]
         documents += [(self.sizes.crowd_tokens, entities) for entities in self.sizes.crowds]
         measured = self._measure(
@@ -331,16 +332,16 @@ class Benchmark:
             )
         )
 
-    def _measure(self, rows: Dict[str, Tuple]) -> Dict[str, Measured]:
+    def _measure(self, rows: dict[str, tuple]) -> dict[str, Measured]:
         sizes = self.sizes
         return take_turns(rows, sizes.repetitions, sizes.most_seconds, sizes.in_process)
 
-    def _facts(self, make: Callable[..., Any], *arguments: Any) -> Dict[str, Any]:
+    def _facts(self, make: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """What a workload found out while it was made."""
         return facts_from(make, *arguments, in_process=self.sizes.in_process)
 
 
-SECTIONS: Dict[str, Callable[[Benchmark], None]] = {
+SECTIONS: dict[str, Callable[[Benchmark], None]] = {
     TRAINING: lambda run: run.compare(TRAINING),
     EXTRACTION: lambda run: run.compare(EXTRACTION),
     "shares": Benchmark.shares,

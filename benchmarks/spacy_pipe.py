@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from typing import Callable, List
+from collections.abc import Callable
 
 import spacy
 
@@ -64,5 +64,5 @@ def timed(way: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    arguments: List[str] = sys.argv[1:]
+    arguments: list[str] = sys.argv[1:]
     main(*arguments)

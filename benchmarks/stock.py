@@ -9,9 +9,10 @@ them. `StockModel` has the weights of a `JointModel`, and the same scores, likel
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from allennlp.data import TextFieldTensors, Vocabulary
@@ -94,14 +95,14 @@ class StockModel(Model):
     def forward(
         self,
         tokens: TextFieldTensors,
-        metadata: List[Dict[str, Any]],
-        annotation: Optional[Dict[str, Tensor]] = None,
-        tags: Optional[Tensor] = None,
-    ) -> Dict[str, Any]:
+        metadata: list[dict[str, Any]],
+        annotation: dict[str, Tensor] | None = None,
+        tags: Tensor | None = None,
+    ) -> dict[str, Any]:
         """As `JointModel.forward`, with the gold tags beside the annotation."""
         mask, tag_scores, states = self.encode(tokens)
         paths = [path for path, _ in self.crf.viterbi_tags(tag_scores, mask)]
-        output: Dict[str, Any] = {"tags": paths}
+        output: dict[str, Any] = {"tags": paths}
         if annotation is not None and tags is not None:
             ner_loss = -self.crf(tag_scores, tags, mask)
             relation_loss = self._relation_loss(states, tags, annotation)
@@ -111,7 +112,7 @@ class StockModel(Model):
             output["sentences"] = self._sentences(metadata, paths, states)
         return output
 
-    def _relation_loss(self, states: Tensor, tags: Tensor, annotation: Dict[str, Tensor]) -> Tensor:
+    def _relation_loss(self, states: Tensor, tags: Tensor, annotation: dict[str, Tensor]) -> Tensor:
         loss = states.new_zeros(())
         for row, real in enumerate(EntitySpans.gold(annotation).mask.sum(dim=1).tolist()):
             lasts = annotation["ends"][row, :real] - 1
@@ -133,14 +134,14 @@ class StockModel(Model):
             metric(decoded, tags, mask)
 
     def _sentences(
-        self, metadata: List[Dict[str, Any]], paths: List[List[int]], states: Tensor
-    ) -> List[Any]:
+        self, metadata: list[dict[str, Any]], paths: list[list[int]], states: Tensor
+    ) -> list[Any]:
         """The predictions as sentences. An entity has no probability: this CRF gives none."""
         sentences = []
         for row, path in enumerate(paths):
             names = [self.codec.tags[tag] for tag in path]
-            entities: List[Entity] = self.codec.decode(names)
-            relations: List[Relation] = []
+            entities: list[Entity] = self.codec.decode(names)
+            relations: list[Relation] = []
             if len(entities) > 1:
                 lasts = torch.tensor([e.end - 1 for e in entities], device=states.device)
                 tags = torch.tensor(path, device=states.device)
@@ -172,7 +173,7 @@ class PairLoop(nn.Module):
         self.dropout = stock_dropout(scorer.dropout)
         self.distmult = nn.Parameter(scorer.distmult.detach().clone())
 
-    def forward(self, states: Tensor, tags: Tensor, lasts: Tensor) -> Dict[Any, Tensor]:
+    def forward(self, states: Tensor, tags: Tensor, lasts: Tensor) -> dict[Any, Tensor]:
         """The logits, of shape (relation types,), of each ordered pair of one sentence's entities.
 
         # Parameters
@@ -207,7 +208,7 @@ def with_tags(vocab: Vocabulary, tags: Sequence[str]) -> Vocabulary:
 
 def stock_layers(stacks: Sequence[BiRnnStack]) -> Seq2SeqEncoder:
     """The layers of all stacks as one packed bidirectional network, with their weights."""
-    layers: List[BiRnnLayer] = [layer for stack in stacks for layer in stack.layers]
+    layers: list[BiRnnLayer] = [layer for stack in stacks for layer in stack.layers]
     if not layers:
         raise ValueError("a stack has no layer; the stock encoders have at least one")
     first = layers[0].forwards
@@ -269,7 +270,7 @@ def stock_tag_layers(scorer: TagScorer) -> nn.Module:
     return output if hidden is None else nn.Sequential(hidden, output)
 
 
-def stock_feed_forward(scorer: TagScorer) -> Optional[FeedForward]:
+def stock_feed_forward(scorer: TagScorer) -> FeedForward | None:
     """The tag scorer's hidden layer, if it has one."""
     if scorer.hidden is None:
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import spacy
 import torch
@@ -59,7 +60,7 @@ FLOOR = "floor"
 # The systems
 
 
-def only_tags(batch: Dict[str, Any]) -> Dict[str, Any]:
+def only_tags(batch: dict[str, Any]) -> dict[str, Any]:
     """The batch as CrfTagger takes it."""
     return {name: batch[name] for name in ("tokens", "tags") if name in batch}
 
@@ -130,7 +131,7 @@ def workload(system: str, setup: Setup, setting: Setting) -> Workload:
     return Workload(extraction(model, [arguments(batch) for batch in batches], each), facts)
 
 
-def as_system(system: str, model: JointModel) -> Tuple[Model, Callable[[Dict], Dict]]:
+def as_system(system: str, model: JointModel) -> tuple[Model, Callable[[dict], dict]]:
     """The system with the model's weights, and what of a batch it takes."""
     if system in (SHIPPED, SHIPPED_LOW, SHIPPED_ONE):
         return model, without_tags
@@ -139,7 +140,7 @@ def as_system(system: str, model: JointModel) -> Tuple[Model, Callable[[Dict], D
     return crf_tagger(model), only_tags
 
 
-def training(model: Model, optimizer: Params, batches: Sequence[Dict]) -> Callable[[], None]:
+def training(model: Model, optimizer: Params, batches: Sequence[dict]) -> Callable[[], None]:
     step = TrainingStep(model, optimizer)
     model.train()
 
@@ -160,7 +161,7 @@ def in_turn(run: Callable[[Any], None], items: Sequence[Any]) -> None:
         run(item)
 
 
-def extraction(model: Model, batches: Sequence[Dict], each: Each = in_turn) -> Callable[[], None]:
+def extraction(model: Model, batches: Sequence[dict], each: Each = in_turn) -> Callable[[], None]:
     """A pass over the batches, the longest sentences first.
 
     Each begins without knowing any words, as that over a new corpus.
@@ -168,7 +169,7 @@ def extraction(model: Model, batches: Sequence[Dict], each: Each = in_turn) -> C
     model.eval()
     remembering = [module for module in model.modules() if isinstance(module, CharacterEmbedder)]
 
-    def predict(batch: Dict) -> None:
+    def predict(batch: dict) -> None:
         with torch.inference_mode():
             model(**batch)
 
@@ -188,7 +189,7 @@ def _extraction_with_indexing(
     model.eval()
     device = next(model.parameters()).device
 
-    def predict(part: List[Sentence]) -> None:
+    def predict(part: list[Sentence]) -> None:
         batch = Batch([labelled(made.reader, sentence, False) for sentence in part])
         batch.index_instances(model.vocab)
         with torch.inference_mode():
@@ -201,7 +202,7 @@ def _extraction_with_indexing(
     return run
 
 
-def _found(model: Model, batches: Sequence[Dict]) -> Dict[str, Any]:
+def _found(model: Model, batches: Sequence[dict]) -> dict[str, Any]:
     """How many entities and relations are predicted for a sentence, on average."""
     model.eval()
     with torch.inference_mode():

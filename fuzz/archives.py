@@ -13,7 +13,6 @@ import time
 import traceback
 from pathlib import Path
 from random import Random
-from typing import Optional
 
 import damaged_archives
 from results import Result
@@ -85,7 +84,7 @@ class Figures:
         return [place, self.archives, self.loaded, self.refused, self.failed, self.slowest,
                 int(self.memory)]  # fmt: skip
 
-    def try_archive(self, path: Path) -> Optional[str]:
+    def try_archive(self, path: Path) -> str | None:
         """What is wrong; `None` if the archive loads or ends in the one error."""
         self.archives += 1
         begin, memory = time.process_time(), _megabytes()
@@ -115,7 +114,7 @@ class Figures:
 EXPECTED = {"os.remove", "os.rename", "exec", "marshal.loads", "code.__new__"}
 
 
-def _wrong(error: ArchiveError, path: Path) -> Optional[str]:
+def _wrong(error: ArchiveError, path: Path) -> str | None:
     """What is wrong with the error, if anything: a fault of this package must not hide in it."""
     message = str(error)
     if not message.startswith(str(path)) or len(message) > MAX_MESSAGE or "\n" in message:

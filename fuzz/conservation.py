@@ -8,14 +8,15 @@ an error.
 import ast
 import gzip
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any
 
 from watch import Counts
 
 from joint_ner_re.sentence import Sentence
 
-Balance = Iterator[Tuple[str, int, int]]
+Balance = Iterator[tuple[str, int, int]]
 
 _TWICE = "relations given more than once"
 _MERGED = ("mentions with the type and the tokens of another one",)
@@ -29,11 +30,11 @@ def _content(path: Path) -> str:
     return data.decode("utf-8-sig")
 
 
-def _lines(path: Path) -> List[str]:
+def _lines(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in _content(path).split("\n") if line.strip()]
 
 
-def _sizes(sentences: Sequence[Sentence]) -> Tuple[int, int, int]:
+def _sizes(sentences: Sequence[Sentence]) -> tuple[int, int, int]:
     return (
         sum(len(sentence.tokens) for sentence in sentences),
         sum(len(sentence.entities) for sentence in sentences),
@@ -146,7 +147,7 @@ def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
         yield "characters", len(text.replace("\ufeff", "")), len(read.replace("\ufeff", ""))
 
 
-BALANCES: Dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
+BALANCES: dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
     "brat": _brat,
@@ -159,7 +160,7 @@ BALANCES: Dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
 }
 
 
-def missing(format: str, path: Path, sentences: Sequence[Sentence], log: Counts) -> List[str]:
+def missing(format: str, path: Path, sentences: Sequence[Sentence], log: Counts) -> list[str]:
     """Where the file and what was read of it do not agree."""
     return [
         f"{what}: {there} in the file, {read} read or logged"

@@ -8,12 +8,13 @@ import io
 import json
 import struct
 import tarfile
+from collections.abc import Callable
 from random import Random
-from typing import Any, Callable, Optional
+from typing import Any
 
 import torch
 
-Parts = dict[str, Optional[bytes]]
+Parts = dict[str, bytes | None]
 
 CONFIG, WEIGHTS, META = "config.json", "weights.th", "meta.json"
 TOKENS = "vocabulary/tokens.txt"
@@ -96,7 +97,7 @@ def weight(change: Callable[[torch.Tensor], Any]) -> Callable[[Parts], Parts]:
     return with_weights(changed)
 
 
-def content(name: str, value: Optional[bytes]) -> Callable[[Parts], Parts]:
+def content(name: str, value: bytes | None) -> Callable[[Parts], Parts]:
     """Another content of a member, which is a directory if that is `None`."""
     return lambda parts: {**parts, name: value}
 
@@ -125,7 +126,7 @@ DEEP = b"[" * 50_000 + b"]" * 50_000
 NESTED = b'{"model": ' * 400 + b"1" + b"}" * 400
 
 # kind -> what it does, and the member that the error names; `None` if the archive still loads.
-CONTENT: dict[str, tuple[Callable[[Parts], Parts], Optional[str]]] = {
+CONTENT: dict[str, tuple[Callable[[Parts], Parts], str | None]] = {
     "config missing": (without(CONFIG), CONFIG),
     "config empty": (content(CONFIG, b""), CONFIG),
     "config a directory": (content(CONFIG, None), CONFIG),

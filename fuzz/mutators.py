@@ -4,8 +4,9 @@ import codecs
 import gzip
 import json
 import re
+from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any
 
 LARGE = 50 * 10**6
 
@@ -64,7 +65,7 @@ CODE = [
     b"['N' * 10**9]",
     b"%(n)1000000000s{0.__class__}",
 ]
-VALUES: List[Any] = [
+VALUES: list[Any] = [
     None, True, False, 0, -1, 1.5, 10**17, "", "x", "\u0000", "\ud800", [], {}, [[]], [0, 1],
     {"a": {}}, [None], "a" * 500, -(10**17), "1", ["a", 1], {"id": 1, "label": "x"},
 ]  # fmt: skip
@@ -205,7 +206,7 @@ def change_json(data: bytes, random: Random) -> bytes:
     return b"\n".join(lines)
 
 
-def _nodes(value: Any) -> Iterator[Tuple[Any, Any]]:
+def _nodes(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a JSON value, as its holder and key."""
     items: Any = ()
     if isinstance(value, dict):
@@ -238,7 +239,7 @@ def pack(data: bytes, random: Random) -> bytes:
                           gzip.compress(packed, mtime=0)])  # fmt: skip
 
 
-MUTATORS: Dict[str, Callable[[bytes, Random], bytes]] = {
+MUTATORS: dict[str, Callable[[bytes, Random], bytes]] = {
     "bytes": flip_bytes,
     "pieces": insert_pieces,
     "lines": change_lines,
@@ -254,7 +255,7 @@ MUTATORS: Dict[str, Callable[[bytes, Random], bytes]] = {
 }
 
 
-def mutate(data: bytes, random: Random) -> Tuple[str, bytes]:
+def mutate(data: bytes, random: Random) -> tuple[str, bytes]:
     """The names of one or two kinds of damage, and the file with them."""
     names = random.sample(sorted(MUTATORS), random.choice([1, 1, 1, 2]))
     for name in names:
@@ -262,7 +263,7 @@ def mutate(data: bytes, random: Random) -> Tuple[str, bytes]:
     return "+".join(names), data
 
 
-def large(data: bytes) -> Iterator[Tuple[str, bytes]]:
+def large(data: bytes) -> Iterator[tuple[str, bytes]]:
     """The file with a line of 50 MB, in several ways."""
     # The first line that holds something.
     line = re.search(rb"[^\n]{6,}", data) or re.search(rb"[^\n]+", data)

@@ -13,12 +13,13 @@ import resource
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import hypothesis
 from conservation import missing
@@ -82,7 +83,7 @@ class _Figures(NamedTuple):
     slowest_large: float
     peak_megabytes: int
     seconds: float
-    failures: List[str]
+    failures: list[str]
 
 
 def run(directory: Path, seed: int, seconds: float) -> Result:
@@ -112,7 +113,7 @@ def _campaign(format: str, directory: Path, seed: int, seconds: float) -> _Figur
     trial = _Trial(format, directory / format)
     trial.warm_up()
     before = _peak()
-    failures: List[str] = []
+    failures: list[str] = []
     outcomes = {"read": 0, "refused": 0}
     slowest = slowest_large = 0.0
     # Twice as many as a good machine has time for would still end in time.
@@ -164,7 +165,7 @@ def _campaign(format: str, directory: Path, seed: int, seconds: float) -> _Figur
 
 
 @cache
-def _tokenizers() -> Tuple[TextTokenizer, TextTokenizer]:
+def _tokenizers() -> tuple[TextTokenizer, TextTokenizer]:
     """The two that readers use; making them takes longer than a hundred files."""
     return TextTokenizer(granularity="fine"), TextTokenizer()
 
@@ -238,7 +239,7 @@ class _Trial:
                 content if number == self._which else self._pair[number]
             )
 
-    def attempt(self, random: Random) -> Tuple[float, str]:
+    def attempt(self, random: Random) -> tuple[float, str]:
         """How long it took, and `"read"`, `"refused"` or what went wrong."""
         self._log.counts = []
         # Hypothesis may open files of its own for it.
@@ -262,7 +263,7 @@ class _Trial:
         if self._format == "ids":
             corpus = FIXTURES / SOURCES["conll04_corp"]
             return self._outcome(lambda: list(read_corpus(corpus, "conll04_corp", ids=self._path)))
-        sentences: List[Sentence] = []
+        sentences: list[Sentence] = []
         options = self._options(self._format)
         outcome = self._outcome(
             lambda: sentences.extend(read_corpus(self._path, self._format, **options))
@@ -275,7 +276,7 @@ class _Trial:
             outcome = other(outcome)
         return outcome
 
-    def _options(self, format: str) -> Dict[str, Any]:
+    def _options(self, format: str) -> dict[str, Any]:
         if "tokenizer" not in format_options(format):
             return {}
         return {"tokenizer": self._fine if format.startswith("ade") else self._standard}
@@ -284,7 +285,7 @@ class _Trial:
         """Where errors are passed over, there must be one exactly where there was one before."""
         if "on_error" not in format_options(self._format):
             return outcome
-        errors: List[CorpusFormatError] = []
+        errors: list[CorpusFormatError] = []
         options = self._options(self._format)
         again = self._outcome(
             lambda: list(read_corpus(self._path, self._format, on_error=errors.append, **options))

@@ -1,8 +1,9 @@
 """What a section of the campaign hands back, and how it is written down."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 from joint_ner_re.tables import markdown_table
 from joint_ner_re.writing import write_text
@@ -48,15 +49,15 @@ def _figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def write(directory: Path, settings: Dict[str, Any], results: Dict[str, Result]) -> None:
+def write(directory: Path, settings: dict[str, Any], results: dict[str, Result]) -> None:
     """Write `results.json` and `results.md`."""
-    sections: Dict[str, Any] = {
+    sections: dict[str, Any] = {
         name: {**result._asdict(), "rows": [dict(zip(result.columns, r)) for r in result.rows]}
         for name, result in results.items()
     }
     content = json.dumps({"settings": settings, "sections": sections}, indent=2, default=str)
     write_text(directory / "results.json", content + "\n")
-    head: List[str] = [f"- {name}: {value}" for name, value in settings.items()]
+    head: list[str] = [f"- {name}: {value}" for name, value in settings.items()]
     tables = [as_markdown(result) for result in results.values()]
     write_text(
         directory / "results.md",

@@ -21,7 +21,6 @@ import random
 import sys
 import time
 from pathlib import Path
-from typing import Dict
 
 # Tensors are small here, and a campaign is to leave room for other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,7 +53,7 @@ def main() -> int:
     }
     print(f"seed {seed}; the same again: --seed {seed}", flush=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    results: Dict[str, Result] = {}
+    results: dict[str, Result] = {}
     end = time.monotonic() + 60 * arguments.minutes
     for number, name in enumerate(names):
         share = max(1.0, end - time.monotonic()) / (len(names) - number)

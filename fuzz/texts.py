@@ -10,10 +10,11 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import Any
 
 import spacy
 from results import Result
@@ -54,7 +55,7 @@ def _anything(random: Random) -> str:
     return chr(random.choice([random.randrange(0xD800), random.randrange(0xE000, 0x110000)]))
 
 
-def _sampled(characters: List[str]) -> Callable[[Random], str]:
+def _sampled(characters: list[str]) -> Callable[[Random], str]:
     """Texts in which these stand between words."""
 
     def made(random: Random) -> str:
@@ -69,7 +70,7 @@ def _sampled(characters: List[str]) -> Callable[[Random], str]:
     return made
 
 
-KINDS: Dict[str, Callable[[Random], str]] = {
+KINDS: dict[str, Callable[[Random], str]] = {
     "normal": lambda random: random.choice(NORMAL),
     "any characters": lambda random: "".join(
         _anything(random) for _ in range(random.randint(0, 80))
@@ -88,7 +89,7 @@ KINDS: Dict[str, Callable[[Random], str]] = {
     "many words": lambda random: " ".join(random.choices("abcXYZ123.", k=random.choice([99, 999]))),
 }
 # Once each, and alone.
-LARGE: Dict[str, Callable[[], str]] = {
+LARGE: dict[str, Callable[[], str]] = {
     "1 MB of one letter": lambda: "x" * 10**6,
     "1 MB of dashes": lambda: "-" * 10**6,
     "1 MB of brackets and quotes": lambda: "(['" * (10**6 // 3),
@@ -108,7 +109,7 @@ def _line(text: str, random: Random) -> bytes:
     if form < 0.4 and not surrogates:
         return text.replace("\n", " ").encode("utf-8")
     if form < 0.9:
-        record: Dict[str, Any] = {"id": random.choice(["a", 7, None, "é"])}
+        record: dict[str, Any] = {"id": random.choice(["a", 7, None, "é"])}
         if random.random() < 0.3:
             record["tokens"] = text.split(" ")
         else:
@@ -135,8 +136,8 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
     logging.disable(logging.WARNING)
     archives = {name: _archive(work, epochs) for name, epochs in EPOCHS.items()}
     end = begin + seconds
-    rows: List[List[Any]] = []
-    failures: List[str] = []
+    rows: list[list[Any]] = []
+    failures: list[str] = []
     for name, trial, share in (
         ("allennlp predict", _predict, 0.5),
         ("spaCy component", _spacy, 0.7),
@@ -186,9 +187,9 @@ class _Count:
 
     def __init__(self) -> None:
         self.texts = self.predicted = self.refused = self.entities = self.relations = 0
-        self.problems: List[str] = []
+        self.problems: list[str] = []
 
-    def take(self, record: Dict[str, Any], where: str) -> None:
+    def take(self, record: dict[str, Any], where: str) -> None:
         self.texts += 1
         if "error" in record:
             self.refused += 1
@@ -202,11 +203,11 @@ class _Count:
         if wrong:
             self.problems.append(f"{where}: {wrong}")
 
-    def figures(self) -> List[int]:
+    def figures(self) -> list[int]:
         return [self.texts, self.predicted, self.refused, self.entities, self.relations]
 
 
-def _wrong(record: Dict[str, Any]) -> str:
+def _wrong(record: dict[str, Any]) -> str:
     """What is wrong with a prediction, if anything."""
     text = record["text"]
     for token, (begin, end) in zip(record["tokens"], record["offsets"]):
@@ -228,12 +229,12 @@ def _wrong(record: Dict[str, Any]) -> str:
 
 def _predict(
     archives: Mapping[str, Path], work: Path, seed: int, end: float
-) -> Tuple[List[int], List[str]]:
+) -> tuple[list[int], list[str]]:
     """Files with good and bad lines, by the command itself."""
     count = _Count()
     number = 0
     predictors = {name: _loaded(archive) for name, archive in archives.items()}
-    alone: Dict[Tuple[str, str], Any] = {
+    alone: dict[tuple[str, str], Any] = {
         (name, text): predictor.predict_json({"text": text})
         for name, predictor in predictors.items()
         for text in NORMAL
@@ -291,7 +292,7 @@ def _command(predictor: JointPredictor, source: Path, target: Path, batch: int) 
     return ""
 
 
-def _alike(one: Dict[str, Any], other: Dict[str, Any]) -> bool:
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """The same but for the last digits of scores."""
     if [one["tokens"], one["offsets"]] != [other["tokens"], other["offsets"]]:
         return False
@@ -306,7 +307,7 @@ def _alike(one: Dict[str, Any], other: Dict[str, Any]) -> bool:
 
 def _spacy(
     archives: Mapping[str, Path], work: Path, seed: int, end: float
-) -> Tuple[List[int], List[str]]:
+) -> tuple[list[int], list[str]]:
     """The component behind spaCy's own tokenizer, and behind this package's."""
     count = _Count()
     pipelines = {
@@ -346,13 +347,13 @@ def _spacy(
     return count.figures(), count.problems
 
 
-def _pipeline(archive: Path, config: Dict[str, Any]) -> spacy.Language:
+def _pipeline(archive: Path, config: dict[str, Any]) -> spacy.Language:
     nlp = spacy.blank("en", config=config)
     nlp.add_pipe("joint_ner_re", config={"archive": str(archive), "split_sentences": True})
     return nlp
 
 
-def _as_record(doc: Doc) -> Dict[str, Any]:
+def _as_record(doc: Doc) -> dict[str, Any]:
     """A Doc's annotations as `allennlp predict` writes them, each character a token."""
     entities = [
         {**entity, "text": doc.text[entity["char_start"] : entity["char_end"]],
@@ -371,12 +372,12 @@ def _as_record(doc: Doc) -> Dict[str, Any]:
 
 def _large(
     archives: Mapping[str, Path], work: Path, seed: int, end: float
-) -> Tuple[List[int], List[str]]:
+) -> tuple[list[int], list[str]]:
     """Each large text between two others: in a file for the command, and in a batch for spaCy."""
     count = _Count()
     predictor = _loaded(archives["hasty"])
     nlp = _pipeline(archives["trained"], FINE)
-    refused: List[Doc] = []
+    refused: list[Doc] = []
     nlp.set_error_handler(lambda name, component, docs, error: refused.extend(docs))
     for name, make in LARGE.items():
         if time.monotonic() > end:

@@ -3,8 +3,9 @@
 import logging
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Sequence
+from typing import Any
 
 MOST_SECONDS = 5.0
 # Events of Python's own audit; see "Audit events table" in its documentation.
@@ -35,7 +36,7 @@ class _Audit:
     def __init__(self) -> None:
         self.on = False
         self.allowed: Sequence[str] = ()
-        self.seen: List[str] = []
+        self.seen: list[str] = []
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: Sequence[Any]) -> None:
@@ -54,7 +55,7 @@ _audit = _Audit()
 
 
 @contextmanager
-def watched(*paths: str) -> Iterator[List[str]]:
+def watched(*paths: str) -> Iterator[list[str]]:
     """Gives a list, which afterwards holds what the block did that it must not.
 
     It may open only what lies under `paths`, run nothing, and take `MOST_SECONDS` of the processor,
@@ -87,7 +88,7 @@ class Counts(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.counts: List[Any] = []
+        self.counts: list[Any] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if isinstance(record.args, tuple) and len(record.args) == 3:

@@ -14,7 +14,8 @@ import math
 import os
 import types
 import typing
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Union
 
 from allennlp.commands.train import TrainModel
 from allennlp.common import FromParams, Lazy, Params, from_params
@@ -27,7 +28,7 @@ from joint_ner_re.allennlp_changes import make
 
 # Is told of each class that a configuration chooses: of which option, by which name, the class
 # (`None` if the name is a path to one), and the method that makes it, if that is not the class.
-Judge = Callable[[str, str, Optional[type], Optional[str]], None]
+Judge = Callable[[str, str, type | None, str | None], None]
 # Gets a class, its options and their path in the configuration; raises a `ConfigurationError` if
 # what the class would make of them does not fit into memory.
 SizeCheck = Callable[[type, Mapping[str, Any], str], None]
@@ -48,8 +49,8 @@ _UNIONS = (typing.Union, types.UnionType)
 _GIVEN = {
     "vocab", "serialization_dir", "model_parameters", "reader", "local_rank", "batch_weight_key",
 }  # fmt: skip
-_RANGES: Dict[str, Tuple[float, float]] = {}
-_SIZE_CHECKS: List[SizeCheck] = []
+_RANGES: dict[str, tuple[float, float]] = {}
+_SIZE_CHECKS: list[SizeCheck] = []
 
 
 def add_given(*names: str) -> None:
@@ -57,12 +58,12 @@ def add_given(*names: str) -> None:
     _GIVEN.update(names)
 
 
-def add_ranges(ranges: Mapping[str, Tuple[float, float]]) -> None:
+def add_ranges(ranges: Mapping[str, tuple[float, float]]) -> None:
     """Give bounds to options of AllenNLP that AllenNLP itself does not check.
 
     # Parameters
 
-    ranges : `Mapping[str, Tuple[float, float]]`
+    ranges : `Mapping[str, tuple[float, float]]`
         From an option's path, such as `"trainer.num_epochs"`, to the smallest and the largest
         value that it may have.
     """
@@ -84,11 +85,11 @@ def remove_optional(annotation: Any) -> Any:
     constructor where an `X` belongs.
     """
     if isinstance(annotation, types.UnionType):
-        annotation = Union[annotation.__args__]
+        annotation = Union[annotation.__args__]  # noqa: UP007 (the form that AllenNLP knows)
     return _remove_optional(annotation)
 
 
-def check(kind: Any, value: Any, name: str, judge: Optional[Judge] = None) -> None:
+def check(kind: Any, value: Any, name: str, judge: Judge | None = None) -> None:
     """Compare a part of a configuration with what makes something of it.
 
     # Parameters
@@ -117,7 +118,7 @@ class CheckedOptions:
     """Has `from_params` compare the options with the constructor first; see `check`."""
 
     @classmethod
-    def current_options(cls, options: Dict[str, Any]) -> Dict[str, Any]:
+    def current_options(cls, options: dict[str, Any]) -> dict[str, Any]:
         """The options under their names of today. Override it in a class that renamed some."""
         return options
 
@@ -165,7 +166,7 @@ def check_training(settings: Mapping[str, Any]) -> None:
     for name in ("train_data_path", "validation_data_path", "test_data_path"):
         # To AllenNLP anything is a path, as there are readers of several files.
         if settings.get(name) is not None or name == "train_data_path":
-            kind = Union[str, List[str]] if name == "train_data_path" else str
+            kind: Any = str | list[str] if name == "train_data_path" else str
             _check(kind, settings.get(name), name, None)
             if settings.get(name) == []:
                 raise ConfigurationError(f"{name} is []; expected a path, or some of them")
@@ -178,7 +179,7 @@ def check_training(settings: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{name} is {value}; expected at least {least:g}{upper}")
 
 
-def _check(kind: Any, value: Any, name: str, judge: Optional[Judge]) -> None:
+def _check(kind: Any, value: Any, name: str, judge: Judge | None) -> None:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Lazy:
         _check(inner[0], value, name, judge)
@@ -212,7 +213,7 @@ def _check_plain(kind: type, value: Any, name: str) -> None:
 
 
 def _check_union(
-    kind: Any, choices: Tuple[Any, ...], value: Any, name: str, judge: Optional[Judge]
+    kind: Any, choices: tuple[Any, ...], value: Any, name: str, judge: Judge | None
 ) -> None:
     errors = []
     for choice in choices:
@@ -228,7 +229,7 @@ def _check_union(
     raise real[0] if len(real) == 1 and value is not None else _wrong(name, value, kind)
 
 
-def _check_object(kind: type, value: Any, name: str, judge: Optional[Judge]) -> None:
+def _check_object(kind: type, value: Any, name: str, judge: Judge | None) -> None:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict):
@@ -246,9 +247,7 @@ def _check_object(kind: type, value: Any, name: str, judge: Optional[Judge]) -> 
     _check_options(kind, value, name, judge, constructor)
 
 
-def _chosen(
-    kind: Any, chosen: Any, name: str, judge: Optional[Judge]
-) -> Tuple[type, Optional[str]]:
+def _chosen(kind: Any, chosen: Any, name: str, judge: Judge | None) -> tuple[type, str | None]:
     """The class, and the method that makes it, by the name in a configuration."""
     names = Registrable._registry.get(kind, {})
     known = isinstance(chosen, str) and chosen in names
@@ -263,13 +262,13 @@ def _chosen(
 
 
 def _check_options(
-    cls: Any, value: Mapping[str, Any], name: str, judge: Optional[Judge], method: Any = None
+    cls: Any, value: Mapping[str, Any], name: str, judge: Judge | None, method: Any = None
 ) -> None:
     """Compare the options of a class with those of its constructor, or of its method."""
     constructor = getattr(cls, method) if method else cls.__init__
     if not _is_made_from_options(cls):
         return
-    known: Dict[str, inspect.Parameter] = {}
+    known: dict[str, inspect.Parameter] = {}
     if constructor is not object.__init__:
         known = {
             key: parameter
@@ -369,7 +368,7 @@ def _inside(name: str, key: str) -> str:
 
 def values_under(value: Any, key: str) -> Iterator[Any]:
     """All values that stand under a key, at any depth."""
-    inside: List[Any] = []
+    inside: list[Any] = []
     if isinstance(value, dict):
         inside = list(value.values())
         if key in value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.writing import PathLike, replacing
 
@@ -16,8 +16,8 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f
 
 
 def new_figure(
-    title: str, rows: int = 1, columns: int = 1, size: Tuple[float, float] = (7.0, 4.2)
-) -> Tuple[Figure, Any]:
+    title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.0, 4.2)
+) -> tuple[Figure, Any]:
     """A figure and its axes.
 
     # Parameters
@@ -26,12 +26,12 @@ def new_figure(
         Says what is seen, on which data.
     rows, columns : `int`, optional (default = `1`)
         How the axes stand.
-    size : `Tuple[float, float]`, optional (default = `(7.0, 4.2)`)
+    size : `tuple[float, float]`, optional (default = `(7.0, 4.2)`)
         Width and height, in inches.
 
     # Returns
 
-    `Tuple[Figure, Any]`
+    `tuple[Figure, Any]`
         The figure, and its one `Axes` or an array of them of shape (rows, columns).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

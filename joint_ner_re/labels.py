@@ -1,7 +1,5 @@
 """Where the vocabulary keeps the names of entity and relation types."""
 
-from typing import Dict, List
-
 from allennlp.data import Vocabulary
 
 # AllenNLP gives namespaces that end in "labels" no padding and no out-of-vocabulary entry.
@@ -9,7 +7,7 @@ ENTITY_NAMESPACE = "entity_labels"
 RELATION_NAMESPACE = "relation_labels"
 
 
-def label_numbers(vocab: Vocabulary, namespace: str) -> Dict[str, int]:
+def label_numbers(vocab: Vocabulary, namespace: str) -> dict[str, int]:
     """The labels of a namespace with their numbers; none where no label was ever counted."""
     # Asking a vocabulary for a namespace makes it; a missing one must stay missing.
     if namespace not in vocab.get_namespaces():
@@ -17,7 +15,7 @@ def label_numbers(vocab: Vocabulary, namespace: str) -> Dict[str, int]:
     return vocab.get_token_to_index_vocabulary(namespace)
 
 
-def label_names(vocab: Vocabulary, namespace: str) -> List[str]:
+def label_names(vocab: Vocabulary, namespace: str) -> list[str]:
     """The labels of a namespace in the order of their numbers."""
     numbers = label_numbers(vocab, namespace)
     return sorted(numbers, key=lambda name: numbers[name])

@@ -9,9 +9,10 @@ Unicode code points, as `len` does.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any
 
 
 class SentenceError(ValueError):
@@ -37,14 +38,14 @@ class Entity:
     type: str
     start: int
     end: int
-    score: Optional[float] = None
+    score: float | None = None
 
     @property
-    def key(self) -> Tuple[str, int, int]:
+    def key(self) -> tuple[str, int, int]:
         """What makes two entities the same one, whatever their scores: type, start, end."""
         return (self.type, self.start, self.end)
 
-    def overlaps(self, other: "Entity") -> bool:
+    def overlaps(self, other: Entity) -> bool:
         """Whether the two spans share a token."""
         return self.start < other.end and other.start < self.end
 
@@ -68,7 +69,7 @@ class Relation:
     type: str
     head: int
     tail: int
-    score: Optional[float] = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Sentence:
         The sentence's name in its corpus.
     text : `str`, optional (default = `None`)
         The original text, where the corpus has one.
-    offsets : `Sequence[Tuple[int, int]]`, optional (default = `None`)
+    offsets : `Sequence[tuple[int, int]]`, optional (default = `None`)
         One `(begin, end)` per token, in code points of `text`, in order and not overlapping.
         Given exactly when `text` is given.
     source : `str`, optional (default = `None`)
@@ -103,9 +104,9 @@ class Sentence:
     entities: Sequence[Entity] = ()
     relations: Sequence[Relation] = ()
     id: str = ""
-    text: Optional[str] = None
-    offsets: Optional[Sequence[Tuple[int, int]]] = None
-    source: Optional[str] = field(default=None, compare=False)
+    text: str | None = None
+    offsets: Sequence[tuple[int, int]] | None = None
+    source: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("tokens", "entities", "relations"):
@@ -160,8 +161,8 @@ class Sentence:
             previous = end
 
     def relation_key(
-        self, relation: "Relation"
-    ) -> Tuple[str, Tuple[str, int, int], Tuple[str, int, int]]:
+        self, relation: Relation
+    ) -> tuple[str, tuple[str, int, int], tuple[str, int, int]]:
         """What makes two relations the same one: type, and the keys of head and tail."""
         return (
             relation.type,
@@ -169,7 +170,7 @@ class Sentence:
             self.entities[relation.tail].key,
         )
 
-    def character_span(self, entity: Entity) -> Optional[Tuple[int, int]]:
+    def character_span(self, entity: Entity) -> tuple[int, int] | None:
         """The entity's `(begin, end)` in `text`, in code points; `None` without a text."""
         if self.offsets is None:
             return None
@@ -181,7 +182,7 @@ class Sentence:
             return " ".join(self.tokens[entity.start : entity.end])
         return self.text[self.offsets[entity.start][0] : self.offsets[entity.end - 1][1]]
 
-    def with_text(self) -> "Sentence":
+    def with_text(self) -> Sentence:
         """The sentence itself, or a copy whose text is its tokens joined by spaces."""
         if self.text is not None:
             return self
@@ -189,7 +190,7 @@ class Sentence:
         offsets = [(end - 1 - len(token), end - 1) for token, end in zip(self.tokens, ends)]
         return replace(self, text=" ".join(self.tokens), offsets=offsets)
 
-    def without(self, dropped: Iterable[int]) -> "Sentence":
+    def without(self, dropped: Iterable[int]) -> Sentence:
         """A copy that lacks the entities at these indices, and every relation of theirs."""
         gone = set(dropped)
         kept = [index for index in range(len(self.entities)) if index not in gone]
@@ -204,7 +205,7 @@ class Sentence:
             ],
         )
 
-    def overlapping(self) -> Set[int]:
+    def overlapping(self) -> set[int]:
         """Indices of the entities that share a token with another entity."""
         return {
             index
@@ -213,13 +214,13 @@ class Sentence:
             for index in (i, j)
         }
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The sentence as a JSON object, complete: `from_json` gives an equal sentence back.
 
         An entity also carries its `text` and, where the sentence has a text, its `char_start` and
         `char_end` there. They follow from the rest and are checked, not trusted, by `from_json`.
         """
-        record: Dict[str, Any] = {"id": self.id}
+        record: dict[str, Any] = {"id": self.id}
         if self.text is not None and self.offsets is not None:
             record["text"] = self.text
             record["tokens"] = list(self.tokens)
@@ -233,8 +234,8 @@ class Sentence:
         ]
         return record
 
-    def _entity_json(self, entity: Entity) -> Dict[str, Any]:
-        record: Dict[str, Any] = {"type": entity.type, "start": entity.start, "end": entity.end}
+    def _entity_json(self, entity: Entity) -> dict[str, Any]:
+        record: dict[str, Any] = {"type": entity.type, "start": entity.start, "end": entity.end}
         span = self.character_span(entity)
         if span is not None:
             record["char_start"], record["char_end"] = span
@@ -242,7 +243,7 @@ class Sentence:
         return _with_score(record, entity.score)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], source: Optional[str] = None) -> "Sentence":
+    def from_json(cls, record: Mapping[str, Any], source: str | None = None) -> Sentence:
         """Read what `to_json` wrote, or a hand-written object with fewer keys.
 
         # Parameters
@@ -281,7 +282,7 @@ class Sentence:
         if isinstance(name, bool) or not isinstance(name, (str, int)):
             raise SentenceError(f"the key 'id' holds {name!r}; expected a string or a number")
         text = _get(record, "text", str, "a sentence") if record.get("text") is not None else None
-        offsets: Optional[List[Tuple[int, int]]] = None
+        offsets: list[tuple[int, int]] | None = None
         if record.get("offsets") is not None:
             offsets = []
             for item in _list_of(record, "offsets", list, "a sentence"):
@@ -295,7 +296,7 @@ class Sentence:
     def _check_derived(self, records: Sequence[Mapping[str, Any]]) -> None:
         for entity, record in zip(self.entities, records):
             span = self.character_span(entity)
-            derived: Dict[str, Any] = {"text": self.surface(entity)}
+            derived: dict[str, Any] = {"text": self.surface(entity)}
             if span is not None:
                 derived.update(char_start=span[0], char_end=span[1])
             for key, expected in derived.items():
@@ -315,7 +316,7 @@ _ENTITY_KEYS = frozenset(["type", "start", "end", "char_start", "char_end", "tex
 _RELATION_KEYS = frozenset(["type", "head", "tail", "score"])
 
 
-def _with_score(record: Dict[str, Any], score: Optional[float]) -> Dict[str, Any]:
+def _with_score(record: dict[str, Any], score: float | None) -> dict[str, Any]:
     if score is not None:
         record["score"] = score
     return record
@@ -346,7 +347,7 @@ def _get(record: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
     return record[key]
 
 
-def _list_of(record: Mapping[str, Any], key: str, kind: type, what: str) -> List[Any]:
+def _list_of(record: Mapping[str, Any], key: str, kind: type, what: str) -> list[Any]:
     values = _get(record, key, list, what)
     for value in values:
         if not _is(value, kind):
@@ -356,14 +357,14 @@ def _list_of(record: Mapping[str, Any], key: str, kind: type, what: str) -> List
     return values
 
 
-def _objects(record: Mapping[str, Any], key: str, known: frozenset) -> List[Mapping[str, Any]]:
+def _objects(record: Mapping[str, Any], key: str, known: frozenset) -> list[Mapping[str, Any]]:
     items = _list_of(record, key, dict, "a sentence") if record.get(key) is not None else []
     for item in items:
         _check_keys("an entity" if key == "entities" else "a relation", item, known)
     return items
 
 
-def _score(record: Mapping[str, Any]) -> Optional[float]:
+def _score(record: Mapping[str, Any]) -> float | None:
     score = record.get("score")
     if score is None:
         return None
@@ -377,4 +378,4 @@ def _short(value: Any, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-_NAMES: Dict[type, str] = {str: "a string", int: "an integer", list: "a list", dict: "an object"}
+_NAMES: dict[type, str] = {str: "a string", int: "an integer", list: "a list", dict: "an object"}

@@ -6,6 +6,7 @@ spaCy finds the factory through `joint_ner_re_spacy`, which imports this module.
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import parent_process
@@ -13,15 +14,7 @@ from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
     NamedTuple,
-    Optional,
-    Tuple,
-    Union,
     cast,
 )
 
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
 
 ARCHIVE_NAME = "model.tar.gz"
 # A Doc and the tokens of its sentences.
-_Parts = Tuple[Doc, List[List[Token]]]
+_Parts = tuple[Doc, list[list[Token]]]
 
 
 class ResolvedRelation(NamedTuple):
@@ -46,7 +39,7 @@ class ResolvedRelation(NamedTuple):
     head: Span
     type: str
     tail: Span
-    score: Optional[float]
+    score: float | None
 
 
 class JointComponent:
@@ -91,7 +84,7 @@ class JointComponent:
     def __init__(
         self,
         name: str = "joint_ner_re",
-        archive: Optional[str] = None,
+        archive: str | None = None,
         cuda_device: int = -1,
         batch_size: int = 256,
         keep_entities: bool = True,
@@ -108,11 +101,11 @@ class JointComponent:
         self.keep_entities = keep_entities
         self.split_sentences = split_sentences
         self._error_handler: Callable = raise_error
-        self._content: Optional[bytes] = None
-        self._predictor: Optional["JointPredictor"] = None
+        self._content: bytes | None = None
+        self._predictor: JointPredictor | None = None
         self._process = os.getpid()
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any]:
         # Whoever unpickles this, such as a worker of nlp.pipe, loads the model when needed.
         return {**self.__dict__, "_predictor": None}
 
@@ -148,7 +141,7 @@ class JointComponent:
         for docs in minibatch(stream, min(batch_size, self.batch_size)):
             # Outside of the handler's reach: a missing model is no fault of these Docs.
             predictor = self.predictor
-            batch: List[_Parts] = []
+            batch: list[_Parts] = []
             for doc in docs:
                 try:
                     batch.append((doc, self._sentences(doc)))
@@ -159,7 +152,7 @@ class JointComponent:
             annotated = in_halves(annotate, batch, self._give_up, may_help=lambda error: True)
             yield from (doc for doc in annotated if doc is not None)
 
-    def _sentences(self, doc: Doc) -> List[List[Token]]:
+    def _sentences(self, doc: Doc) -> list[list[Token]]:
         """The tokens of each sentence, without white space."""
         if doc.has_annotation("SENT_START"):
             spans = list(doc.sents)
@@ -175,7 +168,7 @@ class JointComponent:
             )
         return [tokens for tokens in map(_words, spans) if tokens]
 
-    def _annotate(self, predictor: "JointPredictor", batch: List[_Parts]) -> List[Optional[Doc]]:
+    def _annotate(self, predictor: "JointPredictor", batch: list[_Parts]) -> list[Doc | None]:
         sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
         for doc, parts in batch:
@@ -193,7 +186,7 @@ class JointComponent:
         """Where failing Docs go; if nothing else was set, the exception is raised."""
         return self._error_handler
 
-    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Strict scores of the model's entities and relations, for `nlp.evaluate`.
 
         Gold are `reference._.relations` and the entities they refer to: `_.joint_entities` or, if
@@ -203,7 +196,7 @@ class JointComponent:
 
         # Returns
 
-        `Dict[str, Any]`
+        `dict[str, Any]`
             What `joint_ner_re.metrics.score` gives, each name prefixed by `joint_`; all `None`
             if no example has gold annotations.
         """
@@ -227,7 +220,7 @@ class JointComponent:
         )
         return {f"joint_{name}": figures[name] if annotated else None for name in figures}
 
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Copy the model's archive into the directory `path`, which is made."""
         Path(path).mkdir(parents=True, exist_ok=True)
         target = Path(path) / ARCHIVE_NAME
@@ -235,7 +228,7 @@ class JointComponent:
             if not (target.exists() and target.samefile(source)):
                 shutil.copyfile(source, target)
 
-    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "JointComponent":
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "JointComponent":
         """Take the model from a directory that `to_disk` wrote."""
         archive = Path(path) / ARCHIVE_NAME
         if not archive.is_file():
@@ -299,7 +292,7 @@ def register_extensions() -> None:
         Span.set_extension("joint_score", getter=_score_of)
 
 
-def _stored(doc: Doc, name: str, default: Optional[Tuple]) -> Optional[List[Any]]:
+def _stored(doc: Doc, name: str, default: tuple | None) -> list[Any] | None:
     """The value of `doc._.NAME`: a list, also where reading the Doc has made it a tuple."""
     data, key = _user_data(doc), ("._.", name, None, None)
     value = data.get(key, default)
@@ -313,9 +306,9 @@ def _store(doc: Doc, value: Any, name: str) -> None:
     _user_data(doc)["._.", name, None, None] = _with_lists(value)
 
 
-def _user_data(doc: Doc) -> Dict[Any, Any]:
+def _user_data(doc: Doc) -> dict[Any, Any]:
     # spaCy declares its keys to be strings, and uses tuples itself.
-    return cast(Dict[Any, Any], doc.user_data)
+    return cast(dict[Any, Any], doc.user_data)
 
 
 def _with_lists(value: Any) -> Any:
@@ -329,7 +322,7 @@ def _with_lists(value: Any) -> Any:
 
 
 # Each with its getter and its setter.
-_DOC_EXTENSIONS: Dict[str, Tuple[Callable, Callable]] = {
+_DOC_EXTENSIONS: dict[str, tuple[Callable, Callable]] = {
     name: (partial(_stored, name=name, default=default), partial(_store, name=name))
     for name, default in (("joint_entities", None), ("relations", ()))
 }
@@ -360,9 +353,9 @@ def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool
             f"the sentences have {len(expected)} tokens, first {expected[:5]}, the Doc has "
             f"{len(words)}, first {_texts(words[:5])}; expected the same tokens"
         )
-    spans: List[Span] = []
-    entities: List[Dict[str, Any]] = []
-    relations: List[Dict[str, Any]] = []
+    spans: list[Span] = []
+    entities: list[dict[str, Any]] = []
+    relations: list[dict[str, Any]] = []
     base = 0
     for sentence in sentences:
         known = len(entities)
@@ -382,7 +375,7 @@ def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool
     doc.ents = [*spans, *(s for s in others if taken.isdisjoint(range(s.start, s.end)))]
 
 
-def resolve_relations(doc: Doc) -> List[ResolvedRelation]:
+def resolve_relations(doc: Doc) -> list[ResolvedRelation]:
     """The Doc's relations as `(head, type, tail, score)`, with spans of the Doc as it is now.
 
     Where `doc._.joint_entities` was never set, relations refer to `doc.ents`.
@@ -400,7 +393,7 @@ def resolve_relations(doc: Doc) -> List[ResolvedRelation]:
     ]
 
 
-def doc_to_sentence(doc: Union[Doc, Span]) -> Sentence:
+def doc_to_sentence(doc: Doc | Span) -> Sentence:
     """A Doc, or one of `doc.sents`, with its entities and relations: training data, for example.
 
     Left out are tokens of white space and, for a span, what does not lie within it.
@@ -413,8 +406,8 @@ def doc_to_sentence(doc: Union[Doc, Span]) -> Sentence:
     words = _words(doc)
     positions = {word.i: position for position, word in enumerate(words)}
     annotated = _in_characters(doc.doc)
-    entities: List[Entity] = []
-    outside: List[int] = []
+    entities: list[Entity] = []
+    outside: list[int] = []
     for index, entity in enumerate(annotated.entities):
         covered = [word.i for word in _words(_span(doc.doc, entity))]
         if covered and all(token in positions for token in covered):
@@ -452,12 +445,12 @@ def _span(doc: Doc, entity: Entity) -> Span:
     return span
 
 
-def _record(span: Span, score: Optional[float] = None) -> Dict[str, Any]:
+def _record(span: Span, score: float | None = None) -> dict[str, Any]:
     begin, end = span.start_char, span.end_char
     return {"type": span.label_, "char_start": begin, "char_end": end, "score": score}
 
 
-def _score_of(span: Span) -> Optional[float]:
+def _score_of(span: Span) -> float | None:
     wanted = _record(span)
     for record in span.doc._.joint_entities or ():
         if {**record, "score": None} == wanted:
@@ -465,9 +458,9 @@ def _score_of(span: Span) -> Optional[float]:
     return None
 
 
-def _words(tokens: Union[Doc, Span]) -> List[Token]:
+def _words(tokens: Doc | Span) -> list[Token]:
     return [token for token in tokens if not token.is_space]
 
 
-def _texts(tokens: Iterable[Token]) -> List[str]:
+def _texts(tokens: Iterable[Token]) -> list[str]:
     return [token.text for token in tokens]

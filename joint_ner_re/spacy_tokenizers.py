@@ -86,7 +86,7 @@ class FineTokenizer(Tokenizer):
         return _in_linear_time(string, super().__call__, self.vocab)
 
     @classmethod
-    def of(cls, nlp: Language) -> "FineTokenizer":
+    def of(cls, nlp: Language) -> FineTokenizer:
         """The tokenizer for this pipeline's language."""
         defaults = nlp.Defaults
         rules = _FineRules(
@@ -110,13 +110,13 @@ class FineTokenizer(Tokenizer):
     def to_bytes(self, **kwargs: Any) -> bytes:
         return b""
 
-    def from_bytes(self, data: bytes, **kwargs: Any) -> "FineTokenizer":
+    def from_bytes(self, data: bytes, **kwargs: Any) -> FineTokenizer:
         return self
 
     def to_disk(self, path: Any, **kwargs: Any) -> None:
         """Nothing to store."""
 
-    def from_disk(self, path: Any, **kwargs: Any) -> "FineTokenizer":
+    def from_disk(self, path: Any, **kwargs: Any) -> FineTokenizer:
         return self
 
 

@@ -7,8 +7,8 @@ constraints and its span probabilities all follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Iterable, List, Sequence, Tuple
 
 from joint_ner_re.sentence import Entity
 
@@ -43,13 +43,13 @@ class TagCodec:
         self.types = tuple(types)
         self.scheme = scheme
         self.prefixes = SCHEMES[scheme]
-        self.tags: List[str] = [OUTSIDE]
+        self.tags: list[str] = [OUTSIDE]
         self.tags += [f"{prefix}-{name}" for name in self.types for prefix in self.prefixes]
 
     def __len__(self) -> int:
         return len(self.tags)
 
-    def encode(self, entities: Iterable[Entity], length: int) -> List[str]:
+    def encode(self, entities: Iterable[Entity], length: int) -> list[str]:
         """The tags of `length` tokens that hold `entities`.
 
         # Raises
@@ -75,13 +75,13 @@ class TagCodec:
             return "U" if first else "L"
         return "B" if first else "I"
 
-    def decode(self, tags: Sequence[str]) -> List[Entity]:
+    def decode(self, tags: Sequence[str]) -> list[Entity]:
         """The entities that `tags` hold, in order.
 
         Defined for every sequence of tags. In an ill-formed one, a tag that does not carry on
         the entity before it begins a new one, as in the CoNLL evaluation script.
         """
-        entities: List[Entity] = []
+        entities: list[Entity] = []
         start = 0
         for position, tag in enumerate(tags):
             if position == 0 or not self.joins(tags[position - 1], tag):
@@ -112,13 +112,13 @@ class TagCodec:
         return split_tag(tag)[0] in "IL"
 
 
-def split_tag(tag: str) -> Tuple[str, str]:
+def split_tag(tag: str) -> tuple[str, str]:
     """`("B", "Drug")` for `"B-Drug"`, `("O", "")` for `"O"`."""
     prefix, _, name = tag.partition("-")
     return prefix, name
 
 
-def tag_levels(entities: Sequence[Entity]) -> List[int]:
+def tag_levels(entities: Sequence[Entity]) -> list[int]:
     """The level of each entity, from 0: the entities of one level do not overlap, so that one flat
     tag sequence can hold them.
 
@@ -141,7 +141,7 @@ def tag_levels(entities: Sequence[Entity]) -> List[int]:
     return levels
 
 
-def flatten(entities: Sequence[Entity]) -> List[int]:
+def flatten(entities: Sequence[Entity]) -> list[int]:
     """Indices of the entities of the first level (`tag_levels`), in order of their position."""
     levels = tag_levels(entities)
     return sorted(

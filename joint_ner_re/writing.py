@@ -6,9 +6,10 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator, Union
+from typing import Any, Union
 from uuid import uuid4
 
 from joint_ner_re.streams import is_stream, open_to_write

@@ -6,12 +6,13 @@ import importlib
 import inspect
 import re
 import textwrap
-from typing import Any, Dict, Iterator, List, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 from docstrings import Docstring, Entry, parse, with_fences
 
 # The public names of each module; all of the module's `__all__` where there are none.
-MODULES: Dict[str, List[str]] = {
+MODULES: dict[str, list[str]] = {
     "joint_ner_re.sentence": ["Sentence", "Entity", "Relation", "SentenceError"],
     "joint_ner_re.corpora": [
         "read_corpus",
@@ -91,7 +92,7 @@ def _object(name: str, value: Any) -> Iterator[str]:
         yield from _described(described)
 
 
-def _members(cls: type) -> Iterator[Tuple[str, Any, bool]]:
+def _members(cls: type) -> Iterator[tuple[str, Any, bool]]:
     """Public methods and properties that the class itself documents."""
     for name, value in vars(cls).items():
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
@@ -100,7 +101,7 @@ def _members(cls: type) -> Iterator[Tuple[str, Any, bool]]:
             yield name, function, isinstance(value, property)
 
 
-def _signature(name: str, value: Any) -> List[str]:
+def _signature(name: str, value: Any) -> list[str]:
     signature = inspect.signature(value)
     kept = []
     for parameter in signature.parameters.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 HEADING = re.compile(r"^# (\w+)\n", re.MULTILINE)
 # Where an entry begins: at the left margin, its description being indented.
@@ -16,11 +16,11 @@ DEFAULT = re.compile(r"\(default = `+(.*?)`+\)", re.DOTALL)
 class Entry(NamedTuple):
     """What stands under a heading: a parameter, something returned, or an exception."""
 
-    names: List[str]
+    names: list[str]
     """`["head", "tail"]` of ``head, tail : `int` ``; empty where there is only a type."""
     type: str
     optional: bool
-    default: Optional[str]
+    default: str | None
     """As the docstring has it, without backquotes; `None` where it gives none."""
     text: str
 
@@ -29,9 +29,9 @@ class Docstring(NamedTuple):
     """A docstring in parts."""
 
     text: str
-    sections: Dict[str, List[Entry]]
+    sections: dict[str, list[Entry]]
 
-    def parameter(self, name: str) -> Optional[Entry]:
+    def parameter(self, name: str) -> Entry | None:
         """The entry of a parameter, if there is one."""
         for entry in self.sections.get("Parameters", []):
             if name in entry.names:
@@ -75,8 +75,8 @@ def one_line(text: str) -> str:
 
 def with_fences(text: str) -> str:
     """The same Markdown, whose indented code is fenced, so that it has a language."""
-    lines: List[str] = []
-    block: List[str] = []
+    lines: list[str] = []
+    block: list[str] = []
     before = ""
     for line in [*text.splitlines(), ""]:
         indented = line.startswith("    ") and (block or not before.strip())

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -20,7 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
 
 
-def generated() -> Dict[str, str]:
+def generated() -> dict[str, str]:
     """The Markdown of every page that is made, by its name in docs/."""
     pages = {
         "configuration.md": reference.configuration_page(),
@@ -47,8 +47,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 NOT_FILES = {"configuration.md", "commands.md", *map(api.file_name, api.MODULES)}
 
 
-def _existing(nav: List[Any], docs: Path) -> List[Any]:
-    kept: List[Any] = []
+def _existing(nav: list[Any], docs: Path) -> list[Any]:
+    kept: list[Any] = []
     for item in nav:
         ((title, value),) = item.items()
         if isinstance(value, list):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
 
 from joint_ner_re.pretrained.embedder import _windows
 from joint_ner_re.sentence import Entity
@@ -25,7 +25,7 @@ NER = ("#d6e9f8", "#0072b2")
 RELATION = ("#fdebc8", "#b87700")
 INPUT = ("#d9f2e6", "#00795a")
 PLAIN = ("#ffffff", "#9aa5b1")
-Point = Tuple[float, float]
+Point = tuple[float, float]
 
 
 class Drawing:
@@ -40,7 +40,7 @@ class Drawing:
     """
 
     def __init__(self, width: int, height: int, title: str) -> None:
-        self._parts: List[str] = [
+        self._parts: list[str] = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" role="img" '
             'font-family="system-ui, Helvetica, Arial, sans-serif">',
@@ -157,7 +157,7 @@ def architecture() -> Drawing:
     return drawing
 
 
-ALLOCATIONS: Dict[Tuple[int, int, int], str] = {
+ALLOCATIONS: dict[tuple[int, int, int], str] = {
     (1, 1, 2): "as reported for CoNLL04",
     (0, 1, 2): "nothing shared but the vectors",
     (4, 0, 0): "nothing of its own but the heads",
@@ -307,7 +307,7 @@ def windows() -> Drawing:
     return drawing
 
 
-def drawings() -> Dict[str, str]:
+def drawings() -> dict[str, str]:
     """The text of each picture, by its name in docs/images."""
     made = (architecture, allocations, pair, crf, windows)
     return {f"{make.__name__}.svg": make().svg() for make in made}

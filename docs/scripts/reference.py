@@ -6,9 +6,11 @@ import argparse
 import inspect
 import json
 import re
+import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 from allennlp.commands.subcommand import Subcommand
 from allennlp.commands.train import TrainModel
@@ -50,7 +52,7 @@ class Option(NamedTuple):
 
     name: str
     type: str
-    default: Optional[str]
+    default: str | None
     """`None` if the option is required."""
     text: str
     given: bool
@@ -91,7 +93,7 @@ KINDS = {
 ELSEWHERE = (Subcommand, Metric, TrainModel)
 
 
-def registered() -> Dict[type, Dict[str, type]]:
+def registered() -> dict[type, dict[str, type]]:
     """The package's classes in AllenNLP's registry, by their kind and name."""
     found = {
         kind: {
@@ -105,12 +107,12 @@ def registered() -> Dict[type, Dict[str, type]]:
     return {kind: names for kind, names in found.items() if names}
 
 
-def _present_names(names: Dict[str, Tuple[type, Any]]) -> Dict[type, str]:
+def _present_names(names: dict[str, tuple[type, Any]]) -> dict[type, str]:
     """Each class's name; of several the last one, since former names are registered first."""
     return {cls: name for name, (cls, _) in names.items()}
 
 
-def parts() -> List[Tuple[str, List[Part]]]:
+def parts() -> list[tuple[str, list[Part]]]:
     """The sections of the page: a title, and what stands under it."""
     by_kind = registered()
     unknown = set(by_kind) - set(KINDS)
@@ -144,14 +146,14 @@ def inner_parts(cls: type, place: str) -> Iterator[Part]:
             yield from inner_parts(inner, f"{place}.{name}")
 
 
-def constructor(cls: type) -> Dict[str, inspect.Parameter]:
+def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """What the constructor takes; nothing if it is one of AllenNLP's own."""
     if not cls.__init__.__module__.startswith("joint_ner_re"):  # type: ignore[misc]
         return {}
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]
 
 
-def options(cls: type) -> List[Option]:
+def options(cls: type) -> list[Option]:
     """The constructor's parameters with their documentation."""
     documented = parse(cls)
     found = []
@@ -164,7 +166,7 @@ def options(cls: type) -> List[Option]:
     return found
 
 
-def _default(parameter: inspect.Parameter, entry: Entry) -> Optional[str]:
+def _default(parameter: inspect.Parameter, entry: Entry) -> str | None:
     if parameter.kind is parameter.VAR_KEYWORD:
         return ""
     if parameter.default is parameter.empty:
@@ -175,9 +177,10 @@ def _default(parameter: inspect.Parameter, entry: Entry) -> Optional[str]:
 def _bare(annotation: Any) -> Any:
     """`X` of `Optional[X]` and `Lazy[X]`."""
     arguments = typing.get_args(annotation)
-    if typing.get_origin(annotation) is typing.Union and type(None) in arguments:
+    unions = (typing.Union, types.UnionType)
+    if typing.get_origin(annotation) in unions and type(None) in arguments:
         rest = tuple(one for one in arguments if one is not type(None))
-        return _bare(typing.Union[rest])
+        return _bare(typing.Union[rest])  # noqa: UP007 (the members are known only now)
     if typing.get_origin(annotation) is Lazy:
         return _bare(arguments[0])
     return annotation
@@ -211,7 +214,7 @@ def anchor(part: Part) -> str:
     return part.cls.__name__.lower()
 
 
-def _part(part: Part, links: Dict[str, str]) -> List[str]:
+def _part(part: Part, links: dict[str, str]) -> list[str]:
     described = parse(part.cls)
     lines = [f"### {part.title} {{ #{anchor(part)} }}", ""]
     lines += [f"Stands at {part.place}. Class `{part.cls.__module__}.{part.cls.__name__}`.", ""]
@@ -231,7 +234,7 @@ def _part(part: Part, links: Dict[str, str]) -> List[str]:
     return lines
 
 
-def _linked(text: str, links: Dict[str, str], part: Part) -> str:
+def _linked(text: str, links: dict[str, str], part: Part) -> str:
     """The text, in which the names of other classes of the page lead to them."""
     others = {name: link for name, link in links.items() if name != part.cls.__name__}
     known = "|".join(map(re.escape, others))
@@ -246,7 +249,7 @@ def _row(option: Option) -> str:
     return f"| `{option.name}` | {type_cell} | {default} | {one_line(option.text)} |"
 
 
-def _example() -> List[str]:
+def _example() -> list[str]:
     params = Params.from_file(ROOT / "training_config/sample.jsonnet").as_dict()
     return [
         "What `training_config/sample.jsonnet` and the file it refines come to:",
@@ -260,7 +263,7 @@ def _example() -> List[str]:
 # The commands
 
 
-def commands() -> Dict[str, argparse.ArgumentParser]:
+def commands() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the package's subcommands of `allennlp`, by name."""
     found = {}
     for name, (cls, _) in sorted(Registrable._registry[Subcommand].items()):
@@ -278,7 +281,7 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parser(parser: argparse.ArgumentParser) -> List[str]:
+def _parser(parser: argparse.ArgumentParser) -> list[str]:
     lines = [parser.description or "", ""]
     actions = [one for one in parser._actions if not isinstance(one, argparse._HelpAction)]
     inner = [one for one in actions if isinstance(one, argparse._SubParsersAction)]

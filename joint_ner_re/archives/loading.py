@@ -52,7 +52,7 @@ def load_archive(
         A `model.tar.gz`, its address, or a directory that `allennlp train` wrote.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model is put on; -1 is the CPU.
-    overrides : `Union[str, Dict[str, Any]]`, optional (default = `""`)
+    overrides : `str | dict[str, Any]`, optional (default = `""`)
         Options that are changed, as JSON or a dictionary.
 
     # Raises

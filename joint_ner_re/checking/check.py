@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from joint_ner_re.checking.counts import Counts, Part
 from joint_ner_re.checking.report import Report
@@ -15,7 +16,7 @@ Show = Callable[[Iterable[Sentence]], Iterable[Sentence]]
 
 def check_corpus(
     parts: Sequence[Part],
-    options: Callable[[str], Dict[str, Any]] = lambda format: {},
+    options: Callable[[str], dict[str, Any]] = lambda format: {},
     show: Show = iter,
 ) -> Report:
     """Look through a corpus, sentence by sentence.
@@ -27,7 +28,7 @@ def check_corpus(
 
     parts : `Sequence[Part]`
         The parts, which are compared with one another.
-    options : `Callable[[str], Dict[str, Any]]`, optional
+    options : `Callable[[str], dict[str, Any]]`, optional
         What to give `read_corpus` for a format, such as a tokenizer.
     show : `Callable`, optional
         What the sentences pass through, such as `tqdm`.
@@ -40,7 +41,7 @@ def check_corpus(
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
         raise ValueError(f"the parts are named {', '.join(names)}; expected different names")
-    errors: List[CorpusFormatError] = []
+    errors: list[CorpusFormatError] = []
     counts = {part.name: Counts() for part in parts}
     total = Counts()
     knowledge, suspicions = Knowledge(), Suspicions()
@@ -61,7 +62,7 @@ def check_corpus(
 
 def _read(
     part: Part,
-    options: Callable[[str], Dict[str, Any]],
+    options: Callable[[str], dict[str, Any]],
     on_error: Callable[[CorpusFormatError], None],
 ) -> Iterator[Sentence]:
     """The sentences that can be read; behind some errors there is no reading on."""
@@ -75,7 +76,7 @@ def _read(
         on_error(error)
 
 
-def _missing_types(counts: Dict[str, Counts]) -> Iterator[Any]:
+def _missing_types(counts: dict[str, Counts]) -> Iterator[Any]:
     """Types that not all parts have."""
     for kind in ("entities", "relations"):
         have = {name: getattr(part, kind) for name, part in counts.items() if part.totals}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from joint_ner_re.sentence import Relation, Sentence
 
@@ -13,14 +13,14 @@ class Part(NamedTuple):
 
     name: str
     path: str
-    format: Optional[str] = None
+    format: str | None = None
 
 
 class Spread:
     """How a number is spread: exact, in memory for the different values only."""
 
     def __init__(self) -> None:
-        self.counts: "Counter[int]" = Counter()
+        self.counts: Counter[int] = Counter()
 
     def add(self, value: int) -> None:
         """Take in one value."""
@@ -36,7 +36,7 @@ class Spread:
                 return value
         return 0
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Mean, median, 95th percentile and maximum."""
         total = sum(self.counts.values())
         whole = sum(value * count for value, count in self.counts.items())
@@ -52,12 +52,12 @@ class Counts:
     """The figures of one part."""
 
     def __init__(self) -> None:
-        self.totals: "Counter[str]" = Counter()
+        self.totals: Counter[str] = Counter()
         self.sentence_lengths = Spread()
         self.entity_lengths = Spread()
         self.distances = Spread()
-        self.entities: "Counter[str]" = Counter()
-        self.relations: "Counter[str]" = Counter()
+        self.entities: Counter[str] = Counter()
+        self.relations: Counter[str] = Counter()
 
     def add(self, sentence: Sentence) -> None:
         """Take in one sentence."""
@@ -85,7 +85,7 @@ class Counts:
             self.relations[relation.type] += 1
             self.distances.add(distance(sentence, relation))
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All figures."""
         return {
             **{name.replace(" ", "_"): self.totals[name] for name in TOTALS},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from joint_ner_re.checking.counts import TOTALS, Counts
 from joint_ner_re.checking.suspicions import Suspicion
@@ -15,11 +16,11 @@ _SHOWN_ERRORS = 20
 class Report(NamedTuple):
     """The figures of each part by its name, the errors, and what looks like a mistake."""
 
-    parts: Dict[str, Counts]
-    errors: List[CorpusFormatError]
-    suspicions: List[Suspicion]
+    parts: dict[str, Counts]
+    errors: list[CorpusFormatError]
+    suspicions: list[Suspicion]
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All of it."""
         return {
             "parts": {name: counts.to_json() for name, counts in self.parts.items()},
@@ -36,12 +37,12 @@ class Table(NamedTuple):
 
     title: str
     columns: Sequence[str]
-    rows: Sequence[Tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def as_text(report: Report) -> str:
     """Tables of aligned columns, then errors and suspicions."""
-    lines: List[str] = []
+    lines: list[str] = []
     for table in _tables(report):
         head = (table.title, *table.columns)
         widths = [max(map(len, column)) for column in zip(head, *table.rows)]
@@ -54,7 +55,7 @@ def as_text(report: Report) -> str:
 
 def as_markdown(report: Report) -> str:
     """The same as Markdown."""
-    lines: List[str] = []
+    lines: list[str] = []
     for table in _tables(report):
         head = (table.title, *table.columns)
         lines += [markdown_table(head, table.rows, figures=True), ""]

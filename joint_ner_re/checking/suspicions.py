@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter, defaultdict
-from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from joint_ner_re.checking.counts import Counts, Part, distance
 from joint_ner_re.sentence import Entity, Sentence
@@ -31,15 +32,15 @@ class Suspicion(NamedTuple):
 
     what: str
     times: int
-    examples: List[str]
+    examples: list[str]
 
 
 class Suspicions:
     """Counts, by kind, and keeps the first few of each as examples."""
 
     def __init__(self) -> None:
-        self._counts: "Counter[str]" = Counter()
-        self._examples: Dict[str, List[str]] = defaultdict(list)
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = defaultdict(list)
 
     def add(self, what: str, example: str) -> None:
         """Take in one case."""
@@ -47,7 +48,7 @@ class Suspicions:
         if len(self._examples[what]) < EXAMPLES:
             self._examples[what].append(example)
 
-    def found(self) -> List[Suspicion]:
+    def found(self) -> list[Suspicion]:
         """All kinds, the most frequent first."""
         return [Suspicion(w, count, self._examples[w]) for w, count in self._counts.most_common()]
 
@@ -56,14 +57,14 @@ class Knowledge:
     """What a first look at all parts finds out, and a second look needs."""
 
     def __init__(self) -> None:
-        self.types_of: Dict[Tuple[str, ...], "Counter[str]"] = defaultdict(Counter)
-        self.arguments: Dict[str, "Counter[Tuple[str, str]]"] = defaultdict(Counter)
-        self._sentences: Dict[bytes, Tuple[str, str, bytes]] = {}
-        self._bare: Dict[bytes, Tuple[str, str]] = {}
-        self._ids: Set[Tuple[str, str]] = set()
-        self._beginnings: Dict[str, Set[int]] = {}
-        self.unmarked: "Counter[Tuple[str, ...]]" = Counter()
-        self.unmarked_example: Dict[Tuple[str, ...], str] = {}
+        self.types_of: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        self.arguments: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+        self._sentences: dict[bytes, tuple[str, str, bytes]] = {}
+        self._bare: dict[bytes, tuple[str, str]] = {}
+        self._ids: set[tuple[str, str]] = set()
+        self._beginnings: dict[str, set[int]] = {}
+        self.unmarked: Counter[tuple[str, ...]] = Counter()
+        self.unmarked_example: dict[tuple[str, ...], str] = {}
 
     def look(self, part: Part, sentence: Sentence, suspicions: Suspicions) -> None:
         """The first look: what can be said of a sentence with those before it."""
@@ -158,7 +159,7 @@ class Knowledge:
                     self.unmarked[words] += 1
                     self.unmarked_example.setdefault(words, place)
 
-    def of_words(self) -> Iterator[Tuple[str, str]]:
+    def of_words(self) -> Iterator[tuple[str, str]]:
         """What the looks together say of words, as kinds and examples."""
         for words, types in sorted(self.types_of.items(), key=lambda item: -sum(item[1].values())):
             if len(types) > 1:
@@ -199,9 +200,9 @@ def _is_punctuation(word: str) -> bool:
     )
 
 
-def _is_paired(words: Tuple[str, ...]) -> bool:
+def _is_paired(words: tuple[str, ...]) -> bool:
     """Whether each bracket or quotation mark that opens inside closes there, and none else."""
-    waiting: List[str] = []
+    waiting: list[str] = []
     seen = False
     for word in words:
         if waiting and word == waiting[-1]:
@@ -223,11 +224,11 @@ def place_of(part: Part, sentence: Sentence) -> str:
     return f"{place} ({sentence.id})" if sentence.id else place
 
 
-def _words(sentence: Sentence, entity: Entity) -> Tuple[str, ...]:
+def _words(sentence: Sentence, entity: Entity) -> tuple[str, ...]:
     return tuple(sentence.tokens[entity.start : entity.end])
 
 
-def _joined(words: Tuple[str, ...]) -> str:
+def _joined(words: tuple[str, ...]) -> str:
     text = " ".join(words)
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 

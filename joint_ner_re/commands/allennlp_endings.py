@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Callable
+from typing import Any
 
 from allennlp.commands.subcommand import Subcommand
 from allennlp.common import params

@@ -8,8 +8,9 @@ import os
 import select
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, NoReturn
+from typing import NoReturn
 
 from joint_ner_re.requirements import ALLENNLP
 

@@ -7,7 +7,8 @@ it, and the exit status tells whether any of them is an error.
 
 import os
 import sys
-from typing import Any, BinaryIO, Iterator, cast
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
 
 from allennlp.commands import predict
 from allennlp.common.file_utils import cached_path, open_compressed

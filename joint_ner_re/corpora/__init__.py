@@ -8,18 +8,8 @@ them.
 from __future__ import annotations
 
 import inspect
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    TextIO,
-)
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
 
 from joint_ner_re.corpora import (
     ade_neg,
@@ -57,7 +47,7 @@ class CorpusFormat(NamedTuple):
     read: Callable[..., Iterator[Sentence]]
 
 
-FORMATS: Dict[str, CorpusFormat] = {
+FORMATS: dict[str, CorpusFormat] = {
     "ade_rel": CorpusFormat("DRUG-AE.rel of ADE", ade_rel.looks_like, ade_rel.read),
     "ade_neg": CorpusFormat("ADE-NEG.txt of ADE", ade_neg.looks_like, ade_neg.read),
     "brat": CorpusFormat("a directory of brat's .txt and .ann files", brat.looks_like, brat.read),
@@ -81,7 +71,7 @@ def _to_text(write: Callable[[Iterable[Sentence], TextIO], int]) -> Callable[...
     return to_file
 
 
-WRITABLE: Dict[str, Callable[..., int]] = {
+WRITABLE: dict[str, Callable[..., int]] = {
     "brat": brat.write,
     "csv": triples.write,
     "jsonl": _to_text(jsonl.write),
@@ -90,7 +80,7 @@ WRITABLE: Dict[str, Callable[..., int]] = {
 """The formats that can be written: functions of sentences, a path and the format's options."""
 
 
-def read_corpus(path: PathLike, format: Optional[str] = None, **options: Any) -> Iterator[Sentence]:
+def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> Iterator[Sentence]:
     """Read the sentences of a corpus, one after the other.
 
     # Parameters
@@ -123,7 +113,7 @@ def read_corpus(path: PathLike, format: Optional[str] = None, **options: Any) ->
     return FORMATS[format].read(path, **options)
 
 
-def format_options(format: str) -> List[str]:
+def format_options(format: str) -> list[str]:
     """The names of what the format's `read` takes, such as `tokenizer`.
 
     # Raises
@@ -175,7 +165,7 @@ def detect_format(path: PathLike) -> str:
     if brat.is_document(path):
         return "brat"
     lines = read_head(path)
-    found: List[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
+    found: list[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
     if len(found) != 1:
         fit = f"fit {' and '.join(found)}" if found else "fit no known format"
         known = ", ".join(f"{name} ({format.description})" for name, format in FORMATS.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import read_rows
@@ -18,7 +18,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
     return re.match(r"[0-9]+ NEG ", first_lines[0]) is not None
 
 
-def read(path: PathLike, *, tokenizer: Optional[Tokenizer] = None) -> Iterator[Sentence]:
+def read(path: PathLike, *, tokenizer: Tokenizer | None = None) -> Iterator[Sentence]:
     """Read ADE-NEG.txt: sentences without entities.
 
     The `id` of the sentence in line n is `neg-(n-1)`: counted from 0 as in `ade_rel`, but with a
@@ -47,7 +47,7 @@ def read(path: PathLike, *, tokenizer: Optional[Tokenizer] = None) -> Iterator[S
             )
 
 
-def _texts(path: PathLike) -> Iterator[Tuple[int, str]]:
+def _texts(path: PathLike) -> Iterator[tuple[int, str]]:
     for number, line in read_rows(path):
         match = _LINE.fullmatch(line)
         if match is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import columns, parse_int, read_rows
@@ -43,7 +44,7 @@ class _Row(NamedTuple):
 
 class _Group(NamedTuple):
     text: str
-    rows: List[_Row]
+    rows: list[_Row]
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -55,8 +56,8 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 def read(
     path: PathLike,
     *,
-    tokenizer: Optional[Tokenizer] = None,
-    types: Tuple[str, str] = ADE_TYPES,
+    tokenizer: Tokenizer | None = None,
+    types: tuple[str, str] = ADE_TYPES,
 ) -> Iterator[Sentence]:
     """Read DRUG-AE.rel, or DRUG-DOSE.rel, which is laid out alike.
 
@@ -69,7 +70,7 @@ def read(
         The file.
     tokenizer : `Tokenizer`, optional (default = `TextTokenizer(granularity="fine")`)
         Splits the sentences. Mentions that are not whole tokens are widened to whole tokens.
-    types : `Tuple[str, str]`, optional (default = `("Adverse-Effect", "Drug")`)
+    types : `tuple[str, str]`, optional (default = `("Adverse-Effect", "Drug")`)
         The two entity types in the order of the columns. The first one is also the relation's
         type, from the first mention to the second. `("Dose", "Drug")` fits DRUG-DOSE.rel.
 
@@ -90,7 +91,7 @@ def read(
 
 
 def _read(
-    path: PathLike, tokenizer: Optional[Tokenizer], types: Tuple[str, str]
+    path: PathLike, tokenizer: Tokenizer | None, types: tuple[str, str]
 ) -> Iterator[Sentence]:
     groups = _read_groups(path)
     changes: Counter = Counter()
@@ -100,9 +101,9 @@ def _read(
         logger.warning("%s: %s: %d", path, what, count)
 
 
-def _read_groups(path: PathLike) -> List[_Group]:
+def _read_groups(path: PathLike) -> list[_Group]:
     # The rows of a sentence stand together in the published file, but nothing promises it.
-    groups: Dict[Tuple[str, str], _Group] = {}
+    groups: dict[tuple[str, str], _Group] = {}
     for number, line in read_rows(path):
         pubmed, text, first, begin1, end1, drug, begin2, end2 = columns(
             path, number, line, "|", _COLUMNS
@@ -140,18 +141,18 @@ def _sentence(
     name: str,
     group: _Group,
     offsets: Sequence[Span],
-    types: Tuple[str, str],
+    types: tuple[str, str],
     changes: Counter,
 ) -> Sentence:
     line = group.rows[0].line
     base = _base(path, group, changes)
-    spans: Dict[_Mention, Span] = {}
+    spans: dict[_Mention, Span] = {}
     for row in group.rows:
         for mention in (row.head, row.tail):
             if mention not in spans:
                 spans[mention] = _tokens(path, row.line, mention, base, offsets, changes)
-    entities: Dict[Entity, int] = {}
-    relations: Dict[Relation, None] = {}
+    entities: dict[Entity, int] = {}
+    relations: dict[Relation, None] = {}
     for row in group.rows:
         ends = []
         for kind, mention in zip(types, (row.head, row.tail)):
@@ -179,7 +180,7 @@ def _base(path: PathLike, group: _Group, changes: Counter) -> int:
     If more than one shift fits, which the published file has nowhere, the smallest position in
     the sentence is taken and the sentence is counted.
     """
-    possible: Optional[Set[int]] = None
+    possible: set[int] | None = None
     for row in group.rows:
         for mention in (row.head, row.tail):
             places = {mention.begin - place for place in _occurrences(group.text, mention.text)}
@@ -202,7 +203,7 @@ def _base(path: PathLike, group: _Group, changes: Counter) -> int:
     return max(possible)
 
 
-def _contradiction(text: str, mention: _Mention, possible: Set[int]) -> str:
+def _contradiction(text: str, mention: _Mention, possible: set[int]) -> str:
     begin, end = mention.begin - max(possible), mention.end - max(possible)
     if begin >= 0 and end <= len(text):
         found = f"the sentence has {shorten(text[begin:end])} there"

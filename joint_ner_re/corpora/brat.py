@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import NamedTuple
 
 from joint_ner_re.corpora.documents import (
     Document,
@@ -69,9 +70,9 @@ def is_document(path: PathLike) -> bool:
 def read(
     path: PathLike,
     *,
-    tokenizer: Optional[DocumentTokenizer] = None,
+    tokenizer: DocumentTokenizer | None = None,
     split_sentences: bool = True,
-    on_error: Optional[ErrorHandler] = None,
+    on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read brat's standoff.
 
@@ -95,7 +96,7 @@ def read(
     `CorpusFormatError`
         If a file is missing, a line is malformed, or a mention is not where it is said to be.
     """
-    changes: "Counter[str]" = Counter()
+    changes: Counter[str] = Counter()
     documents = parsed(
         _bases(path, changes),
         lambda base, name: _document(base, name, changes, on_error),
@@ -105,13 +106,13 @@ def read(
     log_changes(path, changes)
 
 
-def _bases(path: PathLike, changes: "Counter[str]") -> List[Tuple[str, str]]:
+def _bases(path: PathLike, changes: Counter[str]) -> list[tuple[str, str]]:
     """The files' paths without `.txt` and `.ann`, and the documents' ids."""
     whole = os.fspath(path)
     if not os.path.isdir(whole):
         base, _ = _base(whole)
         return [(base, os.path.basename(base))]
-    found: Dict[str, List[str]] = {}
+    found: dict[str, list[str]] = {}
     for file in sorted(Path(whole).rglob("*")):
         base, suffix = _base(str(file))
         if suffix and not file.name.startswith(".") and file.is_file():
@@ -126,7 +127,7 @@ def _bases(path: PathLike, changes: "Counter[str]") -> List[Tuple[str, str]]:
     return [(base, Path(base).relative_to(whole).as_posix()) for base in annotated]
 
 
-def _base(path: str) -> Tuple[str, str]:
+def _base(path: str) -> tuple[str, str]:
     """`("a", ".txt.gz")` for `"a.txt.gz"`; a path with no suffix of brat's is its own base."""
     for suffix in _SUFFIXES:
         if path.endswith(suffix):
@@ -134,14 +135,14 @@ def _base(path: str) -> Tuple[str, str]:
     return path, ""
 
 
-def _beside(base: str, suffix: str) -> Optional[str]:
+def _beside(base: str, suffix: str) -> str | None:
     """The file with this suffix, compressed or not, if there is one."""
     paths = (base + suffix, base + suffix + ".gz")
     return next((path for path in paths if os.path.exists(path)), None)
 
 
 def _document(
-    base: str, name: str, changes: "Counter[str]", on_error: Optional[ErrorHandler]
+    base: str, name: str, changes: Counter[str], on_error: ErrorHandler | None
 ) -> Document:
     text_path = _beside(base, ".txt")
     # By another name a file can only be an .ann file; what is wrong with it is said there.
@@ -168,7 +169,7 @@ class _Pieces(NamedTuple):
 
     line: int
     type: str
-    spans: List[Tuple[int, int]]
+    spans: list[tuple[int, int]]
     surface: str
 
 
@@ -181,12 +182,10 @@ class _Relation(NamedTuple):
 class _Annotations:
     """The lines of one `.ann` file, in whatever order they stand."""
 
-    def __init__(
-        self, path: str, on_error: Optional[ErrorHandler], changes: "Counter[str]"
-    ) -> None:
-        self.mentions: Dict[str, _Pieces] = {}
-        self._relations: Dict[str, _Relation] = {}
-        self._scores: Dict[str, float] = {}
+    def __init__(self, path: str, on_error: ErrorHandler | None, changes: Counter[str]) -> None:
+        self.mentions: dict[str, _Pieces] = {}
+        self._relations: dict[str, _Relation] = {}
+        self._scores: dict[str, float] = {}
         self._path = path
         self._on_error = on_error
         self._changes = changes
@@ -226,8 +225,8 @@ class _Annotations:
 
     def document(self, name: str, text: str) -> Document:
         """The document that has this text."""
-        mentions: List[Mention] = []
-        places: Dict[str, int] = {}
+        mentions: list[Mention] = []
+        places: dict[str, int] = {}
         for key, pieces in self.mentions.items():
             with handled(self._on_error):
                 span = self._span(pieces, text)
@@ -235,7 +234,7 @@ class _Annotations:
                     places[key] = len(mentions)
                     score = self._scores.get(key)
                     mentions.append(Mention(pieces.line, pieces.type, *span, score))
-        links: List[Link] = []
+        links: list[Link] = []
         for key, relation in self._relations.items():
             with handled(self._on_error):
                 link = self._link(key, relation, places)
@@ -246,7 +245,7 @@ class _Annotations:
             self._changes["scores of what no line defines, not used"] += len(unknown)
         return Document(self._path, 1, name, text, mentions, links)
 
-    def _span(self, pieces: _Pieces, text: str) -> Optional[Tuple[int, int]]:
+    def _span(self, pieces: _Pieces, text: str) -> tuple[int, int] | None:
         if not _fits(pieces, text):
             found = " ".join(text[begin:end] for begin, end in pieces.spans)
             places = ";".join(f"{begin} {end}" for begin, end in pieces.spans)
@@ -262,7 +261,7 @@ class _Annotations:
                 return None
         return (pieces.spans[0][0], pieces.spans[-1][1])
 
-    def _link(self, key: str, relation: _Relation, places: Dict[str, int]) -> Optional[Link]:
+    def _link(self, key: str, relation: _Relation, places: dict[str, int]) -> Link | None:
         if any(argument.startswith("E") for argument in relation.arguments):
             self._changes["relations of events, left out"] += 1
             return None
@@ -341,15 +340,15 @@ class _Writer:
 
     def __init__(self, directory: Path) -> None:
         self.count = 0
-        self.changes: "Counter[str]" = Counter()
+        self.changes: Counter[str] = Counter()
         self._directory = directory
-        self._taken: Set[str] = set()
+        self._taken: set[str] = set()
         self._open = False
 
     def _start(self, name: str) -> None:
         self._open, self._name, self._text = True, name, ""
-        self._lines: List[str] = []
-        self._numbers: "Counter[str]" = Counter()
+        self._lines: list[str] = []
+        self._numbers: Counter[str] = Counter()
 
     def add(self, sentence: Sentence) -> None:
         """Take in the next sentence, which has a text."""
@@ -363,7 +362,7 @@ class _Writer:
         self.count += 1
 
     def _add_annotations(self, sentence: Sentence, base: int) -> None:
-        names: Dict[int, str] = {}
+        names: dict[int, str] = {}
         for index, entity in enumerate(sentence.entities):
             begin, end = sentence.character_span(entity) or (0, 0)
             if begin == end:
@@ -389,7 +388,7 @@ class _Writer:
         self._lines.append(f"{name}\t{content}\n")
         return name
 
-    def _note(self, name: str, score: Optional[float]) -> None:
+    def _note(self, name: str, score: float | None) -> None:
         if score is not None:
             self._line("#", f"AnnotatorNotes {name}\tscore {_decimal(score)}")
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import columns, parse_int, read_ids, read_lines
@@ -40,8 +41,8 @@ _RELATION = "head row, tail row, relation type"
 class _Block(NamedTuple):
     """A sentence's lines, not yet looked at."""
 
-    rows: List[Tuple[int, str]]
-    relations: List[Tuple[int, str]]
+    rows: list[tuple[int, str]]
+    relations: list[tuple[int, str]]
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -49,7 +50,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
     return first_lines[0].count("\t") == 8
 
 
-def read(path: PathLike, *, ids: Optional[PathLike] = None) -> Iterator[Sentence]:
+def read(path: PathLike, *, ids: PathLike | None = None) -> Iterator[Sentence]:
     """Read conll04.corp, all of it or the sentences that a list names.
 
     # Parameters
@@ -67,7 +68,7 @@ def read(path: PathLike, *, ids: Optional[PathLike] = None) -> Iterator[Sentence
         all the sentences that `ids` names.
     """
     wanted = None if ids is None else read_ids(ids)
-    seen: Dict[str, int] = {}
+    seen: dict[str, int] = {}
     changes: Counter = Counter()
     for block in _blocks(path):
         sentence = _sentence(path, block, changes)
@@ -119,9 +120,9 @@ def _blocks(path: PathLike) -> Iterator[_Block]:
 
 def _sentence(path: PathLike, block: _Block, changes: Counter) -> Sentence:
     first_line, name = block.rows[0][0], ""
-    tokens: List[str] = []
-    entities: List[Entity] = []
-    entity_of_row: Dict[int, int] = {}
+    tokens: list[str] = []
+    entities: list[Entity] = []
+    entity_of_row: dict[int, int] = {}
     for index, (number, line) in enumerate(block.rows):
         found = columns(path, number, line, "\t", _ROW)
         _check_row(path, number, found, index, name)
@@ -139,7 +140,7 @@ def _sentence(path: PathLike, block: _Block, changes: Counter) -> Sentence:
                 f"{shorten(found[5])} has several words but no entity type; expected one word",
             )
         tokens.extend(pieces)
-    relations: Dict[Relation, None] = {}
+    relations: dict[Relation, None] = {}
     for number, line in block.relations:
         relation = _relation(path, number, line, entity_of_row, len(block.rows))
         if relation in relations:
@@ -149,7 +150,7 @@ def _sentence(path: PathLike, block: _Block, changes: Counter) -> Sentence:
         return Sentence(tokens, entities, tuple(relations), name, source=f"{path}:{first_line}")
 
 
-def _check_row(path: PathLike, number: int, found: List[str], index: int, name: str) -> None:
+def _check_row(path: PathLike, number: int, found: list[str], index: int, name: str) -> None:
     if not found[0] or name not in ("", found[0]):
         raise CorpusFormatError(
             path,
@@ -167,7 +168,7 @@ def _check_row(path: PathLike, number: int, found: List[str], index: int, name: 
         )
 
 
-def _words(path: PathLike, number: int, joined: str) -> List[str]:
+def _words(path: PathLike, number: int, joined: str) -> list[str]:
     """The words of one row.
 
     The word column alone decides. The POS column cannot: for 15 entities of the corpus its count
@@ -183,7 +184,7 @@ def _words(path: PathLike, number: int, joined: str) -> List[str]:
 
 
 def _relation(
-    path: PathLike, number: int, line: str, entity_of_row: Dict[int, int], rows: int
+    path: PathLike, number: int, line: str, entity_of_row: dict[int, int], rows: int
 ) -> Relation:
     head, tail, kind = columns(path, number, line, "\t", _RELATION)
     if kind not in RELATION_TYPES:

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from joint_ner_re.corpora.documents import (
     Document,
@@ -46,9 +47,9 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 def read(
     path: PathLike,
     *,
-    tokenizer: Optional[DocumentTokenizer] = None,
+    tokenizer: DocumentTokenizer | None = None,
     split_sentences: bool = True,
-    on_error: Optional[ErrorHandler] = None,
+    on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read a JSONL export of Doccano.
 
@@ -68,7 +69,7 @@ def read(
     `CorpusFormatError`
         If a line is not an object with Doccano's keys, or an annotation does not fit the text.
     """
-    changes: "Counter[str]" = Counter()
+    changes: Counter[str] = Counter()
     documents = parsed(
         read_objects(path, on_error),
         lambda line, record: _document(path, line, record),
@@ -78,7 +79,7 @@ def read(
     log_changes(path, changes)
 
 
-def _document(path: PathLike, line: int, record: Dict[str, Any]) -> Document:
+def _document(path: PathLike, line: int, record: dict[str, Any]) -> Document:
     if not {*_LABELS, "entities"} & record.keys():
         raise CorpusFormatError(
             path, line, "expected one of the keys entities, label, labels, as Doccano exports them"
@@ -90,7 +91,7 @@ def _document(path: PathLike, line: int, record: Dict[str, Any]) -> Document:
         for key in _LABELS
         for item in get(path, line, record, key, list, "the example", [])
     ]
-    by_id: Dict[int, int] = {}
+    by_id: dict[int, int] = {}
     for item in get(path, line, record, "entities", list, "the example", []):
         number = get(path, line, item, "id", int, "an entity")
         if number in by_id:
@@ -104,7 +105,7 @@ def _document(path: PathLike, line: int, record: Dict[str, Any]) -> Document:
                 get(path, line, item, "end_offset", int, "an entity"),
             )
         )
-    links: List[Link] = []
+    links: list[Link] = []
     for item in get(path, line, record, "relations", list, "the example", []):
         ends = []
         for role in ("from_id", "to_id"):

@@ -12,19 +12,12 @@ import os
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import (
     Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
     NamedTuple,
-    Optional,
     Protocol,
-    Sequence,
-    Tuple,
 )
 
 from joint_ner_re.corpora.errors import (
@@ -57,7 +50,7 @@ class Mention(NamedTuple):
     type: str
     begin: int
     end: int
-    score: Optional[float] = None
+    score: float | None = None
 
 
 class Link(NamedTuple):
@@ -67,7 +60,7 @@ class Link(NamedTuple):
     type: str
     head: int
     tail: int
-    score: Optional[float] = None
+    score: float | None = None
 
 
 class Document(NamedTuple):
@@ -95,7 +88,7 @@ def part_id(document: str, begin: int, end: int) -> str:
     return f"{document}:{begin}-{end}"
 
 
-def parse_part_id(sentence: Sentence) -> Tuple[str, int]:
+def parse_part_id(sentence: Sentence) -> tuple[str, int]:
     """The document that a sentence is from, and where in it the sentence begins.
 
     A sentence whose id is not one of `part_id` for a text of its length is a whole document.
@@ -110,8 +103,8 @@ def parse_part_id(sentence: Sentence) -> Tuple[str, int]:
 
 def parsed(
     items: Iterable[Any],
-    parse: Callable[..., Optional[Document]],
-    on_error: Optional[ErrorHandler],
+    parse: Callable[..., Document | None],
+    on_error: ErrorHandler | None,
 ) -> Iterator[Document]:
     """What `parse(*item)` makes of each item, but for those that are `None` or an error.
 
@@ -133,10 +126,10 @@ def parsed(
 
 def sentences_of(
     documents: Iterable[Document],
-    tokenizer: Optional[DocumentTokenizer],
+    tokenizer: DocumentTokenizer | None,
     split_sentences: bool,
-    changes: "Counter[str]",
-    on_error: Optional[ErrorHandler] = None,
+    changes: Counter[str],
+    on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """The sentences of each document, in order.
 
@@ -170,12 +163,12 @@ def _sentences(
     document: Document,
     split: Sequence[Sequence[Span]],
     split_sentences: bool,
-    changes: "Counter[str]",
-    on_error: Optional[ErrorHandler],
+    changes: Counter[str],
+    on_error: ErrorHandler | None,
 ) -> Iterator[Sentence]:
     offsets = [span for part in split for span in part]
     begins, ends = [begin for begin, _ in offsets], [end for _, end in offsets]
-    spans: List[Optional[Span]] = []
+    spans: list[Span | None] = []
     for mention in document.mentions:
         span = None
         with handled(on_error):
@@ -187,14 +180,14 @@ def _sentences(
     parts = _parts(document.text, begins, split if split_sentences else [offsets], spans, changes)
     firsts = [part.start for part in parts]
     homes = [-1 if span is None else bisect_right(firsts, span[0]) - 1 for span in spans]
-    links_of: List[List[Link]] = [[] for _ in parts]
+    links_of: list[list[Link]] = [[] for _ in parts]
     for link in document.links:
         head, tail = homes[link.head], homes[link.tail]
         if head == tail >= 0:
             links_of[head].append(link)
         elif head >= 0 and tail >= 0:
             changes["relations from one sentence to another, left out"] += 1
-    mentions_of: List[Dict[int, Span]] = [{} for _ in parts]
+    mentions_of: list[dict[int, Span]] = [{} for _ in parts]
     for index, (home, span) in enumerate(zip(homes, spans)):
         if span is not None:
             mentions_of[home][index] = span
@@ -223,7 +216,7 @@ def _tokens(
     mention: Mention,
     begins: Sequence[int],
     ends: Sequence[int],
-    changes: "Counter[str]",
+    changes: Counter[str],
 ) -> Span:
     """The tokens that hold the mention."""
     text, begin, end = document.text, mention.begin, mention.end
@@ -257,9 +250,9 @@ def _parts(
     text: str,
     begins: Sequence[int],
     split: Sequence[Sequence[Span]],
-    spans: Iterable[Optional[Span]],
-    changes: "Counter[str]",
-) -> List[_Part]:
+    spans: Iterable[Span | None],
+    changes: Counter[str],
+) -> list[_Part]:
     """The sentences; two that one mention lies in are one."""
     firsts = [0, *accumulate(len(part) for part in split)]
     firsts.pop()
@@ -280,12 +273,12 @@ def _parts(
 
 
 def _entities(
-    document: Document, part: _Part, mentions: Dict[int, Span], changes: "Counter[str]"
-) -> Tuple[List[Entity], Dict[int, int]]:
+    document: Document, part: _Part, mentions: dict[int, Span], changes: Counter[str]
+) -> tuple[list[Entity], dict[int, int]]:
     """The entities of a sentence, and for each mention its place among them."""
-    entities: List[Entity] = []
-    places: Dict[Tuple[str, int, int], int] = {}
-    place_of: Dict[int, int] = {}
+    entities: list[Entity] = []
+    places: dict[tuple[str, int, int], int] = {}
+    place_of: dict[int, int] = {}
     for index, (start, end) in mentions.items():
         mention = document.mentions[index]
         entity = Entity(mention.type, start - part.start, end - part.start, mention.score)
@@ -300,11 +293,11 @@ def _entities(
 def _relations(
     document: Document,
     links: Iterable[Link],
-    place_of: Dict[int, int],
-    changes: "Counter[str]",
-    on_error: Optional[ErrorHandler],
-) -> List[Relation]:
-    relations: Dict[Tuple[str, int, int], Relation] = {}
+    place_of: dict[int, int],
+    changes: Counter[str],
+    on_error: ErrorHandler | None,
+) -> list[Relation]:
+    relations: dict[tuple[str, int, int], Relation] = {}
     for link in links:
         key = (link.type, place_of[link.head], place_of[link.tail])
         if link.head == link.tail:
@@ -324,7 +317,7 @@ def _relations(
     return list(relations.values())
 
 
-def log_changes(path: PathLike, changes: "Counter[str]") -> None:
+def log_changes(path: PathLike, changes: Counter[str]) -> None:
     """Say once for a file what was changed or left out."""
     for what, count in sorted(changes.items()):
         logger.warning("%s: %s: %d", path, what, count)

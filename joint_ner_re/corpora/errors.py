@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional, Union
+from typing import Union
 
 from joint_ner_re.sentence import SentenceError
 
@@ -26,7 +27,7 @@ class CorpusFormatError(ValueError):
         What was found, and what was expected.
     """
 
-    def __init__(self, path: PathLike, line: Optional[int], reason: str) -> None:
+    def __init__(self, path: PathLike, line: int | None, reason: str) -> None:
         # What it quotes can be as long as a line of the file; nobody reads that.
         if len(reason) > _LONGEST_REASON:
             half = _LONGEST_REASON // 2
@@ -47,7 +48,7 @@ ErrorHandler = Callable[[CorpusFormatError], None]
 
 
 @contextmanager
-def handled(on_error: Optional[ErrorHandler]) -> Iterator[None]:
+def handled(on_error: ErrorHandler | None) -> Iterator[None]:
     """Gives a `CorpusFormatError` raised inside to `on_error`, if there is one, and goes on."""
     try:
         yield

@@ -8,14 +8,15 @@ import gzip
 import io
 import os
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Dict, Iterator, List, TextIO, Tuple, cast
+from typing import BinaryIO, TextIO, cast
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
 from joint_ner_re.streams import open_to_read
 from joint_ner_re.writing import replacing
 
-Line = Tuple[int, str]
+Line = tuple[int, str]
 """A line's number, counted from 1, and its text without the line end."""
 
 # A corpus line is a sentence or a token; SpERT's files hold a whole corpus in one line.
@@ -111,7 +112,7 @@ def read_document(path: PathLike) -> str:
     return text
 
 
-def read_head(path: PathLike) -> List[str]:
+def read_head(path: PathLike) -> list[str]:
     """The first lines, or the first part of a very long first line, to tell formats apart."""
     with _opened(path) as file:
         raw = file.read(_HEAD_BYTES)
@@ -125,7 +126,7 @@ def read_head(path: PathLike) -> List[str]:
     return [_decode(path, n, line) for n, line in enumerate(raw.split(b"\n"), start=1)]
 
 
-def read_ids(path: PathLike) -> Dict[str, int]:
+def read_ids(path: PathLike) -> dict[str, int]:
     """A list of sentence ids, one a line: each id with its line.
 
     # Raises
@@ -133,7 +134,7 @@ def read_ids(path: PathLike) -> Dict[str, int]:
     `CorpusFormatError`
         As for `read_rows`, and if an id occurs twice.
     """
-    lines: Dict[str, int] = {}
+    lines: dict[str, int] = {}
     for number, line in read_rows(path):
         name = line.strip()
         if name in lines:
@@ -144,7 +145,7 @@ def read_ids(path: PathLike) -> Dict[str, int]:
     return lines
 
 
-def columns(path: PathLike, number: int, line: str, separator: str, names: str) -> List[str]:
+def columns(path: PathLike, number: int, line: str, separator: str, names: str) -> list[str]:
     """The line's columns, as many as there are `names` (which are separated by commas)."""
     found = line.split(separator)
     expected = len(names.split(","))

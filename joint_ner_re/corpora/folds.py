@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, TypeVar
+from typing import Any, TypeVar
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
 from joint_ner_re.corpora.files import read_text
@@ -13,7 +14,7 @@ from joint_ner_re.corpora.json_values import decode
 Item = TypeVar("Item")
 
 
-def read_folds(path: PathLike) -> List[List[str]]:
+def read_folds(path: PathLike) -> list[list[str]]:
     """Read published folds such as ade_folds.json.
 
     # Parameters
@@ -23,7 +24,7 @@ def read_folds(path: PathLike) -> List[List[str]]:
 
     # Returns
 
-    `List[List[str]]`
+    `list[list[str]]`
         The ids as strings, as in `Sentence.id`. The training part of a fold is the rest.
 
     # Raises
@@ -41,7 +42,7 @@ def read_folds(path: PathLike) -> List[List[str]]:
         raise CorpusFormatError(path, line, f"after the folds stands {shorten(rest)}")
     if not isinstance(value, list) or not value:
         raise CorpusFormatError(path, line, "expected a list of lists of sentence ids")
-    fold_of: Dict[str, int] = {}
+    fold_of: dict[str, int] = {}
     folds = []
     for number, fold in enumerate(value):
         if not isinstance(fold, list) or not fold:
@@ -69,7 +70,7 @@ def _name(path: PathLike, line: int, number: int, item: Any) -> str:
     return str(item)
 
 
-def k_folds(ids: Iterable[str], k: int, seed: int) -> List[List[str]]:
+def k_folds(ids: Iterable[str], k: int, seed: int) -> list[list[str]]:
     """Split ids into `k` test parts whose sizes differ by at most one.
 
     The result depends on the set of ids and the seed only: not on the order of the ids, nor on
@@ -96,14 +97,14 @@ def k_folds(ids: Iterable[str], k: int, seed: int) -> List[List[str]]:
     if isinstance(k, bool) or not isinstance(k, int) or not 2 <= k <= len(names):
         raise ValueError(f"cannot make {k!r} folds of {len(names)} ids; expected 2 to {len(names)}")
 
-    def shuffled(name: str) -> Tuple[str, str]:
+    def shuffled(name: str) -> tuple[str, str]:
         return (hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(), name)
 
     order = sorted(names, key=shuffled)
     return [order[start::k] for start in range(k)]
 
 
-def split_dev(items: Sequence[Item], fraction: float) -> Tuple[List[Item], List[Item]]:
+def split_dev(items: Sequence[Item], fraction: float) -> tuple[list[Item], list[Item]]:
     """Cut a development part from a training part, as PFN does: the first items in file order.
 
     # Parameters
@@ -115,7 +116,7 @@ def split_dev(items: Sequence[Item], fraction: float) -> Tuple[List[Item], List[
 
     # Returns
 
-    `Tuple[List, List]`
+    `tuple[List, List]`
         The remaining training part and the development part.
 
     # Raises

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -18,8 +19,8 @@ _MAX_DIGITS = 18
 
 
 def read_objects(
-    path: PathLike, on_error: Optional[ErrorHandler] = None
-) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    path: PathLike, on_error: ErrorHandler | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each line of a file of JSON lines: its number and its object.
 
     # Raises
@@ -35,7 +36,7 @@ def read_objects(
             yield number, value
 
 
-def _object(path: PathLike, number: int, line: str) -> Dict[str, Any]:
+def _object(path: PathLike, number: int, line: str) -> dict[str, Any]:
     value, end = decode(path, number, line)
     if end != len(line):
         raise CorpusFormatError(
@@ -46,7 +47,7 @@ def _object(path: PathLike, number: int, line: str) -> Dict[str, Any]:
     return value
 
 
-def first_object(first_lines: Sequence[str]) -> Dict[str, Any]:
+def first_object(first_lines: Sequence[str]) -> dict[str, Any]:
     """The object in the first line, to tell formats apart; empty if there is none."""
     try:
         return _object("", 1, first_lines[0].strip(" \t"))
@@ -85,7 +86,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def decode(path: PathLike, line: int, text: str, start: int = 0) -> Tuple[Any, int]:
+def decode(path: PathLike, line: int, text: str, start: int = 0) -> tuple[Any, int]:
     """The JSON value that begins at `start`, and the position after it.
 
     # Parameters
@@ -136,7 +137,7 @@ def _int(digits: str) -> int:
     return int(digits)
 
 
-def _unique_keys(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         keys = [key for key, _ in pairs]

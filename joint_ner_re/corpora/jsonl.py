@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
 from joint_ner_re.corpora import doccano, prodigy
 from joint_ner_re.corpora.documents import log_changes, part_id
@@ -31,7 +32,7 @@ def read(
     path: PathLike,
     *,
     split_sentences: bool = False,
-    on_error: Optional[ErrorHandler] = None,
+    on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read sentences as `write` and the predictor write them.
 
@@ -53,12 +54,12 @@ def read(
     `CorpusFormatError`
         If a line is not one JSON object, or the object is not a sentence.
     """
-    changes: "Counter[str]" = Counter()
+    changes: Counter[str] = Counter()
     for number, record in read_objects(path, on_error):
         if "error" in record and "tokens" not in record:
             changes["documents that failed when they were predicted, left out"] += 1
             continue
-        sentences: List[Sentence] = []
+        sentences: list[Sentence] = []
         with handled(on_error), located(path, number):
             sentence = Sentence.from_json(record, f"{path}:{number}")
             sentences = [sentence]
@@ -68,7 +69,7 @@ def read(
     log_changes(path, changes)
 
 
-def _split(path: PathLike, line: int, whole: Sentence, record: Dict[str, Any]) -> List[Sentence]:
+def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -> list[Sentence]:
     whole = whole.with_text()
     assert whole.text is not None and whole.offsets is not None
     starts = [start for start, _ in _bounds(path, line, record["sentences"], len(whole.tokens))]
@@ -104,7 +105,7 @@ def _split(path: PathLike, line: int, whole: Sentence, record: Dict[str, Any]) -
     return parts
 
 
-def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> List[Sequence[int]]:
+def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> list[Sequence[int]]:
     """The `sentences` of a predicted document: they follow one another and cover all tokens."""
     expected = 0
     for item in bounds if isinstance(bounds, list) else [bounds]:

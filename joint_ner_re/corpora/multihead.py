@@ -14,8 +14,9 @@ import ast
 import logging
 import warnings
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
 from joint_ner_re.corpora.files import columns, parse_int, read_rows
@@ -33,8 +34,8 @@ class _Row(NamedTuple):
     line: int
     token: str
     tag: str
-    relations: List[str]
-    tails: List[int]
+    relations: list[str]
+    tails: list[int]
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -59,9 +60,9 @@ def read(path: PathLike) -> Iterator[Sentence]:
         If a line is malformed, or a relation's argument is not the last token of an entity.
     """
     changes: Counter = Counter()
-    seen: Dict[str, int] = {}
+    seen: dict[str, int] = {}
     name, first_line = "", 0
-    rows: List[_Row] = []
+    rows: list[_Row] = []
     for number, line in read_rows(path):
         if line.startswith("#"):
             if first_line:
@@ -122,7 +123,7 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
     return _Row(number, found[1], tag, relations, tails)
 
 
-def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> List[Any]:
+def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> list[Any]:
     value = _evaluate(text.strip()) if len(text) <= _MAX_LITERAL else None
     # `type(...) is`: True is an int to isinstance, but no position. And an escape can be half of a
     # surrogate pair, which no UTF-8 file can hold.
@@ -155,13 +156,13 @@ def _evaluate(text: str) -> Any:
 
 
 def _sentence(
-    path: PathLike, first_line: int, name: str, rows: List[_Row], changes: Counter
+    path: PathLike, first_line: int, name: str, rows: list[_Row], changes: Counter
 ) -> Sentence:
     if not rows:
         raise CorpusFormatError(path, first_line, f"#doc {name} has no tokens")
     entities = _entities(rows, changes)
     ending_at = {entity.end - 1: index for index, entity in enumerate(entities)}
-    relations: Dict[Relation, None] = {}
+    relations: dict[Relation, None] = {}
     for index, row in enumerate(rows):
         for kind, tail in zip(row.relations, row.tails):
             head_entity, tail_entity = (
@@ -186,8 +187,8 @@ def _sentence(
         )
 
 
-def _entities(rows: List[_Row], changes: Counter) -> List[Entity]:
-    spans: List[Tuple[str, int, int]] = []
+def _entities(rows: list[_Row], changes: Counter) -> list[Entity]:
+    spans: list[tuple[str, int, int]] = []
     for index, row in enumerate(rows):
         prefix, kind = row.tag[:2], row.tag[2:]
         if prefix == "I-" and spans and spans[-1][0] == kind and spans[-1][2] == index:
@@ -200,7 +201,7 @@ def _entities(rows: List[_Row], changes: Counter) -> List[Entity]:
 
 
 def _argument(
-    path: PathLike, line: int, kind: str, position: int, ending_at: Dict[int, int], length: int
+    path: PathLike, line: int, kind: str, position: int, ending_at: dict[int, int], length: int
 ) -> int:
     if position not in ending_at:
         what = (

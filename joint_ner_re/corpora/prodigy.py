@@ -13,7 +13,8 @@ the two spans.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from joint_ner_re.corpora.documents import (
     Document,
@@ -49,9 +50,9 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 def read(
     path: PathLike,
     *,
-    tokenizer: Optional[DocumentTokenizer] = None,
+    tokenizer: DocumentTokenizer | None = None,
     split_sentences: bool = True,
-    on_error: Optional[ErrorHandler] = None,
+    on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read what `prodigy db-out` wrote of `ner.manual`, `spans.manual`, `rel.manual` and the like.
 
@@ -75,7 +76,7 @@ def read(
     `CorpusFormatError`
         If a line is not an object with Prodigy's keys, or an annotation does not fit the text.
     """
-    changes: "Counter[str]" = Counter()
+    changes: Counter[str] = Counter()
     documents = parsed(
         read_objects(path, on_error),
         lambda line, record: _document(path, line, record, changes),
@@ -86,8 +87,8 @@ def read(
 
 
 def _document(
-    path: PathLike, line: int, record: Dict[str, Any], changes: "Counter[str]"
-) -> Optional[Document]:
+    path: PathLike, line: int, record: dict[str, Any], changes: Counter[str]
+) -> Document | None:
     if not _OWN_KEYS & record.keys():
         known = ", ".join(sorted(_OWN_KEYS))
         raise CorpusFormatError(
@@ -102,9 +103,9 @@ def _document(
         return None
     text = get(path, line, record, "text", str, "the example")
     tokens = get(path, line, record, "tokens", list, "the example", [])
-    mentions: List[Mention] = []
+    mentions: list[Mention] = []
     # Where each mention's last token is, if the span says so.
-    lasts: List[Optional[int]] = []
+    lasts: list[int | None] = []
     for item in get(path, line, record, "spans", list, "the example", []):
         begin, end = _characters(path, line, item, tokens)
         if item.get("label") is None:
@@ -112,7 +113,7 @@ def _document(
             continue
         mentions.append(Mention(line, get(path, line, item, "label", str, "a span"), begin, end))
         lasts.append(item.get("token_end"))
-    links: List[Link] = []
+    links: list[Link] = []
     for item in get(path, line, record, "relations", list, "the example", []):
         label = get(path, line, item, "label", str, "a relation")
         head = _argument(path, line, item, "head", mentions, lasts)
@@ -124,7 +125,7 @@ def _document(
     return Document(path, line, _name(line, record), text, mentions, links)
 
 
-def _name(line: int, record: Dict[str, Any]) -> str:
+def _name(line: int, record: dict[str, Any]) -> str:
     """The example's own `id`, or that of its source, or the number of its line."""
     meta = record.get("meta")
     for holder in (record, meta if isinstance(meta, dict) else {}):
@@ -134,7 +135,7 @@ def _name(line: int, record: Dict[str, Any]) -> str:
     return str(line)
 
 
-def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> Tuple[int, int]:
+def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> tuple[int, int]:
     """Where the span begins and ends in the text."""
     if not isinstance(span, dict) or "start" in span or not tokens:
         return (
@@ -159,11 +160,11 @@ def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> 
 def _argument(
     path: PathLike,
     line: int,
-    relation: Dict[str, Any],
+    relation: dict[str, Any],
     role: str,
     mentions: Sequence[Mention],
-    lasts: Sequence[Optional[int]],
-) -> Optional[int]:
+    lasts: Sequence[int | None],
+) -> int | None:
     """Which mention the relation's `head` or `child` is."""
     span = relation.get(f"{role}_span")
     if span is not None:

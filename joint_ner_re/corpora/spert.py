@@ -6,7 +6,8 @@ import json
 import logging
 import re
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, TextIO, Tuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -43,7 +44,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
     return re.match(r"\s*\[\s*(\{|\]|$)", "\n".join(first_lines)) is not None
 
 
-def read(path: PathLike, *, on_error: Optional[ErrorHandler] = None) -> Iterator[Sentence]:
+def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Sentence]:
     """Read a file of SpERT's, or one that `write` wrote.
 
     The `id` is `orig_id`, or the index in the list where there is none. `entities` and
@@ -74,7 +75,7 @@ def read(path: PathLike, *, on_error: Optional[ErrorHandler] = None) -> Iterator
         logger.warning("%s: the key %r of %d sentences was not read", path, key, count)
 
 
-def _elements(path: PathLike, text: str) -> Iterator[Tuple[int, Any]]:
+def _elements(path: PathLike, text: str) -> Iterator[tuple[int, Any]]:
     """Each element of the list with the line where it begins, decoded one after the other."""
     place = _skip_space(text, 0)
     if text[place] != "[":
@@ -108,12 +109,12 @@ def _skip_space(text: str, place: int) -> int:
     return match.end()
 
 
-def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter) -> Dict[str, Any]:
+def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CorpusFormatError(
             path, line, f"element {index} is {shorten(json.dumps(value))}; expected an object"
         )
-    record: Dict[str, Any] = {"id": index}
+    record: dict[str, Any] = {"id": index}
     for key, content in value.items():
         if key in _IGNORED_KEYS:
             ignored[key] += 1
@@ -148,8 +149,8 @@ def write(sentences: Iterable[Sentence], file: TextIO) -> int:
     return count
 
 
-def _to_json(sentence: Sentence) -> Dict[str, Any]:
-    record: Dict[str, Any] = {
+def _to_json(sentence: Sentence) -> dict[str, Any]:
+    record: dict[str, Any] = {
         "tokens": list(sentence.tokens),
         "entities": [_entity(entity) for entity in sentence.entities],
         "relations": [_relation(relation) for relation in sentence.relations],
@@ -161,17 +162,17 @@ def _to_json(sentence: Sentence) -> Dict[str, Any]:
     return record
 
 
-def _entity(entity: Entity) -> Dict[str, Any]:
+def _entity(entity: Entity) -> dict[str, Any]:
     record = {"type": entity.type, "start": entity.start, "end": entity.end}
     return _with_score(record, entity.score)
 
 
-def _relation(relation: Relation) -> Dict[str, Any]:
+def _relation(relation: Relation) -> dict[str, Any]:
     record = {"type": relation.type, "head": relation.head, "tail": relation.tail}
     return _with_score(record, relation.score)
 
 
-def _with_score(record: Dict[str, Any], score: Optional[float]) -> Dict[str, Any]:
+def _with_score(record: dict[str, Any], score: float | None) -> dict[str, Any]:
     if score is not None:
         record["score"] = score
     return record

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 
-Span = Tuple[int, int]
+Span = tuple[int, int]
 Record = TypeVar("Record")
 
 # A text becomes a hundred times as much in memory, as tokens: longer than any book is an error.
@@ -23,8 +24,8 @@ class Tokenizer(Protocol):
 
 
 def tokenized(
-    records: Iterable[Record], text_of: Callable[[Record], str], tokenizer: Optional[Tokenizer]
-) -> Iterator[Tuple[Record, Sequence[Span]]]:
+    records: Iterable[Record], text_of: Callable[[Record], str], tokenizer: Tokenizer | None
+) -> Iterator[tuple[Record, Sequence[Span]]]:
     """Each record with the offsets of its text's tokens.
 
     # Parameters
@@ -51,9 +52,9 @@ def tokenized(
 
 def in_batches(
     records: Iterable[Record], text_of: Callable[[Record], str], most: int
-) -> Iterator[List[Record]]:
+) -> Iterator[list[Record]]:
     """The records, `most` at once, or fewer where their texts are long."""
-    batch: List[Record] = []
+    batch: list[Record] = []
     characters = 0
     for record in records:
         batch.append(record)
@@ -80,12 +81,12 @@ def check_length(path: PathLike, line: int, text: str) -> None:
         )
 
 
-def words(text: str, offsets: Sequence[Span]) -> List[str]:
+def words(text: str, offsets: Sequence[Span]) -> list[str]:
     """The tokens themselves."""
     return [text[begin:end] for begin, end in offsets]
 
 
-def covering(offsets: Sequence[Span], begin: int, end: int) -> Optional[Span]:
+def covering(offsets: Sequence[Span], begin: int, end: int) -> Span | None:
     """The smallest `(start, end)` of tokens that holds the characters; `None` without a token."""
     inside = [i for i, (b, e) in enumerate(offsets) if b < end and begin < e]
     return (inside[0], inside[-1] + 1) if inside else None

@@ -6,8 +6,9 @@ A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 from __future__ import annotations
 
 import csv
-from contextlib import nullcontext
-from typing import Any, ContextManager, Iterable, List, Optional, TextIO
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TextIO
 
 from joint_ner_re.corpora.documents import parse_part_id
 from joint_ner_re.corpora.errors import PathLike
@@ -31,9 +32,7 @@ ENTITY_COLUMNS = [*_PLACE, "entity", "type", "start", "end", "score"]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(
-    sentences: Iterable[Sentence], path: PathLike, entities: Optional[PathLike] = None
-) -> int:
+def write(sentences: Iterable[Sentence], path: PathLike, entities: PathLike | None = None) -> int:
     """Write one row for each relation; returns the number of sentences.
 
     All positions are characters of the document. A sentence without a text has those that its
@@ -50,7 +49,7 @@ def write(
         `ENTITY_COLUMNS`.
     """
     count = 0
-    second: ContextManager[Any] = nullcontext() if entities is None else output(entities)
+    second: AbstractContextManager[Any] = nullcontext() if entities is None else output(entities)
     with output(path) as relation_file, second as entity_file:
         relation_rows = _rows(relation_file, RELATION_COLUMNS)
         entity_rows = None if entity_file is None else _rows(entity_file, ENTITY_COLUMNS)
@@ -71,18 +70,18 @@ def write(
     return count
 
 
-def _rows(file: TextIO, columns: List[str]) -> Any:
+def _rows(file: TextIO, columns: list[str]) -> Any:
     rows = csv.writer(file)
     rows.writerow(columns)
     return rows
 
 
-def _cells(sentence: Sentence, base: int, entity: Entity) -> List[Any]:
+def _cells(sentence: Sentence, base: int, entity: Entity) -> list[Any]:
     begin, end = sentence.character_span(entity) or (0, 0)
     return [sentence.surface(entity), entity.type, base + begin, base + end, entity.score]
 
 
-def _safe(cells: List[Any]) -> List[Any]:
+def _safe(cells: list[Any]) -> list[Any]:
     return [
         f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
         for cell in cells

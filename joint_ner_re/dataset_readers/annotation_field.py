@@ -1,6 +1,6 @@
 """The one place where annotations become tensors."""
 
-from typing import Any, Dict, List
+from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -14,7 +14,7 @@ from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_numb
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import tag_levels
 
-AnnotationTensors = Dict[str, Tensor]
+AnnotationTensors = dict[str, Tensor]
 
 _NUMBERS = ("starts", "ends", "types", "levels")
 
@@ -62,12 +62,12 @@ class AnnotationField(Field[AnnotationTensors]):
             for relation in sentence.relations
             if place_of[relation.head] != place_of[relation.tail]
         ]
-        self._types: List[int] = []
-        self._triples: List[List[int]] = []
+        self._types: list[int] = []
+        self._triples: list[list[int]] = []
         self._num_relations = 0
 
     @overrides
-    def count_vocab_items(self, counter: Dict[str, Dict[str, int]]) -> None:
+    def count_vocab_items(self, counter: dict[str, dict[str, int]]) -> None:
         for entity in self.sentence.entities:
             counter[ENTITY_NAMESPACE][entity.type] += 1
         for relation in self.sentence.relations:
@@ -85,7 +85,7 @@ class AnnotationField(Field[AnnotationTensors]):
         self._triples = [[head, tail, relation_numbers[n]] for n, head, tail in self.relations]
         self._num_relations = len(relation_numbers)
 
-    def _check_known(self, what: str, name: str, known: Dict[str, int]) -> None:
+    def _check_known(self, what: str, name: str, known: dict[str, int]) -> None:
         if name not in known:
             raise ConfigurationError(
                 f"{self.sentence.source or 'sentence ' + repr(self.sentence.id)}: the {what} type "
@@ -95,11 +95,11 @@ class AnnotationField(Field[AnnotationTensors]):
             )
 
     @overrides
-    def get_padding_lengths(self) -> Dict[str, int]:
+    def get_padding_lengths(self) -> dict[str, int]:
         return {"entities": len(self.entities)}
 
     @overrides
-    def as_tensor(self, padding_lengths: Dict[str, int]) -> AnnotationTensors:
+    def as_tensor(self, padding_lengths: dict[str, int]) -> AnnotationTensors:
         padding = padding_lengths["entities"] - len(self.entities)
         relations = torch.zeros(
             padding_lengths["entities"], padding_lengths["entities"], self._num_relations
@@ -117,7 +117,7 @@ class AnnotationField(Field[AnnotationTensors]):
         }
 
     @overrides
-    def batch_tensors(self, tensor_list: List[AnnotationTensors]) -> AnnotationTensors:
+    def batch_tensors(self, tensor_list: list[AnnotationTensors]) -> AnnotationTensors:
         return {
             # An empty list makes a tensor of floats: give the positions their type again.
             name: torch.stack([t[name] for t in tensor_list]).to(
@@ -132,7 +132,7 @@ class AnnotationField(Field[AnnotationTensors]):
 
     @overrides
     def human_readable_repr(self) -> JsonDict:
-        record: Dict[str, Any] = self.sentence.to_json()
+        record: dict[str, Any] = self.sentence.to_json()
         return {"entities": record["entities"], "relations": record["relations"]}
 
     @overrides

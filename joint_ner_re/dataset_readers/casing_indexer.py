@@ -1,7 +1,5 @@
 """Words to the numbers of their casing classes."""
 
-from typing import Dict, List
-
 from allennlp.data import Token, TokenIndexer, Vocabulary
 from allennlp.data.token_indexers.token_indexer import IndexedTokenList
 from overrides import overrides
@@ -20,11 +18,11 @@ class CasingIndexer(TokenIndexer):
     """
 
     @overrides
-    def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
+    def count_vocab_items(self, token: Token, counter: dict[str, dict[str, int]]) -> None:
         """The classes are fixed: nothing is counted."""
 
     @overrides
-    def tokens_to_indices(self, tokens: List[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
         return {"tokens": [_NUMBERS[casing(token.text or "")] for token in tokens]}
 
     @overrides

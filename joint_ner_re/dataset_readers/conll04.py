@@ -1,6 +1,6 @@
 """The CoNLL04 corpus (Roth and Yih 2004) and its splits."""
 
-from typing import Dict, Iterable, Optional
+from collections.abc import Iterable
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
@@ -20,18 +20,18 @@ class Conll04Reader(JointReader):
 
     # Parameters
 
-    id_lists : `Dict[str, str]`, optional (default = `None`)
+    id_lists : `dict[str, str]`, optional (default = `None`)
         Names of parts, each with a file of sentence ids, one a line.
     **kwargs
         As for `JointReader`.
     """
 
-    def __init__(self, id_lists: Optional[Dict[str, str]] = None, **kwargs) -> None:
+    def __init__(self, id_lists: dict[str, str] | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self._id_lists = id_lists or {}
 
     @overrides
-    def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
+    def sentences(self, path: str, part: str | None) -> Iterable[Sentence]:
         if part is None or part == ENTITIES_ALONE or not self._id_lists:
             return super().sentences(path, part)
         if part not in self._id_lists:

@@ -3,8 +3,8 @@
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -57,7 +57,7 @@ class JointReader(CheckedOptions, DatasetReader):
 
     # Parameters
 
-    token_indexers : `Dict[str, TokenIndexer]`, optional
+    token_indexers : `dict[str, TokenIndexer]`, optional
         Default: single ids of the words under `"tokens"`.
     format : `str`, optional (default = `None`)
         The corpus format; detected from the file when not given.
@@ -95,13 +95,13 @@ class JointReader(CheckedOptions, DatasetReader):
 
     def __init__(
         self,
-        token_indexers: Optional[Dict[str, TokenIndexer]] = None,
-        format: Optional[str] = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        format: str | None = None,
         overlap: str = "keep",
         tokenizer_pipeline: str = "en",
         granularity: str = "standard",
-        fold: Optional[int] = None,
-        folds: Optional[str] = None,
+        fold: int | None = None,
+        folds: str | None = None,
         num_folds: int = 10,
         fold_seed: int = 0,
         dev_fraction: float = 0.15,
@@ -135,7 +135,7 @@ class JointReader(CheckedOptions, DatasetReader):
         self._overlap = overlap
 
     @overrides
-    def _read(self, file_path: Union[PathLike, Sequence[PathLike]]) -> Iterator[Instance]:
+    def _read(self, file_path: PathLike | Sequence[PathLike]) -> Iterator[Instance]:
         paths = [file_path] if isinstance(file_path, (str, os.PathLike)) else file_path
         # What is dropped must not count for `max_instances`, so it goes first.
         yield from self.shard_iterable(chain.from_iterable(map(self._instances, paths)))
@@ -151,7 +151,7 @@ class JointReader(CheckedOptions, DatasetReader):
         path, part = split_part(os.fspath(file_path))
         if "://" in path:
             path = str(cached_path(path))
-        counts: "Counter[str]" = Counter()
+        counts: Counter[str] = Counter()
         has_tokens = False
         try:
             for sentence in self.sentences(path, part):
@@ -169,7 +169,7 @@ class JointReader(CheckedOptions, DatasetReader):
                 f"sentences, of which the overlap protocol drops {dropped}); expected at least one"
             )
 
-    def sentences(self, path: str, part: Optional[str]) -> Iterable[Sentence]:
+    def sentences(self, path: str, part: str | None) -> Iterable[Sentence]:
         """The sentences of a file, or of one part of it.
 
         # Raises
@@ -192,7 +192,7 @@ class JointReader(CheckedOptions, DatasetReader):
 
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True
-    ) -> Optional[Instance]:
+    ) -> Instance | None:
         """The sentence's instance under the overlap protocol, if it has one."""
         counts["sentences"] += 1
         overlapping = sentence.overlapping()
@@ -217,7 +217,7 @@ class JointReader(CheckedOptions, DatasetReader):
         self,
         sentence: Sentence,
         labelled: bool = True,
-        dropped: Sequence[Tuple[int, int]] = (),
+        dropped: Sequence[tuple[int, int]] = (),
         relations_known: bool = True,
     ) -> Instance:
         """
@@ -226,14 +226,14 @@ class JointReader(CheckedOptions, DatasetReader):
         sentence : `Sentence`
         labelled : `bool`, optional (default = `True`)
             Whether the sentence's annotations are gold; without, only predictions can be made.
-        dropped : `Sequence[Tuple[int, int]]`, optional (default = `()`)
+        dropped : `Sequence[tuple[int, int]]`, optional (default = `()`)
             Spans that the protocol took out of gold, to leave predictions as well.
         relations_known : `bool`, optional (default = `True`)
             Whether relations are annotated, if the sentence is labelled.
         """
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
         metadata = {"sentence": sentence, "dropped": list(dropped)}
-        fields: Dict[str, Field] = {
+        fields: dict[str, Field] = {
             "tokens": TextField([Token(token[:MAX_TOKEN_CHARACTERS]) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),
         }

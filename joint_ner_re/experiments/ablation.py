@@ -1,9 +1,10 @@
 """The paper's question: what are the layers of each task's own good for?"""
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
@@ -36,7 +37,7 @@ from joint_ner_re.writing import write_json, write_text
 FULL = "full"
 
 
-def variants_of(config: Mapping[str, Any]) -> Dict[str, Dict[str, int]]:
+def variants_of(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """The ablation's variants by name, each with its depths; none twice.
 
     # Raises
@@ -57,7 +58,7 @@ def variants_of(config: Mapping[str, Any]) -> Dict[str, Dict[str, int]]:
         "no_specific_layers": {**full, "ner": 0, "relation": 0},
         "all_shared": {"shared": sum(full.values()), "ner": 0, "relation": 0},
     }
-    variants: Dict[str, Dict[str, int]] = {}
+    variants: dict[str, dict[str, int]] = {}
     for name, depths in everything.items():
         if depths not in variants.values():
             variants[name] = depths
@@ -78,8 +79,8 @@ def ablation_runs(
     variant: str,
     depths: Mapping[str, int],
     seeds: Sequence[int],
-    folds: Optional[Sequence[int]] = None,
-) -> List[Run]:
+    folds: Sequence[int] | None = None,
+) -> list[Run]:
     """The runs of one variant: one for each seed, or for each fold and seed.
 
     # Parameters
@@ -116,7 +117,7 @@ def ablate(
     directory: Path,
     source: Source,
     seeds: Sequence[int],
-    folds: Optional[Sequence[int]] = None,
+    folds: Sequence[int] | None = None,
     keep_checkpoints: bool = False,
     samples: int = SAMPLES,
 ) -> None:
@@ -164,7 +165,7 @@ def _write(
     if not done[FULL]:
         say("no run of the full variant is finished yet: nothing to compare with")
         return
-    records: Dict[str, Any] = {}
+    records: dict[str, Any] = {}
     for name, depths in variants.items():
         if not done[name]:
             continue
@@ -201,13 +202,13 @@ def _write(
 
 def _compare(
     directory: Path, full: Sequence[Run], other: Sequence[Run], samples: int
-) -> Optional[Dict[str, Any]]:
+) -> dict[str, Any] | None:
     """Over what both have: the folds' sentences one after the other, each with all its seeds."""
     by_key = {_key(run): run for run in full}
     pairs = [(by_key[_key(run)], run) for run in other if _key(run) in by_key]
     if not pairs:
         return None
-    groups: Dict[Any, List[Tuple[Run, Run]]] = {}
+    groups: dict[Any, list[tuple[Run, Run]]] = {}
     for pair in pairs:
         groups.setdefault(pair[0].about["seed"], []).append(pair)
     # A sentence's runs are added up, so every seed must have the same folds.
@@ -224,7 +225,7 @@ def _compare(
     return compare_runs(*systems, samples=samples)
 
 
-def _key(run: Run) -> Tuple[Any, int]:
+def _key(run: Run) -> tuple[Any, int]:
     return (_fold(run), run.about["seed"])
 
 
@@ -232,7 +233,7 @@ def _fold(run: Run) -> Any:
     return run.about.get("fold", -1)
 
 
-def _joined(directory: Path, runs: Sequence[Run]) -> Tuple[List[Any], List[Any]]:
+def _joined(directory: Path, runs: Sequence[Run]) -> tuple[list[Any], list[Any]]:
     """The gold sentences and the predictions of the folds, in the folds' order."""
     parts = [predictions(directory, run) for run in sorted(runs, key=_fold)]
     return [s for gold, _ in parts for s in gold], [s for _, guess in parts for s in guess]
@@ -321,7 +322,7 @@ _DETAILS = [
 ]
 
 
-def _against(comparison: Mapping[str, float]) -> List[str]:
+def _against(comparison: Mapping[str, float]) -> list[str]:
     """The difference with its interval, and p."""
     difference, low, high = (
         f"{100 * comparison[key]:+.1f}" for key in ("difference", "low", "high")

@@ -1,6 +1,7 @@
 """How many layers are shared and how many each task owns: the paper's three hyperparameters."""
 
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from allennlp.common.checks import ConfigurationError
 
@@ -9,7 +10,7 @@ STACKS = ("shared", "ner", "relation")
 DEPTHS = {stack: f"model.encoder.{stack}.num_layers" for stack in STACKS}
 
 
-def depths_of(config: Mapping[str, Any]) -> Dict[str, int]:
+def depths_of(config: Mapping[str, Any]) -> dict[str, int]:
     """The depths of a configuration's stacks by name.
 
     # Raises

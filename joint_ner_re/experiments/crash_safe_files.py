@@ -12,8 +12,9 @@ import gzip
 import logging
 import os
 import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from allennlp.common import Params
 from allennlp.common import util as common_util

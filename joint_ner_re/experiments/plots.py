@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Group = Tuple[str, Mapping[str, Sequence[float]]]
+Group = tuple[str, Mapping[str, Sequence[float]]]
 LEGEND = "dots: the runs; bars: their mean, with whiskers of one standard deviation"
 
 
@@ -27,7 +28,7 @@ def plot_groups(
     # Parameters
 
     axes : `Axes`
-    groups : `Sequence[Tuple[str, Mapping[str, Sequence[float]]]]`
+    groups : `Sequence[tuple[str, Mapping[str, Sequence[float]]]]`
         Each group's name and, per series, its values from 0 to 1.
     series : `Sequence[str]`
         The names of the series, in order.
@@ -97,7 +98,7 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
     validated = part == "test" and any(run["training"]["best"] for run in runs)
     if validated:
         series.append("validation, best epoch, strict")
-    averages: List[Group] = [
+    averages: list[Group] = [
         (
             name,
             {
@@ -112,7 +113,7 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
         )
         for name, prefix in AVERAGES.items()
     ]
-    types: List[Group] = [
+    types: list[Group] = [
         (
             f"{name}\n({task})",
             {
@@ -247,7 +248,7 @@ def plot_ablation(study: Mapping[str, Any]) -> Figure:
         size=(max(7.5, 1.7 * len(variants)), 7.5),
     )
     for place, (panel, task) in enumerate(zip(axes[:, 0], TASKS)):
-        groups: List[Group] = []
+        groups: list[Group] = []
         for variant in variants:
             comparison = variant.get("comparison")
             layers = " + ".join(str(depth) for depth in variant["depths"].values())

@@ -1,9 +1,10 @@
 """One configuration, many times: over folds, or over seeds."""
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any
 
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
@@ -51,7 +52,7 @@ class Source:
         return data_name(self.path)
 
     @property
-    def options(self) -> List[str]:
+    def options(self) -> list[str]:
         return ["-o", self.overrides] if self.overrides else []
 
 
@@ -73,7 +74,7 @@ def count_folds(config: Mapping[str, Any]) -> int:
     return reader.partition.count_folds()
 
 
-def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) -> List[Run]:
+def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> list[Run]:
     """One run a fold: trained on its training part, scored on its test part.
 
     The file is the one of `train_data_path`, whichever part of it that names. Without a
@@ -124,7 +125,7 @@ def fold_runs(config: Mapping[str, Any], folds: Optional[Sequence[int]] = None) 
     return runs
 
 
-def without_fold(config: Mapping[str, Any]) -> Dict[str, Any]:
+def without_fold(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without its choice of a fold."""
     copy = deepcopy(dict(config))
     for reader in READERS:
@@ -134,8 +135,8 @@ def without_fold(config: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def seed_runs(
-    config: Mapping[str, Any], seeds: Sequence[int], data: Optional[str] = None
-) -> List[Run]:
+    config: Mapping[str, Any], seeds: Sequence[int], data: str | None = None
+) -> list[Run]:
     """One run a seed, scored on the validation data, or on other data.
 
     # Raises
@@ -161,12 +162,12 @@ def seed_runs(
     ]
 
 
-def with_seed(config: Mapping[str, Any], seed: int) -> Dict[str, Any]:
+def with_seed(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """The configuration with this seed for Python, numpy and PyTorch."""
     return {**deepcopy(dict(config)), **dict.fromkeys(SEEDS, seed)}
 
 
-def without_seeds(config: Mapping[str, Any]) -> Dict[str, Any]:
+def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without its seeds."""
     return {name: value for name, value in config.items() if name not in SEEDS}
 
@@ -175,7 +176,7 @@ def cross_validate(
     config: Mapping[str, Any],
     directory: Path,
     source: Source,
-    folds: Optional[Sequence[int]] = None,
+    folds: Sequence[int] | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
     """Train and score every fold; `scores.json`, `.md` and `.png` say what they come to.
@@ -206,7 +207,7 @@ def repeat(
     directory: Path,
     source: Source,
     seeds: Sequence[int],
-    data: Optional[str] = None,
+    data: str | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
     """Train and score with several seeds; `scores.json`, `.md` and `.png` say what they come to.
@@ -238,7 +239,7 @@ def repeat(
     say(write())
 
 
-def _seeds_in(directory: Path) -> List[int]:
+def _seeds_in(directory: Path) -> list[int]:
     names = (path.name.partition("_")[2] for path in directory.glob("seed_*"))
     return [int(name) for name in names if name.isdigit()]
 
@@ -249,7 +250,7 @@ def _write(
     title: str,
     kind: str,
     source: Source,
-    data: Optional[str] = None,
+    data: str | None = None,
 ) -> str:
     """Write what the finished ones of `runs` come to, if there are any; returns it in short."""
     with locked(directory / ".writing.lock", wait=True):
@@ -262,7 +263,7 @@ def _write_alone(
     title: str,
     kind: str,
     source: Source,
-    data: Optional[str],
+    data: str | None,
 ) -> str:
     found = {run.name: result(directory, run) for run in runs}
     done = [run for run in runs if found[run.name] is not None]
@@ -305,7 +306,7 @@ def _write_alone(
 
 
 def _rest(
-    directory: Path, source: Source, kind: str, missing: Sequence[int], data: Optional[str]
+    directory: Path, source: Source, kind: str, missing: Sequence[int], data: str | None
 ) -> str:
     command = "cross-validate" if kind == "fold" else "repeat"
     numbers = ",".join(map(str, missing))

@@ -9,11 +9,12 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import torch
 from allennlp.commands.train import train_model
@@ -51,24 +52,24 @@ class Run:
 
     name : `str`
         Names its directory, such as `fold_0`.
-    config : `Dict[str, Any]`
+    config : `dict[str, Any]`
         The complete configuration.
     data : `str`
         The corpus, or its part, that is scored.
     part : `str`, optional (default = `"test"`)
         What that is called in the names of files: `"test"` or `"validation"`.
-    about : `Dict[str, Any]`, optional
+    about : `dict[str, Any]`, optional
         What tells this run from the others, such as `{"fold": 0}`.
     """
 
     name: str
-    config: Dict[str, Any]
+    config: dict[str, Any]
     data: str
     part: str = "test"
-    about: Dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
 
-def read_config(path: str, overrides: str = "") -> Dict[str, Any]:
+def read_config(path: str, overrides: str = "") -> dict[str, Any]:
     """A configuration as `allennlp train` understands it.
 
     # Raises
@@ -91,7 +92,7 @@ def read_config(path: str, overrides: str = "") -> Dict[str, Any]:
         ) from error
 
 
-def read_result(path: Path) -> Optional[Any]:
+def read_result(path: Path) -> Any | None:
     """What a JSON file holds; `None` where there is no file or not a whole one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -103,7 +104,7 @@ def claim(
     directory: Path,
     command: str,
     config: Mapping[str, Any],
-    data: Optional[Mapping[str, str]] = None,
+    data: Mapping[str, str] | None = None,
     **more: Any,
 ) -> None:
     """Make the experiment's directory, or make sure that it belongs to the same experiment.
@@ -200,7 +201,7 @@ def complete(
             evaluate(run, directory)
 
 
-def result(directory: Path, run: Run) -> Optional[Dict[str, Any]]:
+def result(directory: Path, run: Run) -> dict[str, Any] | None:
     """A finished run's `about`, its `training` (see `train`) and its `scores` (see `evaluate`)."""
     training = read_result(directory / run.name / TRAINING)
     scores = read_result(directory / run.name / f"{run.part}_scores.json")
@@ -234,7 +235,7 @@ def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = F
             path.unlink()
 
 
-def _training(directory: Path, model: Model) -> Dict[str, Any]:
+def _training(directory: Path, model: Model) -> dict[str, Any]:
     best = read_result(directory / "metrics.json") or {}
     epochs = {
         int(path.stem.rpartition("_")[2]): path for path in directory.glob("metrics_epoch_*.json")
@@ -250,7 +251,7 @@ def _training(directory: Path, model: Model) -> Dict[str, Any]:
     }
 
 
-def count_parameters(model: Model) -> Dict[str, int]:
+def count_parameters(model: Model) -> dict[str, int]:
     """How many numbers a model learns (`trainable`), and has (`total`)."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return {
@@ -259,7 +260,7 @@ def count_parameters(model: Model) -> Dict[str, int]:
     }
 
 
-def _validation(metrics: Mapping[str, Any], prefix: str) -> Dict[str, Any]:
+def _validation(metrics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {
         name[len(prefix) :]: value for name, value in metrics.items() if name.startswith(prefix)
     }
@@ -302,12 +303,12 @@ def evaluate(run: Run, directory: Path) -> None:
         raise ConfigurationError(f"{run.data} has no sentences; expected at least one to score")
     write_corpus(gold, directory / f"{run.part}_gold.jsonl", "jsonl")
     write_corpus(predicted, directory / f"{run.part}_predictions.jsonl", "jsonl")
-    scores: Dict[str, Any] = {"data": data_name(run.data), "sentences": len(gold)}
+    scores: dict[str, Any] = {"data": data_name(run.data), "sentences": len(gold)}
     scores.update({name: score(gold, predicted, name) for name in CRITERIA})
     write_json(directory / f"{run.part}_scores.json", scores)
 
 
-def predict(model: Model, reader: Any, data: str) -> Tuple[List[Sentence], List[Sentence]]:
+def predict(model: Model, reader: Any, data: str) -> tuple[list[Sentence], list[Sentence]]:
     """The gold sentences of some data, and the model's predictions as they are scored."""
     if not isinstance(model, JointModel):
         raise ConfigurationError(
@@ -319,7 +320,7 @@ def predict(model: Model, reader: Any, data: str) -> Tuple[List[Sentence], List[
     return gold, [without_spans(s, field["dropped"]) for s, field in zip(predicted, fields)]
 
 
-def predictions(directory: Path, run: Run) -> Tuple[List[Sentence], List[Sentence]]:
+def predictions(directory: Path, run: Run) -> tuple[list[Sentence], list[Sentence]]:
     """The gold sentences and the predictions of a finished run."""
     gold, predicted = (
         list(read_corpus(directory / run.name / f"{run.part}_{kind}.jsonl", "jsonl"))

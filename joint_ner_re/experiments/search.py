@@ -11,10 +11,11 @@ import math
 import random
 import shutil
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from time import monotonic
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from allennlp.common import Params

@@ -5,8 +5,9 @@ The strict micro F1 of two systems, compared by paired approximate randomisation
 paired bootstrap.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, Iterable, Iterator, Sequence, Tuple
+from typing import Any
 
 import numpy
 
@@ -44,12 +45,12 @@ class Comparison:
 
 def sentence_counts(
     gold: Sequence[Sentence], predicted: Sequence[Sentence]
-) -> Dict[str, numpy.ndarray]:
+) -> dict[str, numpy.ndarray]:
     """Per task, how much of each sentence is right, predicted and gold, strictly.
 
     Each array has the shape (sentences, 3).
     """
-    rows: Dict[str, list] = {task: [] for task in TASKS}
+    rows: dict[str, list] = {task: [] for task in TASKS}
     for right, guess in zip(gold, predicted):
         scorer = Scorer()
         scorer.add(right, guess)
@@ -119,22 +120,22 @@ def compare(
 
 
 def compare_runs(
-    first: Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]],
-    second: Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]],
+    first: Iterable[tuple[Sequence[Sentence], Sequence[Sentence]]],
+    second: Iterable[tuple[Sequence[Sentence], Sequence[Sentence]]],
     **options: Any,
-) -> Dict[str, Dict[str, float]]:
+) -> dict[str, dict[str, float]]:
     """Per task, the `compare` of two systems that each have several runs.
 
     # Parameters
 
-    first, second : `Iterable[Tuple[Sequence[Sentence], Sequence[Sentence]]]`
+    first, second : `Iterable[tuple[Sequence[Sentence], Sequence[Sentence]]]`
         Per run, its gold sentences and predictions, all of the same sentences.
     options : `Any`
         As for `compare`.
     """
     one, other = ([sentence_counts(*run) for run in system] for system in (first, second))
 
-    def added(system: Sequence[Dict[str, numpy.ndarray]], task: str) -> numpy.ndarray:
+    def added(system: Sequence[dict[str, numpy.ndarray]], task: str) -> numpy.ndarray:
         return numpy.sum([run[task] for run in system], axis=0)
 
     return {

@@ -2,7 +2,8 @@
 
 import shlex
 import statistics
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import CRITERIA, TASKS
@@ -19,7 +20,7 @@ AVERAGES = {
 }
 FIGURES = [f"{prefix}_{kind}" for prefix in AVERAGES.values() for kind in KINDS] + ["mean_f1"]
 
-Spread = Dict[str, Any]
+Spread = dict[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
 
 
@@ -34,20 +35,20 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def summarise(
-    results: Results, pooled: Optional[Sequence[Tuple[List[Sentence], List[Sentence]]]] = None
-) -> Dict[str, Any]:
+    results: Results, pooled: Sequence[tuple[list[Sentence], list[Sentence]]] | None = None
+) -> dict[str, Any]:
     """What several finished runs come to.
 
     # Parameters
 
     results : `Mapping[str, Mapping[str, Any]]`
         Per run, what `joint_ner_re.experiments.runs.result` gives.
-    pooled : `Sequence[Tuple[List[Sentence], List[Sentence]]]`, optional (default = `None`)
+    pooled : `Sequence[tuple[list[Sentence], list[Sentence]]]`, optional (default = `None`)
         The gold sentences and the predictions of each run, to be scored together.
 
     # Returns
 
-    `Dict[str, Any]`
+    `dict[str, Any]`
         `scores`: per criterion and figure of `joint_ner_re.metrics.score` a `spread`;
         `per_type`: per criterion, task, type and figure a `spread` over the runs that have the
         type, and `support`, its sum; `validation`: the same figures of the best and the last epoch;
@@ -56,7 +57,7 @@ def summarise(
     """
     scores = [one["scores"] for one in results.values()]
     trainings = [one["training"] for one in results.values()]
-    summary: Dict[str, Any] = {
+    summary: dict[str, Any] = {
         "data": sorted({one["data"] for one in scores}),
         "scores": {c: _spreads([one[c] for one in scores]) for c in CRITERIA},
         "per_type": {
@@ -83,7 +84,7 @@ def summarise(
     return summary
 
 
-def _spreads(reports: Sequence[Mapping[str, Any]]) -> Dict[str, Spread]:
+def _spreads(reports: Sequence[Mapping[str, Any]]) -> dict[str, Spread]:
     return {
         name: spread(report[name] for report in reports)
         for name in FIGURES
@@ -91,12 +92,12 @@ def _spreads(reports: Sequence[Mapping[str, Any]]) -> Dict[str, Spread]:
     }
 
 
-def _of_criterion(metrics: Mapping[str, Any], criterion: str) -> Dict[str, Any]:
+def _of_criterion(metrics: Mapping[str, Any], criterion: str) -> dict[str, Any]:
     prefix = "" if criterion == "strict" else f"{criterion}_"
     return {name: metrics[prefix + name] for name in FIGURES if prefix + name in metrics}
 
 
-def _per_type(reports: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+def _per_type(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = sorted({name for report in reports for name in report})
     return {
         name: {
@@ -182,7 +183,7 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
     return "\n\n".join(sections) + "\n"
 
 
-def _of_validation(validation: Mapping[str, Any]) -> List[str]:
+def _of_validation(validation: Mapping[str, Any]) -> list[str]:
     """A section about the epochs, if there was something to choose them by."""
     columns = {f"{epoch} epoch": validation[epoch]["strict"] for epoch in ("best", "last")}
     if not any(columns.values()):

@@ -1,8 +1,9 @@
 """From which probability on is a relation predicted? Chosen on development data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import numpy
 from allennlp.common.checks import ConfigurationError
@@ -62,7 +63,7 @@ class Candidates:
             self.names,
         )
 
-    def counts(self, thresholds: Thresholds) -> Tuple[int, int, int]:
+    def counts(self, thresholds: Thresholds) -> tuple[int, int, int]:
         """How many relations are right, predicted and gold."""
         if isinstance(thresholds, dict):
             limits = numpy.array([thresholds[name] for name in self.names])[self.types]
@@ -77,7 +78,7 @@ def candidates_of(
 ) -> Candidates:
     """The candidates of predictions that were made with a threshold of 0."""
     numbers = {name: number for number, name in enumerate(names)}
-    rows: List[Tuple[int, int, float, bool]] = []
+    rows: list[tuple[int, int, float, bool]] = []
     for place, (right, guess) in enumerate(zip(gold, predicted)):
         wanted = set(map(right.relation_key, right.relations))
         rows += [
@@ -114,7 +115,7 @@ class Plateau(NamedTuple):
 
 
 def best_plateau(
-    scores: numpy.ndarray, correct: numpy.ndarray, gold: int, others: Tuple[int, int] = (0, 0)
+    scores: numpy.ndarray, correct: numpy.ndarray, gold: int, others: tuple[int, int] = (0, 0)
 ) -> Plateau:
     """The widest range of thresholds with the highest F1.
 
@@ -124,7 +125,7 @@ def best_plateau(
         Of the candidates.
     gold : `int`
         How many gold relations there are.
-    others : `Tuple[int, int]`, optional (default = `(0, 0)`)
+    others : `tuple[int, int]`, optional (default = `(0, 0)`)
         How many other relations are right, and predicted, whatever the threshold.
     """
     order = numpy.argsort(-scores, kind="stable")
@@ -138,7 +139,7 @@ def best_plateau(
     highs = numpy.concatenate([[1.0], ranked[ends - 1]])
     lows = numpy.concatenate([ranked[ends - 1], [0.0]])
     best = f1 >= f1.max() - 1e-12
-    plateaus: List[Plateau] = []
+    plateaus: list[Plateau] = []
     for cut in numpy.flatnonzero(best):
         if plateaus and cut > 0 and best[cut - 1]:
             plateaus[-1] = plateaus[-1]._replace(low=float(lows[cut]))
@@ -153,7 +154,7 @@ def choose_single(candidates: Candidates) -> float:
     return plateau.middle
 
 
-def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> Dict[str, float]:
+def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> dict[str, float]:
     """A threshold for each type, so that the strict micro F1 of all together is highest.
 
     Type by type, the others staying as they are, until nothing changes; types without a right
@@ -178,12 +179,12 @@ def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> 
     return chosen
 
 
-def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -> Dict[str, float]:
+def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -> dict[str, float]:
     """Strict micro F1 of both choices on sentences that had no part in them.
 
     # Returns
 
-    `Dict[str, float]`
+    `dict[str, float]`
         `single` and `per_type`; the folds' counts are added up.
     """
     count = len(candidates.gold)
@@ -200,8 +201,8 @@ def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -
 def tune_threshold(
     archive: str,
     data: str,
-    output_archive: Optional[str] = None,
-    directory: Optional[Path] = None,
+    output_archive: str | None = None,
+    directory: Path | None = None,
     per_type: str = "auto",
 ) -> Thresholds:
     """Choose the threshold of a trained model, and write it into a copy of its archive.
@@ -257,9 +258,9 @@ def tune_threshold(
     return chosen
 
 
-def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> Dict[str, Any]:
+def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[str, Any]:
     single = choose_single(candidates)
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "before": before,
         "single": single,
         "per_type": None,
@@ -285,7 +286,7 @@ def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> Dict[s
     return result
 
 
-def _lines(result: Mapping[str, Any]) -> List[str]:
+def _lines(result: Mapping[str, Any]) -> list[str]:
     figures = result["figures"]
     lines = [
         f"{name}: F1 {percent(figures[key]['f1'])}, precision "

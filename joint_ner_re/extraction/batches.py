@@ -4,8 +4,9 @@ import gzip
 import io
 import os
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from allennlp.common.util import JsonDict
 
@@ -68,9 +69,9 @@ def lines_of(stream: BinaryIO, done: int) -> Iterator[Item]:
         yield Item(number, whole, stream.tell() if stream.seekable() else 0)
 
 
-def batches_of(items: Iterator[Item], size: int) -> Iterator[List[Item]]:
+def batches_of(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
     """The documents, `size` of them at once, or fewer where they are long."""
-    batch: List[Item] = []
+    batch: list[Item] = []
     held = 0
     for item in items:
         batch.append(item)
@@ -82,20 +83,20 @@ def batches_of(items: Iterator[Item], size: int) -> Iterator[List[Item]]:
         yield batch
 
 
-def predicted_lines(predictor: JointPredictor, batch: List[Item]) -> Tuple[List[str], int]:
+def predicted_lines(predictor: JointPredictor, batch: list[Item]) -> tuple[list[str], int]:
     """One line for each document, in order, and how many of them tell of an error."""
-    outputs: Dict[int, JsonDict] = {}
-    records: List[Tuple[int, JsonDict]] = []
+    outputs: dict[int, JsonDict] = {}
+    records: list[tuple[int, JsonDict]] = []
     for item in batch:
         try:
             records.append((item.number, _record(predictor, item)))
         except (ValueError, RecursionError) as error:
             outputs[item.number] = _failure(item.number, item.name, error)
 
-    def predict(some: List[Tuple[int, JsonDict]]) -> List[JsonDict]:
+    def predict(some: list[tuple[int, JsonDict]]) -> list[JsonDict]:
         return predictor.predict_batch_json([record for _, record in some])
 
-    def give_up(numbered: Tuple[int, JsonDict], error: Exception) -> JsonDict:
+    def give_up(numbered: tuple[int, JsonDict], error: Exception) -> JsonDict:
         number, record = numbered
         name = record.get("id")
         return _failure(number, "" if name is None else str(name), error)

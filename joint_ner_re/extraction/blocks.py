@@ -6,9 +6,10 @@ import glob
 import gzip
 import json
 import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 from joint_ner_re.extraction.batches import Item, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError, content_fingerprint

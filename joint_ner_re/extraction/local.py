@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Sequence
+from typing import Any, BinaryIO
 
 from tqdm import tqdm
 

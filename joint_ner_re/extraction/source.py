@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Iterator
 
 from joint_ner_re.extraction.batches import Item, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError

@@ -1,7 +1,7 @@
 """The scoring rules as an AllenNLP metric, correct when several processes share the work."""
 
 from collections import Counter
-from typing import Dict, Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 import torch
 from allennlp.nn.util import dist_reduce_sum
@@ -28,7 +28,7 @@ class JointScore(Metric):
     supports_distributed = True
 
     def __init__(self, entity_types: Sequence[str], relation_types: Sequence[str]) -> None:
-        self._types: Dict[str, List[str]] = {
+        self._types: dict[str, list[str]] = {
             "entity": [*entity_types, ANY_TYPE],
             "relation": list(relation_types),
         }
@@ -53,17 +53,17 @@ class JointScore(Metric):
         self._scorers = {criterion: Scorer(criterion) for criterion in CRITERIA}
 
     @overrides
-    def get_metric(self, reset: bool = False) -> Dict[str, float]:
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
         """The figures over all processes.
 
         # Returns
 
-        `Dict[str, float]`
+        `dict[str, float]`
             Under the strict criterion the names of `joint_ner_re.metrics.score`, such as
             `relation_f1`, and per type `relation_f1/Work_For`, `relation_support/Work_For`;
             under the boundaries criterion the averages with `boundaries_` before the name.
         """
-        metrics: Dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for criterion in CRITERIA:
             figures = report(self._over_all_processes(criterion))
             per_type = figures.pop("per_type")
@@ -78,7 +78,7 @@ class JointScore(Metric):
             self.reset()
         return metrics
 
-    def _over_all_processes(self, criterion: str) -> Dict[str, Counts]:
+    def _over_all_processes(self, criterion: str) -> dict[str, Counts]:
         counts = self._scorers[criterion].counts
         local = [
             table[name]
@@ -88,7 +88,7 @@ class JointScore(Metric):
         ]
         # Shape: (one count for each task, table and type,)
         total = iter(dist_reduce_sum(torch.tensor(local, dtype=torch.long)).tolist())
-        reduced: Dict[str, Counts] = {}
+        reduced: dict[str, Counts] = {}
         for task in TASKS:
             correct, predicted, gold = (
                 Counter({name: next(total) for name in self._types[task]}) for _ in range(3)
@@ -97,5 +97,5 @@ class JointScore(Metric):
         return reduced
 
 
-def _tables(counts: Counts) -> "Tuple[Counter[str], Counter[str], Counter[str]]":
+def _tables(counts: Counts) -> "tuple[Counter[str], Counter[str], Counter[str]]":
     return counts.correct, counts.predicted, counts.gold

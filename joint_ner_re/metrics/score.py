@@ -7,9 +7,10 @@ End-to-end Relation Extraction!": see docs/evaluation.md.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any, Dict, Hashable, Iterable, Mapping, Set, Tuple
+from typing import Any
 
 from joint_ner_re.sentence import Sentence
 
@@ -17,7 +18,7 @@ CRITERIA = ("strict", "boundaries")
 TASKS = ("entity", "relation")
 ANY_TYPE = "*"
 
-Items = Set[Tuple[str, Hashable]]
+Items = set[tuple[str, Hashable]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Figures:
     f1: float
 
     @classmethod
-    def of(cls, correct: int, predicted: int, gold: int) -> "Figures":
+    def of(cls, correct: int, predicted: int, gold: int) -> Figures:
         precision = correct / predicted if predicted else 0.0
         recall = correct / gold if gold else 0.0
         both = precision + recall
@@ -40,16 +41,16 @@ class Figures:
 class Counts:
     """How many items of each type were predicted, are gold, and are both."""
 
-    correct: "Counter[str]" = field(default_factory=Counter)
-    predicted: "Counter[str]" = field(default_factory=Counter)
-    gold: "Counter[str]" = field(default_factory=Counter)
+    correct: Counter[str] = field(default_factory=Counter)
+    predicted: Counter[str] = field(default_factory=Counter)
+    gold: Counter[str] = field(default_factory=Counter)
 
     def add(self, predicted: Items, gold: Items) -> None:
         self.correct.update(name for name, _ in predicted & gold)
         self.predicted.update(name for name, _ in predicted)
         self.gold.update(name for name, _ in gold)
 
-    def per_type(self) -> Dict[str, Figures]:
+    def per_type(self) -> dict[str, Figures]:
         """Every type that is gold or was predicted."""
         names = sorted({*self.gold, *self.predicted})
         return {
@@ -95,7 +96,7 @@ class Scorer:
         if criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {criterion!r}; expected {' or '.join(CRITERIA)}")
         self.criterion = criterion
-        self.counts: Dict[str, Counts] = {task: Counts() for task in TASKS}
+        self.counts: dict[str, Counts] = {task: Counts() for task in TASKS}
 
     def add(self, gold: Sentence, predicted: Sentence) -> None:
         """Count one sentence.
@@ -123,15 +124,15 @@ class Scorer:
         arguments = [e.key if strict else (e.start, e.end) for e in sentence.entities]
         return {(r.type, (arguments[r.head], arguments[r.tail])) for r in sentence.relations}
 
-    def report(self) -> Dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """The figures under the names that `score` documents."""
         return report(self.counts)
 
 
-def report(counts: Mapping[str, Counts]) -> Dict[str, Any]:
+def report(counts: Mapping[str, Counts]) -> dict[str, Any]:
     """The figures of `score` from the counts of the two tasks."""
-    figures: Dict[str, Any] = {}
-    per_type: Dict[str, Dict[str, Dict[str, float]]] = {}
+    figures: dict[str, Any] = {}
+    per_type: dict[str, dict[str, dict[str, float]]] = {}
     for task in TASKS:
         for prefix, average in (
             (task, counts[task].micro()),
@@ -151,7 +152,7 @@ def report(counts: Mapping[str, Counts]) -> Dict[str, Any]:
 
 def score(
     gold: Iterable[Sentence], predicted: Iterable[Sentence], criterion: str = "strict"
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Score predictions against gold annotations.
 
     # Parameters
@@ -165,7 +166,7 @@ def score(
 
     # Returns
 
-    `Dict[str, Any]`
+    `dict[str, Any]`
         `entity_precision`, `entity_recall`, `entity_f1` (micro averages), `entity_macro_precision`,
         `entity_macro_recall`, `entity_macro_f1`, the same six for `relation_`, and `mean_f1`, the
         mean of the two micro F1. Under `per_type`: `{"entity": {type: {"precision", "recall",

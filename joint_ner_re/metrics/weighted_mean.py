@@ -1,7 +1,5 @@
 """A mean that does not depend on how the data are divided into batches and processes."""
 
-from typing import Union
-
 import torch
 from allennlp.nn.util import dist_reduce_sum
 from allennlp.training.metrics import Metric
@@ -23,13 +21,13 @@ class WeightedMean(Metric):
         self.reset()
 
     @overrides(check_signature=False)
-    def __call__(self, total: Union[float, Tensor], count: Union[float, Tensor]) -> None:
+    def __call__(self, total: float | Tensor, count: float | Tensor) -> None:
         """
         # Parameters
 
-        total : `Union[float, Tensor]`
+        total : `float | Tensor`
             The sum of a batch's values.
-        count : `Union[float, Tensor]`
+        count : `float | Tensor`
             How many they are.
         """
         self._total += float(total)

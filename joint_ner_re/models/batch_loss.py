@@ -1,7 +1,7 @@
 """The loss of a batch from the sums over its sentences, also in several processes."""
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from allennlp.common.checks import ConfigurationError

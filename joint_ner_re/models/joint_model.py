@@ -1,8 +1,9 @@
 """The joint model: wiring, losses and readable output."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Sequence
+from typing import Any
 
 import torch
 from allennlp.common import Lazy
@@ -70,7 +71,7 @@ class JointModel(CheckedOptions, Model):
         `"sentence_mean"`: the binary cross-entropies of a sentence's pairs and types are summed,
         like the CRF's loss over tokens, and averaged over sentences. `"pair_mean"`: their mean
         over all pairs and types of the batch.
-    relation_threshold : `Union[float, Dict[str, float]]`, optional (default = `0.5`)
+    relation_threshold : `float | dict[str, float]`, optional (default = `0.5`)
         theta: a relation is predicted when its probability is at least this. One number, or one
         for each relation type by its name; `allennlp tune-threshold` chooses them.
     most_relations : `int`, optional (default = `20_000`)
@@ -199,14 +200,14 @@ class JointModel(CheckedOptions, Model):
 
         tokens : `TextFieldTensors`
             Of shape (batch, length, ...).
-        metadata : `List[Dict[str, Any]]`
+        metadata : `list[dict[str, Any]]`
             Per sentence, the `Sentence` under `"sentence"`; see `JointReader`.
-        annotation : `Dict[str, Tensor]`, optional
+        annotation : `dict[str, Tensor]`, optional
             The tensors of an `AnnotationField`; needed for a loss and for metrics.
 
         # Returns
 
-        `Dict[str, Any]`
+        `dict[str, Any]`
             `loss`, a scalar, with an annotation; `sentences`, a list of predicted `Sentence`s,
             except in training, where nothing is decoded.
         """

@@ -1,7 +1,7 @@
 """Which of the scored relations are predicted: thresholds, and a limit for memory."""
 
 import logging
-from typing import Dict, Iterable, Sequence, Union
+from collections.abc import Iterable, Sequence
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -10,7 +10,7 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 # One for all relation types, or one for each by its name.
-Thresholds = Union[float, Dict[str, float]]
+Thresholds = float | dict[str, float]
 
 
 def check_thresholds(thresholds: Thresholds, types: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ for another time step is done at once, over all tokens and both directions (benc
 what that gains), and products may be in bfloat16.
 """
 
-from typing import Any, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ class _BiGru(torch.autograd.Function):
         return torch.cat([ahead, back], dim=2).transpose(0, 1) * mask.unsqueeze(2)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         tokens, mask, w_ih, w_hh, gates, memories, states = ctx.saved_tensors
         length, _, batch, size = memories.shape
         reset, update, new = gates.split(size, dim=3)
@@ -144,6 +145,6 @@ def _by_step(directions: Sequence[Tensor]) -> Tensor:
     return torch.stack([ahead, back.flip(0)], dim=1)
 
 
-def _by_token(steps: Tensor) -> List[Tensor]:
+def _by_token(steps: Tensor) -> list[Tensor]:
     """The inverse of `_by_step`."""
     return [steps[:, 0], steps[:, 1].flip(0)]

@@ -1,7 +1,8 @@
 """A bidirectional LSTM layer for CPUs, around PyTorch's fused kernel for one direction: with
 gradients, and without, when weights are made ready once for many batches."""
 
-from typing import Any, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,14 @@ MULTIPLE = 32
 CLOSED = -1e4
 
 
-def kernel_weights(network: nn.LSTM, dtype: torch.dtype) -> List[Tensor]:
+def kernel_weights(network: nn.LSTM, dtype: torch.dtype) -> list[Tensor]:
     """The weights of a one-layer, one-direction LSTM as `bi_lstm` takes them."""
     w_ih, *others = (getattr(network, f"{name}_l0").to(dtype) for name in _WEIGHTS)
     return [_padded(w_ih), *others]
 
 
 def bi_lstm(
-    weights: Sequence[List[Tensor]],
+    weights: Sequence[list[Tensor]],
     inputs: Tensor,
     mask: Tensor,
     order: Tensor,
@@ -30,7 +31,7 @@ def bi_lstm(
 
     # Parameters
 
-    weights : `Sequence[List[Tensor]]`
+    weights : `Sequence[list[Tensor]]`
         Of the two networks, of equal sizes: their `kernel_weights` of the type of `inputs`.
     inputs : `Tensor`
         Its type is that of the products, too. Shape: (batch, length, input_size).
@@ -51,7 +52,7 @@ def bi_lstm(
     tokens = _padded(inputs).flatten(0, 1)
     start = tokens.new_zeros(1, batch, weights[0][1].size(1))
     sentence = torch.arange(batch, device=order.device).unsqueeze(1)
-    outputs: List[Tensor] = []
+    outputs: list[Tensor] = []
     in_place = torch.arange(length, device=order.device).expand_as(order)
     for own_weights, places in zip(weights, (in_place, order)):
         # The kernel has time first: where it reads what, and where what it gives belongs.
@@ -139,7 +140,7 @@ class ReadyBiLstm:
         ]  # fmt: skip
         return torch.cat(states, dim=2).mul_(real).transpose(0, 1)
 
-    def _arranged(self, network: nn.LSTM, reverse: bool) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _arranged(self, network: nn.LSTM, reverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         w_ih, w_hh, *biases = (getattr(network, f"{name}_l0").detach() for name in _WEIGHTS)
         w_ih = F.pad(w_ih, (0, self._width - w_ih.size(1)))
         # The gates' order is input, forget, cell, output.
@@ -165,6 +166,6 @@ class _Permuted(torch.autograd.Function):
         return rows.index_select(0, order)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (inverse,) = ctx.saved_tensors
         return grad.index_select(0, inverse), None, None

@@ -1,6 +1,6 @@
 """A linear-chain CRF over the well-formed tag sequences of a scheme, for whole batches at once."""
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class ConstrainedCrf(nn.Module):
             persistent=False,
         )
 
-    def _constrained(self) -> Tuple[Tensor, Tensor, Tensor]:
+    def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
         return (
             self.transitions.masked_fill(self._no_transition, -torch.inf),
             self.start.masked_fill(self._no_start, -torch.inf),
@@ -297,7 +297,7 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     def backward(  # type: ignore[override]
         ctx: Any, grad: Tensor
-    ) -> Tuple[Tensor, Optional[Tensor], Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor]:
         *parts, total, transitions, end = ctx.saved_tensors
         sums = _Sums(*parts)
         mask = sums.mask.unsqueeze(2)

@@ -1,7 +1,6 @@
 """The paper's entity finder: a tag for every token, decoded by a CRF."""
 
 from dataclasses import replace
-from typing import List
 
 import torch
 from allennlp.common import Lazy
@@ -37,7 +36,7 @@ class CrfEntityFinder(EntityFinder):
 
     input_size : `int`
         Size of a token's state; inferred in a model.
-    entity_types : `List[str]`
+    entity_types : `list[str]`
         Inferred in a model.
     scorer : `Lazy[TagScorer]`, optional
         Scores the tags of every token.
@@ -57,7 +56,7 @@ class CrfEntityFinder(EntityFinder):
     def __init__(
         self,
         input_size: int,
-        entity_types: List[str],
+        entity_types: list[str],
         scorer: Lazy[TagScorer] = Lazy(TagScorer),
         tag_scheme: str = "BIOUL",
         tag_levels: int = 1,
@@ -80,7 +79,7 @@ class CrfEntityFinder(EntityFinder):
             level.scorer.expect_outside()  # type: ignore[union-attr, operator]
         self.span_tagger = SpanTagger(codec)
 
-    def score(self, states: Tensor, mask: Tensor) -> List[Tensor]:
+    def score(self, states: Tensor, mask: Tensor) -> list[Tensor]:
         """The tag scores of each level. Shape of each: (batch, length, tags)."""
         return [level.scorer(states) for level in self.levels]  # type: ignore[operator]
 
@@ -88,7 +87,7 @@ class CrfEntityFinder(EntityFinder):
         """Masks what lies on a level that this finder does not have."""
         return replace(gold, mask=gold.mask & (gold.levels < len(self.levels)))
 
-    def loss(self, scores: List[Tensor], mask: Tensor, gold: EntitySpans) -> Tensor:
+    def loss(self, scores: list[Tensor], mask: Tensor, gold: EntitySpans) -> Tensor:
         """The negative log-likelihood of the gold tags, summed over levels and sentences."""
         total = scores[0].new_zeros(())
         for number, (crf, level_scores) in enumerate(zip(self._crfs, scores)):
@@ -96,9 +95,9 @@ class CrfEntityFinder(EntityFinder):
             total = total - crf.log_likelihood(level_scores, mask, tags).sum()
         return total
 
-    def find(self, scores: List[Tensor], mask: Tensor) -> EntitySpans:
+    def find(self, scores: list[Tensor], mask: Tensor) -> EntitySpans:
         """The entities of each level's best tags; one that several levels find is returned once."""
-        found: List[EntitySpans] = []
+        found: list[EntitySpans] = []
         for number, (crf, level_scores) in enumerate(zip(self._crfs, scores)):
             spans = self.span_tagger.decode(crf.viterbi(level_scores, mask), mask, number)
             for earlier in found:
@@ -106,7 +105,7 @@ class CrfEntityFinder(EntityFinder):
             found.append(spans)
         return EntitySpans.together(found)
 
-    def probabilities(self, scores: List[Tensor], mask: Tensor, spans: EntitySpans) -> Tensor:
+    def probabilities(self, scores: list[Tensor], mask: Tensor, spans: EntitySpans) -> Tensor:
         """The probability of exactly this span and type, by the CRF of the entity's level."""
         result = scores[0].new_zeros(spans.starts.shape)
         for number, (crf, level_scores) in enumerate(zip(self._crfs, scores)):
@@ -120,5 +119,5 @@ class CrfEntityFinder(EntityFinder):
         return self.span_tagger.last_tags(spans)
 
     @property
-    def _crfs(self) -> List[ConstrainedCrf]:
+    def _crfs(self) -> list[ConstrainedCrf]:
         return [level.crf for level in self.levels]  # type: ignore[misc]

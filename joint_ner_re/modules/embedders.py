@@ -2,9 +2,10 @@
 
 import logging
 from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from threading import Lock
-from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
+from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -119,7 +120,7 @@ class CharacterEmbedder(TokenEmbedder):
         """Encode each word anew when it comes next."""
         self._known.forget()
 
-    def _encode(self, characters: Tensor, places: List[int]) -> Tensor:
+    def _encode(self, characters: Tensor, places: list[int]) -> Tensor:
         """The vectors of the words at these places, the shorter ones first.
 
         Shape: (places, output size)
@@ -163,13 +164,13 @@ class KnownWords:
     """
 
     def __init__(self, weights: Sequence[Tensor], size: int) -> None:
-        self._numbers: Dict[bytes, int] = {}
+        self._numbers: dict[bytes, int] = {}
         self.vectors = torch.empty(0, size)
         self._weight = weights[0]
         self._unchanged = Unchanged(weights)
-        self._precision: Optional[torch.dtype] = None
+        self._precision: torch.dtype | None = None
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any]:
         # A copy of a model learns its words anew.
         return {**self.__dict__, "_numbers": {}, "vectors": self.vectors[:0]}
 
@@ -184,7 +185,7 @@ class KnownWords:
             self.forget()
             self._precision = precision
 
-    def unknown(self, words: Collection[bytes]) -> List[bytes]:
+    def unknown(self, words: Collection[bytes]) -> list[bytes]:
         """Those of a batch's words that have to be encoded; after this there is room for them."""
         new = [word for word in words if word not in self._numbers]
         if not self._unchanged() or len(self._numbers) + len(new) > len(self.vectors):
@@ -196,7 +197,7 @@ class KnownWords:
             return list(words)
         return new
 
-    def rows(self, words: Iterable[bytes]) -> List[int]:
+    def rows(self, words: Iterable[bytes]) -> list[int]:
         """Where in `vectors` known words are."""
         return [self._numbers[word] for word in words]
 
@@ -214,7 +215,7 @@ def _precision(device: torch.device) -> torch.dtype:
     return torch.mm(ones, ones).dtype
 
 
-def _words(token_characters: Tensor) -> List[bytes]:
+def _words(token_characters: Tensor) -> list[bytes]:
     """The characters' numbers of each word, without padding, as something to look up."""
     rows = token_characters.flatten(0, 1).contiguous().cpu().numpy().astype("<i8", copy=False)
     # As byte strings, which numpy gives without the zeros at their end. Little-endian numbers: what
@@ -269,7 +270,7 @@ class WordVectors(Embedding):
         self,
         vocab: Vocabulary,
         embedding_dim: int,
-        pretrained_file: Optional[str] = None,
+        pretrained_file: str | None = None,
         namespace: str = "tokens",
         trainable: bool = False,
     ) -> None:
@@ -296,7 +297,7 @@ class WordVectors(Embedding):
 def _read_vectors(path: str, size: int, vocab: Vocabulary, namespace: str) -> torch.Tensor:
     """The vectors of the vocabulary's words. Shape: (words, size)."""
     numbers = vocab.get_token_to_index_vocabulary(namespace)
-    found: Dict[int, Tensor] = {}
+    found: dict[int, Tensor] = {}
     try:
         file = EmbeddingsTextFile(path)
     except StopIteration:
@@ -330,7 +331,7 @@ def _read_vectors(path: str, size: int, vocab: Vocabulary, namespace: str) -> to
     return weight
 
 
-def _parse(values: List[str], path: str, line_number: int) -> List[float]:
+def _parse(values: list[str], path: str, line_number: int) -> list[float]:
     try:
         return [float(value) for value in values]
     except ValueError as error:

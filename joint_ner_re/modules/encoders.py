@@ -1,7 +1,7 @@
 """The layers that the tasks share, and the layers of each task's own."""
 
 from threading import Lock
-from typing import Any, Dict, Optional
+from typing import Any
 
 import torch
 from allennlp.common import Lazy
@@ -63,9 +63,9 @@ class BiRnnLayer(nn.Module):
         self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self._unchanged = Unchanged(list(self.parameters()))
         # Outside training: made once for all batches.
-        self._ready: Optional[ReadyBiLstm] = None
+        self._ready: ReadyBiLstm | None = None
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any]:
         # The kernel's arrangement of weights can neither be copied nor pickled.
         return {**self.__dict__, "_ready": None}
 
@@ -271,7 +271,7 @@ class SharedAndSpecificEncoder(nn.Module, FromParams):
         self.ner = ner.construct(input_size=size)
         self.relation = relation.construct(input_size=size)
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> Dict[str, Tensor]:
+    def forward(self, inputs: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """
         # Parameters
 
@@ -282,7 +282,7 @@ class SharedAndSpecificEncoder(nn.Module, FromParams):
 
         # Returns
 
-        `Dict[str, Tensor]`
+        `dict[str, Tensor]`
             Under `"ner"` and `"relation"`. Shape: (batch, length, the encoder's output size).
         """
         shared = self.shared(inputs, mask)

@@ -25,7 +25,7 @@ class EntityFinder(nn.Module, Registrable):
     those that it needs:
 
     - `input_size : int`, the size of a token's state;
-    - `entity_types : List[str]`, the entity types by name. `EntitySpans.types` has their indices.
+    - `entity_types : list[str]`, the entity types by name. `EntitySpans.types` has their indices.
 
     # Parameters
 

@@ -1,7 +1,7 @@
 """The entities of a batch as tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Sequence
 
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """A hidden layer over pairs of entities, which also reads the tokens between them."""
 
-from typing import List
-
 import torch
 from allennlp.common.from_params import FromParams
 from torch import Tensor, nn
@@ -60,13 +58,13 @@ class PairLayer(nn.Module, FromParams):
         self.output = nn.Linear(hidden_size, num_relations, bias=False)
 
     def forward(
-        self, tables: List[Tensor], entities: Tensor, spans: EntitySpans, heads: slice
+        self, tables: list[Tensor], entities: Tensor, spans: EntitySpans, heads: slice
     ) -> Tensor:
         """The additional logits of these heads with all tails.
 
         # Parameters
 
-        tables : `List[Tensor]`
+        tables : `list[Tensor]`
             What `prepare` gave.
         entities : `Tensor`
             g. Shape: (batch, entities, entity_size).
@@ -94,12 +92,12 @@ class PairLayer(nn.Module, FromParams):
         )
         return self.output(self.dropout(hidden.relu()))
 
-    def prepare(self, states: Tensor) -> List[Tensor]:
+    def prepare(self, states: Tensor) -> list[Tensor]:
         """What `forward` needs of the states, of shape (batch, length, input_size)."""
         return maximum_tables(self.between(self.dropout(states)))
 
 
-def maximum_tables(values: Tensor) -> List[Tensor]:
+def maximum_tables(values: Tensor) -> list[Tensor]:
     """Table k holds at t the maxima of `values` over the 2**k positions from t.
 
     Values of shape (batch, length, size); together the tables take length * log(length).
@@ -113,12 +111,12 @@ def maximum_tables(values: Tensor) -> List[Tensor]:
     return tables
 
 
-def range_maximum(tables: List[Tensor], begins: Tensor, ends: Tensor) -> Tensor:
+def range_maximum(tables: list[Tensor], begins: Tensor, ends: Tensor) -> Tensor:
     """The maxima over positions from `begins` to before `ends`; 0 where there are none.
 
     # Parameters
 
-    tables : `List[Tensor]`
+    tables : `list[Tensor]`
         What `maximum_tables` gave for values of shape (batch, length, size).
     begins, ends : `Tensor`
         Shape of each: (batch, heads, tails).

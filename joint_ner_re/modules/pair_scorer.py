@@ -1,6 +1,6 @@
 """The paper's relation scorer: DistMult, a cosine and hidden features of both entities."""
 
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from allennlp.common import Lazy
@@ -61,7 +61,7 @@ class PairScorer(RelationScorer):
         activation: Activation = None,
         tag_embedding_size: int = 25,
         dropout: float = 0.5,
-        pair_layer: Optional[Lazy[PairLayer]] = None,
+        pair_layer: Lazy[PairLayer] | None = None,
     ) -> None:
         super().__init__(num_relations)
         check_size("hidden_size", hidden_size)
@@ -78,7 +78,7 @@ class PairScorer(RelationScorer):
         self.distmult = nn.Parameter(torch.empty(num_relations, size))
         nn.init.normal_(self.distmult)
         self.output = nn.Linear(2 * hidden_size + 1 + num_relations, num_relations)
-        self.pair_layer: Optional[PairLayer] = None
+        self.pair_layer: PairLayer | None = None
         if pair_layer is not None:
             self.pair_layer = pair_layer.construct(
                 input_size=input_size, entity_size=size, num_relations=num_relations
@@ -142,4 +142,4 @@ class _Represented(NamedTuple):
     spans: EntitySpans
     entities: Tensor
     hidden: Tensor
-    between: List[Tensor]
+    between: list[Tensor]

@@ -1,6 +1,7 @@
 """The protocol of whatever scores relations: subclass `RelationScorer` to exchange it."""
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from allennlp.common import Registrable
 from torch import Tensor, nn

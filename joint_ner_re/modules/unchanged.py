@@ -1,6 +1,7 @@
 """Whether weights are those of before, so that what was made of them need not be made again."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -19,7 +20,7 @@ class Unchanged:
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self._weights = list(weights)
-        self._state: Optional[List[Tuple[int, int]]] = None
+        self._state: list[tuple[int, int]] | None = None
 
     def __call__(self) -> bool:
         if any(weight.is_inference() for weight in self._weights):
@@ -33,6 +34,6 @@ class Unchanged:
         """The next call says no."""
         self._state = None
 
-    def __getstate__(self) -> Dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any]:
         # A copy of a model has other tensors, which may come to stand at the same addresses.
         return {**self.__dict__, "_state": None}

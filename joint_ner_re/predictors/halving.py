@@ -1,6 +1,7 @@
 """A batch that fails is halved, so that what can be predicted is."""
 
-from typing import Callable, List, Optional, Sequence, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -18,18 +19,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_halves(
-    predict: Callable[[List[T]], Sequence[R]],
-    items: List[T],
-    give_up: Optional[Callable[[T, Exception], R]] = None,
+    predict: Callable[[list[T]], Sequence[R]],
+    items: list[T],
+    give_up: Callable[[T, Exception], R] | None = None,
     may_help: Callable[[Exception], bool] = is_out_of_memory,
-) -> List[R]:
+) -> list[R]:
     """What `predict` gives for the items, in order; where it fails, what it gives for halves.
 
     # Parameters
 
-    predict : `Callable[[List[T]], Sequence[R]]`
+    predict : `Callable[[list[T]], Sequence[R]]`
         Gives one result for each item.
-    items : `List[T]`
+    items : `list[T]`
     give_up : `Callable[[T, Exception], R]`, optional (default = `None`)
         Gives the result of an item that fails on its own. Without, its exception is raised.
     may_help : `Callable[[Exception], bool]`, optional (default: whether memory did not suffice)

@@ -1,8 +1,9 @@
 """Raw text or tokens in, entities and relations with offsets and scores out."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any
 
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
@@ -95,7 +96,7 @@ class JointPredictor(Predictor):
         return self.predict_batch_json([inputs])[0]
 
     @overrides
-    def predict_batch_json(self, inputs: List[JsonDict]) -> List[JsonDict]:
+    def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
         """Predict for each input, in order; see the class for what they hold."""
         documents = [self._split(record) for record in inputs]
         predicted = iter(self.predict_sentences([s for document in documents for s in document]))
@@ -113,12 +114,12 @@ class JointPredictor(Predictor):
         return self.predict_batch_instance([instance])[0]
 
     @overrides
-    def predict_batch_instance(self, instances: List[Instance]) -> List[JsonDict]:
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
         for instance in instances:
             self._dataset_reader.apply_token_indexers(instance)
         return [sentence.to_json() for sentence in self._predicted(instances)]
 
-    def predict_sentences(self, sentences: Sequence[Sentence]) -> List[Sentence]:
+    def predict_sentences(self, sentences: Sequence[Sentence]) -> list[Sentence]:
         """Copies of the sentences whose annotations are the model's predictions.
 
         Where memory does not suffice for a batch, its halves are predicted. A sentence of more
@@ -131,14 +132,14 @@ class JointPredictor(Predictor):
         """
         parts = [_parts(sentence) for sentence in sentences]
         all_parts = [part for some in parts for part in some]
-        predicted: List[Sentence] = list(all_parts)
+        predicted: list[Sentence] = list(all_parts)
         # The longest first: with what is small at the end, all cores end together.
         by_length = sorted(range(len(all_parts)), key=lambda index: -len(all_parts[index].tokens))
         on_gpu = self._model.device.type == "cuda"
         most = TOKENS_PER_BATCH_ON_GPU if on_gpu else TOKENS_PER_BATCH
         batches = list(_batches(by_length, [len(part.tokens) for part in all_parts], most))
 
-        def predict(batch: List[int]) -> List[Sentence]:
+        def predict(batch: list[int]) -> list[Sentence]:
             return self._predicted([self._instance(all_parts[index]) for index in batch])
 
         in_threads = self._model.predicts_in_threads
@@ -151,7 +152,7 @@ class JointPredictor(Predictor):
             _whole(sentence, [next(rest) for _ in some]) for sentence, some in zip(sentences, parts)
         ]
 
-    def _predicted(self, instances: List[Instance]) -> List[Sentence]:
+    def _predicted(self, instances: list[Instance]) -> list[Sentence]:
         """The model's predictions; of the halves where memory does not suffice for all."""
         return in_halves(self._model.predict, instances)
 
@@ -160,7 +161,7 @@ class JointPredictor(Predictor):
         self._dataset_reader.apply_token_indexers(instance)
         return instance
 
-    def _split(self, record: JsonDict) -> List[Sentence]:
+    def _split(self, record: JsonDict) -> list[Sentence]:
         """The input's sentences, whose offsets are those of the whole input."""
         if _kind(record) != "text":
             return [self._whole(record)]
@@ -180,11 +181,11 @@ class JointPredictor(Predictor):
         return _sentence(record[kind], offsets)
 
     @staticmethod
-    def _output(record: JsonDict, sentences: List[Sentence]) -> JsonDict:
+    def _output(record: JsonDict, sentences: list[Sentence]) -> JsonDict:
         kind = _kind(record)
         text = record[kind] if kind != "tokens" else None
         merged = _merge(sentences, text)
-        output: Dict[str, Any] = {**merged.to_json(), "id": _id(record)}
+        output: dict[str, Any] = {**merged.to_json(), "id": _id(record)}
         if kind == "text":
             output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
@@ -222,7 +223,7 @@ def _id(record: JsonDict) -> str:
     return "" if name is None else str(name)
 
 
-def _parts(sentence: Sentence) -> List[Sentence]:
+def _parts(sentence: Sentence) -> list[Sentence]:
     """The sentence, or parts of it that are not too long."""
     tokens = sentence.tokens
     if len(tokens) <= LONGEST_PART:
@@ -235,7 +236,7 @@ def _parts(sentence: Sentence) -> List[Sentence]:
     return [Sentence(tokens[start : start + LONGEST_PART]) for start in starts]
 
 
-def _whole(sentence: Sentence, parts: List[Sentence]) -> Sentence:
+def _whole(sentence: Sentence, parts: list[Sentence]) -> Sentence:
     """The sentence with the annotations of its parts."""
     if len(parts) == 1:
         return parts[0]
@@ -255,12 +256,12 @@ def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
         start += len(sentence.tokens)
 
 
-def _merge(sentences: Sequence[Sentence], text: Optional[str]) -> Sentence:
+def _merge(sentences: Sequence[Sentence], text: str | None) -> Sentence:
     """The sentences of one text as one, with positions that count from its beginning."""
-    tokens: List[str] = []
-    offsets: List[Any] = []
-    entities: List[Entity] = []
-    relations: List[Relation] = []
+    tokens: list[str] = []
+    offsets: list[Any] = []
+    entities: list[Entity] = []
+    relations: list[Relation] = []
     for sentence in sentences:
         base, first = len(tokens), len(entities)
         tokens += sentence.tokens
@@ -277,9 +278,9 @@ def _merge(sentences: Sequence[Sentence], text: Optional[str]) -> Sentence:
     )
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[List[int]]:
+def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """`order`, the longest first, cut where a padded batch would have more tokens than `most`."""
-    batch: List[int] = []
+    batch: list[int] = []
     for index in order:
         if batch and lengths[batch[0]] * (len(batch) + 1) > most:
             yield batch

@@ -1,7 +1,8 @@
 """Several batches at once on the cores of one processor."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, List, Sequence, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -12,7 +13,7 @@ R = TypeVar("R")
 MOST_AT_ONCE = 4
 
 
-def side_by_side(run: Callable[[T], R], items: Sequence[T]) -> List[R]:
+def side_by_side(run: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """What `run` gives for each item, in order; several run at once, with fewer threads each.
 
     Of a batch by itself all cores share the products, and all but one wait while Python goes from

@@ -3,9 +3,9 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import Any, ContextManager
+from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -248,7 +248,7 @@ class TransformerEmbedder(TokenEmbedder):
         return next(self.encoder.parameters()).device
 
 
-def _precision(device: torch.device, full: bool) -> ContextManager:
+def _precision(device: torch.device, full: bool) -> AbstractContextManager[Any]:
     """Single precision, or that of `torch.autocast` where it is on."""
     return torch.autocast(device.type, enabled=False) if full else nullcontext()
 

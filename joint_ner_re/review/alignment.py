@@ -7,7 +7,8 @@ The pairs keep to the strict rules of `joint_ner_re.metrics.score`: what counts 
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, NamedTuple
 
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
@@ -26,11 +27,11 @@ class Kind(NamedTuple):
 
     icon: str
     label: str
-    tasks: Tuple[str, ...]
+    tasks: tuple[str, ...]
     meaning: str
 
 
-KINDS: Dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     CORRECT: Kind("✓", "correct", ("entity", "relation"), "as in gold: nothing differs"),
     MISTYPED: Kind(
         "≠", "wrong type", ("entity", "relation"), "in the right place, but gold has another type"
@@ -76,8 +77,8 @@ class EntityPair(NamedTuple):
     """A predicted entity, the gold one it was meant to be, or both."""
 
     kind: str
-    predicted: Optional[Entity]
-    gold: Optional[Entity]
+    predicted: Entity | None
+    gold: Entity | None
 
     @property
     def shown(self) -> Entity:
@@ -97,8 +98,8 @@ class RelationPair(NamedTuple):
     """
 
     kind: str
-    predicted: Optional[Relation]
-    gold: Optional[Relation]
+    predicted: Relation | None
+    gold: Relation | None
     head: int
     tail: int
 
@@ -112,7 +113,7 @@ class RelationPair(NamedTuple):
         return Item("relation", self.kind, *_types(self))
 
 
-def _types(pair: Any) -> Tuple[str, str]:
+def _types(pair: Any) -> tuple[str, str]:
     return (
         pair.predicted.type if pair.predicted else "",
         pair.gold.type if pair.gold else "",
@@ -122,8 +123,8 @@ def _types(pair: Any) -> Tuple[str, str]:
 class Alignment(NamedTuple):
     """All pairs of one sentence, the entities in the order of the text."""
 
-    entities: List[EntityPair]
-    relations: List[RelationPair]
+    entities: list[EntityPair]
+    relations: list[RelationPair]
 
     def items(self) -> Iterator[Item]:
         """One `Item` for every pair."""
@@ -133,7 +134,7 @@ class Alignment(NamedTuple):
             yield relation.item
 
 
-def align(predicted: Sentence, gold: Optional[Sentence] = None) -> Alignment:
+def align(predicted: Sentence, gold: Sentence | None = None) -> Alignment:
     """Pair the annotations of two sentences with the same tokens.
 
     Predictions and gold are sets, as for `score`: of duplicates the first counts. Equal ones are
@@ -179,7 +180,7 @@ class _Link(NamedTuple):
     tail: Entity
 
 
-def _links(sentence: Sentence) -> Dict[Hashable, _Link]:
+def _links(sentence: Sentence) -> dict[Hashable, _Link]:
     links = [
         _Link(relation, sentence.entities[relation.head], sentence.entities[relation.tail])
         for relation in reversed(sentence.relations)
@@ -188,10 +189,10 @@ def _links(sentence: Sentence) -> Dict[Hashable, _Link]:
 
 
 # A kind that two may have, then what makes one pair of this kind better than another.
-Cost = Tuple[Any, ...]
+Cost = tuple[Any, ...]
 
 
-def _entity_cost(predicted: Entity, gold: Entity) -> Optional[Cost]:
+def _entity_cost(predicted: Entity, gold: Entity) -> Cost | None:
     if (predicted.start, predicted.end) == (gold.start, gold.end):
         return (0, MISTYPED)
     if not predicted.overlaps(gold):
@@ -200,7 +201,7 @@ def _entity_cost(predicted: Entity, gold: Entity) -> Optional[Cost]:
     return (1, BOUNDARIES, predicted.type != gold.type, -shared)
 
 
-def _link_cost(predicted: _Link, gold: _Link) -> Optional[Cost]:
+def _link_cost(predicted: _Link, gold: _Link) -> Cost | None:
     spans, gold_spans = _spans(predicted), _spans(gold)
     same_type = predicted.relation.type == gold.relation.type
     if spans == gold_spans:
@@ -212,19 +213,19 @@ def _link_cost(predicted: _Link, gold: _Link) -> Optional[Cost]:
     return None
 
 
-def _spans(link: _Link) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+def _spans(link: _Link) -> tuple[tuple[int, int], tuple[int, int]]:
     return ((link.head.start, link.head.end), (link.tail.start, link.tail.end))
 
 
-def _entity_types(link: _Link) -> Tuple[str, str]:
+def _entity_types(link: _Link) -> tuple[str, str]:
     return (link.head.type, link.tail.type)
 
 
 def _pairs(
-    predicted: Dict[Any, Any],
-    gold: Optional[Dict[Any, Any]],
-    cost: Callable[[Any, Any], Optional[Cost]],
-) -> List[Tuple[str, Any, Any]]:
+    predicted: dict[Any, Any],
+    gold: dict[Any, Any] | None,
+    cost: Callable[[Any, Any], Cost | None],
+) -> list[tuple[str, Any, Any]]:
     """`(kind, predicted, gold)` of everything in the two, each of which is in one of them."""
     if gold is None:
         return [(UNCHECKED, guess, None) for guess in predicted.values()]

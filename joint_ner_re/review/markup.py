@@ -6,8 +6,9 @@ The page's style sheet gives colours and lines. Every text and every label is es
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from typing import Callable, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import NamedTuple
 
 from joint_ner_re.review.alignment import (
     BOUNDARIES,
@@ -83,7 +84,7 @@ def _text(sentence: Sentence, alignment: Alignment, item_number: ItemNumber) -> 
     return "".join(f"<p>{_marked(*line)}</p>" for line in lines)
 
 
-def _characters(sentence: Sentence, entity: Entity) -> Tuple[int, int]:
+def _characters(sentence: Sentence, entity: Entity) -> tuple[int, int]:
     span = sentence.character_span(entity)
     assert span is not None
     return span
@@ -98,10 +99,10 @@ def _about(pair: EntityPair, sentence: Sentence) -> str:
     return ", ".join(about)
 
 
-def _layers(marks: Iterable[_Mark]) -> List[List[_Mark]]:
+def _layers(marks: Iterable[_Mark]) -> list[list[_Mark]]:
     """The marks in layers without overlap, at least one; what was predicted goes first, then the
     longest."""
-    layers: List[List[_Mark]] = [[]]
+    layers: list[list[_Mark]] = [[]]
     order = sorted(
         marks,
         key=lambda m: (m.kind == "gold", m.kind == MISSED, m.start - m.end, m.start),
@@ -116,9 +117,9 @@ def _layers(marks: Iterable[_Mark]) -> List[List[_Mark]]:
     return [sorted(layer) for layer in layers]
 
 
-def _excerpt(text: str, marks: Sequence[_Mark]) -> Tuple[str, List[_Mark]]:
+def _excerpt(text: str, marks: Sequence[_Mark]) -> tuple[str, list[_Mark]]:
     """The parts of the text around the marks, and the marks where they are in it."""
-    windows: List[List[int]] = []
+    windows: list[list[int]] = []
     for mark in marks:
         # From one white space to another, so that no word is cut.
         begin = text.rfind(" ", 0, max(0, mark.start - _MARGIN)) + 1
@@ -166,13 +167,13 @@ def _lines(text: str) -> str:
 # The relations
 
 
-def _drawings(relations: Sequence[RelationPair]) -> List[List[int]]:
+def _drawings(relations: Sequence[RelationPair]) -> list[list[int]]:
     """Which relations are drawn together: those that hang together by their entities.
 
     Where these are too many for one drawing, each drawing has some of the relations of one entity.
     The page sets the drawings in lines, so that they are all in sight.
     """
-    drawings: List[List[int]] = []
+    drawings: list[list[int]] = []
     for cluster in _clusters(relations):
         entities = {end for number in cluster for end in _ends(relations[number])}
         if len(cluster) <= MAX_ARCS and len(entities) <= MAX_WORDS:
@@ -188,8 +189,8 @@ def _drawings(relations: Sequence[RelationPair]) -> List[List[int]]:
     return drawings
 
 
-def _clusters(relations: Sequence[RelationPair]) -> List[List[int]]:
-    clusters: List[Tuple[Set[int], List[int]]] = []
+def _clusters(relations: Sequence[RelationPair]) -> list[list[int]]:
+    clusters: list[tuple[set[int], list[int]]] = []
     for number, relation in enumerate(relations):
         ends, members = set(_ends(relation)), [number]
         apart = []
@@ -202,7 +203,7 @@ def _clusters(relations: Sequence[RelationPair]) -> List[List[int]]:
     return sorted(sorted(members) for _, members in clusters)
 
 
-def _ends(relation: RelationPair) -> Tuple[int, int]:
+def _ends(relation: RelationPair) -> tuple[int, int]:
     return (relation.head, relation.tail)
 
 
@@ -242,5 +243,5 @@ def _word(sentence: Sentence, pair: EntityPair) -> Word:
     return Word(short, _scored(pair.item.label, score), pair.kind, about)
 
 
-def _scored(label: str, score: Optional[float]) -> str:
+def _scored(label: str, score: float | None) -> str:
     return label if score is None else f"{label} {score:.2f}"

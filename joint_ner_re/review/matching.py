@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from joint_ner_re.sentence import Sentence
 
@@ -16,7 +17,7 @@ class MatchingError(ValueError):
 
 def match(
     predicted: Iterable[Sentence], gold: Iterable[Sentence]
-) -> Iterator[Tuple[Sentence, Sentence]]:
+) -> Iterator[tuple[Sentence, Sentence]]:
     """Each predicted sentence with its gold one, in the order of the predictions.
 
     Where every sentence has an id they belong together by id (of an id that occurs several times,
@@ -29,7 +30,7 @@ def match(
     """
     predicted, gold = list(predicted), list(gold)
     if predicted and gold and all(sentence.id for sentence in [*predicted, *gold]):
-        partners: Dict[Any, Sentence] = dict(zip(_numbered(gold), gold))
+        partners: dict[Any, Sentence] = dict(zip(_numbered(gold), gold))
         pairs = ((s, partners.pop(key, None)) for key, s in zip(_numbered(predicted), predicted))
         where = "an id of the gold file"
     else:
@@ -51,9 +52,9 @@ def match(
         )
 
 
-def _numbered(sentences: Sequence[Sentence]) -> List[Tuple[str, int]]:
+def _numbered(sentences: Sequence[Sentence]) -> list[tuple[str, int]]:
     """Each sentence's id, and how many of that id stand before it."""
-    seen: "Counter[str]" = Counter()
+    seen: Counter[str] = Counter()
     keys = []
     for sentence in sentences:
         keys.append((sentence.id, seen[sentence.id]))

@@ -11,10 +11,11 @@ import base64
 import hashlib
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Optional, TextIO, Tuple
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import PathLike, replacing
 
-Pair = Tuple[Sentence, Optional[Sentence]]
+Pair = tuple[Sentence, Sentence | None]
 
 _FOLDER = Path(__file__).parent
 _AVERAGES = ("precision", "recall", "f1")
@@ -40,7 +41,7 @@ def write_page(path: PathLike, title: str, pairs: Iterable[Pair], per_page: int 
         The HTML file, which appears or is replaced once it is complete.
     title : `str`
         What is seen.
-    pairs : `Iterable[Tuple[Sentence, Optional[Sentence]]]`
+    pairs : `Iterable[tuple[Sentence, Optional[Sentence]]]`
         The sentences as they were predicted and as they are in gold. Either all or none have
         gold; without it the sentence itself is shown.
     per_page : `int`, optional (default = `50`)
@@ -80,9 +81,9 @@ def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(digest).decode("ascii")
 
 
-def _numbering() -> "DefaultDict[Any, int]":
+def _numbering() -> defaultdict[Any, int]:
     """Gives every new key the next number."""
-    numbers: "DefaultDict[Any, int]" = defaultdict()
+    numbers: defaultdict[Any, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     return numbers
 
@@ -92,8 +93,8 @@ class _Rows:
 
     def __init__(self) -> None:
         self.numbers = _numbering()
-        self.counts: "Counter[Item]" = Counter()
-        self.scorers: Dict[str, Scorer] = {name: Scorer(name) for name in CRITERIA}
+        self.counts: Counter[Item] = Counter()
+        self.scorers: dict[str, Scorer] = {name: Scorer(name) for name in CRITERIA}
         self.checked = False
 
     def write(self, file: TextIO, pairs: Iterable[Pair]) -> None:
@@ -102,7 +103,7 @@ class _Rows:
             file.write(",\n" if number > 1 else "\n")
             file.write(in_script(self._row(number, sentence, gold)))
 
-    def _row(self, number: int, sentence: Sentence, gold: Optional[Sentence]) -> List[Any]:
+    def _row(self, number: int, sentence: Sentence, gold: Sentence | None) -> list[Any]:
         """The sentence's name, its text, its markup, and the numbers of its items."""
         alignment = align(sentence, gold)
         self.counts.update(alignment.items())
@@ -118,7 +119,7 @@ class _Rows:
             [number_of(item) for item in alignment.items()],
         ]
 
-    def summary(self) -> Dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What the page shows on top."""
         types = sorted(
             {
@@ -138,7 +139,7 @@ class _Rows:
             "scores": self._scores() if self.checked else None,
         }
 
-    def _scores(self) -> List[Dict[str, Any]]:
+    def _scores(self) -> list[dict[str, Any]]:
         """The lines of the table of scores, strict but for the ones that say otherwise."""
         strict, boundaries = (self.scorers[name] for name in ("strict", "boundaries"))
         lines = []
@@ -155,7 +156,7 @@ class _Rows:
 
 
 def _line(
-    task: str, name: str, gold: Optional[int], predicted: Optional[int], figures: Any, **role: bool
-) -> Dict[str, Any]:
+    task: str, name: str, gold: int | None, predicted: int | None, figures: Any, **role: bool
+) -> dict[str, Any]:
     averages = {average: getattr(figures, average) for average in _AVERAGES}
     return {"task": task, "name": name, "gold": gold, "predicted": predicted, **averages, **role}

@@ -5,19 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
-    Dict,
-    Iterable,
-    List,
-    Mapping,
     NamedTuple,
-    Sequence,
-    Tuple,
-    Union,
 )
 
 from tqdm import tqdm
@@ -48,16 +42,16 @@ class Evidence:
 
     scorer : `Scorer`
         The strict counts.
-    confusion : `Counter[Tuple[str, str]]`
+    confusion : `Counter[tuple[str, str]]`
         How many gold entities of the first type were predicted as the second; an empty name
         stands for no entity of exactly that span.
-    scored : `Dict[str, List[Tuple[float, bool]]]`
+    scored : `dict[str, list[tuple[float, bool]]]`
         Of each task, every prediction that has a score: the score, and whether it is correct.
     """
 
     scorer: Scorer = field(default_factory=Scorer)
-    confusion: "Counter[Tuple[str, str]]" = field(default_factory=Counter)
-    scored: Dict[str, List[Tuple[float, bool]]] = field(
+    confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
+    scored: dict[str, list[tuple[float, bool]]] = field(
         default_factory=lambda: {task: [] for task in TASKS}
     )
 
@@ -72,15 +66,15 @@ class Evidence:
                 self.confusion[(NONE, pair.item.predicted)] += 1
             else:
                 self.confusion[(pair.item.gold or NONE, pair.item.predicted or NONE)] += 1
-        pairs: List[Union[EntityPair, RelationPair]] = [*alignment.entities, *alignment.relations]
+        pairs: list[EntityPair | RelationPair] = [*alignment.entities, *alignment.relations]
         for each in pairs:
             if each.predicted is not None and each.predicted.score is not None:
                 self.scored[each.item.task].append((each.predicted.score, each.kind == CORRECT))
 
 
 def draw_scores(
-    directory: PathLike, title: str, pairs: Iterable[Tuple[Sentence, Sentence]]
-) -> List[Path]:
+    directory: PathLike, title: str, pairs: Iterable[tuple[Sentence, Sentence]]
+) -> list[Path]:
     """Write `scores.png`, `confusion.png` and, where predictions have scores,
     `precision_recall.png`.
 
@@ -90,12 +84,12 @@ def draw_scores(
         Where to; it is made if it is not there.
     title : `str`
         Which predictions and which gold.
-    pairs : `Iterable[Tuple[Sentence, Sentence]]`
+    pairs : `Iterable[tuple[Sentence, Sentence]]`
         Predicted sentences, each with its gold one.
 
     # Returns
 
-    `List[Path]`
+    `list[Path]`
         The files.
     """
     evidence = Evidence()
@@ -139,7 +133,7 @@ def score_bars(report: Mapping[str, Any], title: str) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, rows: Sequence[Tuple[str, Mapping[str, float]]]) -> None:
+def _bars(axes: Axes, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
     thickness = 0.27
     for number, name in enumerate(_MEASURES):
         places = [row + (number - 1) * thickness for row in range(len(rows))]
@@ -161,7 +155,7 @@ def _bars(axes: Axes, rows: Sequence[Tuple[str, Mapping[str, float]]]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def confusion_matrix(confusion: Mapping[Tuple[str, str], int], title: str) -> Figure:
+def confusion_matrix(confusion: Mapping[tuple[str, str], int], title: str) -> Figure:
     """How often a gold type was predicted as which, by share of the row; no entity comes last."""
     types = sorted({name for pair in confusion for name in pair} - {NONE})
     names = [*types, NONE]
@@ -207,9 +201,9 @@ class Point(NamedTuple):
     figures: Figures
 
 
-def curve(scored: Iterable[Tuple[float, bool]], support: int) -> List[Point]:
+def curve(scored: Iterable[tuple[float, bool]], support: int) -> list[Point]:
     """One `Point` for every score that occurs, the highest first."""
-    points: List[Point] = []
+    points: list[Point] = []
     correct = 0
     for kept, (score, right) in enumerate(sorted(scored, reverse=True), start=1):
         correct += right
@@ -222,13 +216,13 @@ def curve(scored: Iterable[Tuple[float, bool]], support: int) -> List[Point]:
 
 
 def precision_recall(
-    scored: Mapping[str, Sequence[Tuple[float, bool]]], support: Mapping[str, int], title: str
+    scored: Mapping[str, Sequence[tuple[float, bool]]], support: Mapping[str, int], title: str
 ) -> Figure:
     """Precision against recall as the threshold falls, and all three figures by threshold.
 
     # Parameters
 
-    scored : `Mapping[str, Sequence[Tuple[float, bool]]]`
+    scored : `Mapping[str, Sequence[tuple[float, bool]]]`
         Of each task, the score of every prediction and whether it is correct.
     support : `Mapping[str, int]`
         Of each task, how many are gold.
@@ -287,7 +281,7 @@ class TrainingError(ValueError):
     """A directory without the metrics of a training: the message says what was expected."""
 
 
-def read_epochs(directory: PathLike) -> List[Dict[str, Any]]:
+def read_epochs(directory: PathLike) -> list[dict[str, Any]]:
     """The metrics of a training's epochs, in order, as AllenNLP wrote them.
 
     # Raises

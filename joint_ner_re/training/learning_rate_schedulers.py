@@ -1,7 +1,5 @@
 """AllenNLP's `reduce_on_plateau` for today's torch."""
 
-from typing import List, Union
-
 from allennlp.common.checks import ConfigurationError
 from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
     _PyTorchLearningRateSchedulerWithMetricsWrapper,
@@ -35,7 +33,7 @@ class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWr
         What counts as an improvement.
     cooldown : `int`, optional (default = `0`)
         Epochs after a change in which none is counted.
-    min_lr : `Union[float, List[float]]`, optional (default = `0`)
+    min_lr : `float | list[float]`, optional (default = `0`)
         The rate falls no further: one number, or one for each group of parameters.
     eps : `float`, optional (default = `1e-8`)
         A smaller change of the rate is left out.
@@ -55,7 +53,7 @@ class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWr
         threshold_mode: str = "rel",
         threshold: float = 1e-4,
         cooldown: int = 0,
-        min_lr: Union[float, List[float]] = 0,
+        min_lr: float | list[float] = 0,
         eps: float = 1e-8,
     ) -> None:
         for name, given, known in (

@@ -1,7 +1,7 @@
 """AdamW as one pass over each parameter."""
 
 import math
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -19,13 +19,13 @@ class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
 
     # Parameters
 
-    model_parameters : `List[Tuple[str, torch.nn.Parameter]]`
+    model_parameters : `list[tuple[str, torch.nn.Parameter]]`
         Given by AllenNLP.
-    parameter_groups : `List[Tuple[List[str], Dict[str, Any]]]`, optional (default = `None`)
+    parameter_groups : `list[tuple[list[str], dict[str, Any]]]`, optional (default = `None`)
         Patterns of parameters' names, and options for those that match.
     lr : `float`, optional (default = `0.001`)
         The learning rate.
-    betas : `Tuple[float, float]`, optional (default = `(0.9, 0.999)`)
+    betas : `tuple[float, float]`, optional (default = `(0.9, 0.999)`)
         How much of the running means of gradients and of their squares is kept at each step.
     eps : `float`, optional (default = `1e-8`)
         Added to denominators.
@@ -40,10 +40,10 @@ class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
 
     def __init__(
         self,
-        model_parameters: List[Tuple[str, torch.nn.Parameter]],
-        parameter_groups: Optional[List[Tuple[List[str], Dict[str, Any]]]] = None,
+        model_parameters: list[tuple[str, torch.nn.Parameter]],
+        parameter_groups: list[tuple[list[str], dict[str, Any]]] | None = None,
         lr: float = 0.001,
-        betas: Tuple[float, float] = (0.9, 0.999),
+        betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:

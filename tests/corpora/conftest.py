@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Union
 
 import pytest
 
-Content = Union[str, bytes]
+Content = str | bytes
 
 
 @pytest.fixture(scope="session")

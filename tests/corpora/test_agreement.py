@@ -10,8 +10,9 @@ space, since the files do not split words alike.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from itertools import combinations
-from typing import Dict, Iterable, NamedTuple, Set, Tuple
+from typing import NamedTuple
 
 import pytest
 
@@ -24,11 +25,11 @@ class Characters(NamedTuple):
     """A sentence without white space; spans are `(type, begin, end)` of `surface`."""
 
     surface: str
-    entities: Set[Tuple[str, int, int]]
-    relations: Set[Tuple[str, Tuple[str, int, int], Tuple[str, int, int]]]
+    entities: set[tuple[str, int, int]]
+    relations: set[tuple[str, tuple[str, int, int], tuple[str, int, int]]]
 
 
-def characters(sentence: Sentence, replace: Dict[str, str] = {}) -> Characters:  # noqa: B006
+def characters(sentence: Sentence, replace: dict[str, str] = {}) -> Characters:  # noqa: B006
     begins, surface = [], ""
     for token in sentence.tokens:
         begins.append(len(surface))
@@ -41,14 +42,14 @@ def characters(sentence: Sentence, replace: Dict[str, str] = {}) -> Characters: 
     return Characters(surface, set(spans), relations)
 
 
-def by_id(*corpora: Iterable[Sentence]) -> Dict[str, Sentence]:
+def by_id(*corpora: Iterable[Sentence]) -> dict[str, Sentence]:
     sentences = [sentence for corpus in corpora for sentence in corpus]
     result = {sentence.id: sentence for sentence in sentences}
     assert len(result) == len(sentences)
     return result
 
 
-def counts(sentences: Iterable[Sentence]) -> Tuple[int, int, int]:
+def counts(sentences: Iterable[Sentence]) -> tuple[int, int, int]:
     kept = list(sentences)
     return (
         len(kept),
@@ -62,7 +63,7 @@ def without_final_point(found: Characters) -> Characters:
     last = len(found.surface)
     assert found.surface.endswith(".")
 
-    def shorter(span: Tuple[str, int, int]) -> Tuple[str, int, int]:
+    def shorter(span: tuple[str, int, int]) -> tuple[str, int, int]:
         kind, begin, end = span
         return (kind, begin, end - 1 if end == last else end)
 
@@ -74,7 +75,7 @@ def without_final_point(found: Characters) -> Characters:
 
 
 @pytest.fixture(scope="module")
-def conll04(data) -> Dict[str, Dict[str, Sentence]]:
+def conll04(data) -> dict[str, dict[str, Sentence]]:
     directory = data / "conll04"
     return {
         "raw": by_id(read_corpus(directory / "raw" / "conll04.corp")),
@@ -90,7 +91,7 @@ def conll04(data) -> Dict[str, Dict[str, Sentence]]:
 
 
 @pytest.fixture(scope="module")
-def ade(data) -> Dict[str, Sentence]:
+def ade(data) -> dict[str, Sentence]:
     return by_id(read_corpus(data / "ade" / "DRUG-AE.rel"))
 
 

@@ -20,9 +20,10 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -45,7 +46,7 @@ class Block(NamedTuple):
     line: int
 
 
-def blocks(text: str) -> List[Block]:
+def blocks(text: str) -> list[Block]:
     """The blocks of a page, in order."""
     return [
         Block(
@@ -58,9 +59,9 @@ def blocks(text: str) -> List[Block]:
     ]
 
 
-def commands(block: str) -> List[str]:
+def commands(block: str) -> list[str]:
     """The commands of a `bash` block: its lines, those joined that a quote or a backslash joins."""
-    found: List[str] = []
+    found: list[str] = []
     begun = ""
     for line in block.replace("\\\n", " ").splitlines():
         # shlex would also take what follows the sign in `corpus.jsonl#dev` for a remark.
@@ -78,7 +79,7 @@ def commands(block: str) -> List[str]:
     return found
 
 
-def follow(page: Path, shorter: Mapping[str, str] = _NONE, **less: str) -> List[str]:
+def follow(page: Path, shorter: Mapping[str, str] = _NONE, **less: str) -> list[str]:
     """Do what the page says; returns the commands that were run.
 
     # Parameters
@@ -97,8 +98,8 @@ def follow(page: Path, shorter: Mapping[str, str] = _NONE, **less: str) -> List[
         If something prints another thing than the page shows.
     """
     left = dict(shorter)
-    done: List[str] = []
-    names: Dict[str, Any] = {"__name__": "__main__"}
+    done: list[str] = []
+    names: dict[str, Any] = {"__name__": "__main__"}
     printed = None
     for block in blocks(page.read_text("utf-8")):
         shown, printed = printed, None
@@ -126,7 +127,7 @@ def follow(page: Path, shorter: Mapping[str, str] = _NONE, **less: str) -> List[
     return done
 
 
-def _with_less(command: str, less: Dict[str, str]) -> str:
+def _with_less(command: str, less: dict[str, str]) -> str:
     for option, value in less.items():
         command = re.sub(rf"(?<= --{option} )\S+", value, command)
     return command
