@@ -10,6 +10,7 @@ from allennlp.data import Batch, Vocabulary
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
+import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.pretrained import (
     MaskedPiecesModel,
