@@ -26,6 +26,8 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
 from allennlp.common.registrable import Registrable
 from allennlp.data import DatasetReader
+from allennlp.models import Model
+from allennlp.nn.initializers import Initializer
 from allennlp.predictors import Predictor
 
 from joint_ner_re.archives import (
@@ -345,6 +347,11 @@ def through_a_predictor(archive, data, run):
     Predictor.from_path(str(archive))
 
 
+def through_a_training(archive, data, run):
+    """What `allennlp train` makes of `"model": {"type": "from_archive"}`."""
+    Model.from_params(Params({"type": "from_archive", "archive_file": str(archive)}))
+
+
 def through(*arguments):
     """A command, in which `ARCHIVE`, `DATA` and `OUT` are files."""
 
@@ -362,6 +369,7 @@ ENTRIES = [
     through_a_worker_of_ray,
     through_an_experiment,
     through_a_predictor,
+    through_a_training,
     through("predict", "ARCHIVE", "DATA", "--use-dataset-reader", "--silent"),
     through("evaluate", "ARCHIVE", "DATA"),
     through("extract", "ARCHIVE", "DATA", "OUT", "--to", "jsonl"),
@@ -384,6 +392,14 @@ def test_nothing_runs_whichever_way_it_comes_in(
         match="subprocess.Popen|weights.th|best.th|config.json: model.encoder is null",
     ):
         entry(hostile(*change), fixtures / "conll04_spert.json", run)
+    assert not target.exists()
+
+
+def test_initial_weights_of_a_training_run_nothing(hostile, target, tmp_path):
+    hostile()
+    weights = tmp_path / "hostile" / "best.th"
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        Initializer.from_params(Params({"type": "pretrained", "weights_file_path": str(weights)}))
     assert not target.exists()
 
 

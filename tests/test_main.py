@@ -1,6 +1,7 @@
 """The program `joint-ner-re`."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -131,3 +132,20 @@ def test_convert_from_a_pipe_to_a_pipe(root, fixtures):
     tokens = [json.loads(line)["tokens"] for line in done.stdout.splitlines()]
     assert tokens == [sentence["tokens"] for sentence in json.loads(corpus)]
     assert done.stderr.endswith(b"/dev/stdout: 11 sentences\n")
+
+
+def test_the_programs_own_commands_do_not_import_a_directorys_plugins(root, fixtures, tmp_path):
+    # `allennlp` does: with it, whoever made the working directory runs code.
+    (tmp_path / ".allennlp_plugins").write_text("hostile\n")
+    (tmp_path / "hostile.py").write_text("open('ran', 'w')\n")
+    for command in (
+        ["convert", fixtures / "conll04_spert.json", "out.jsonl"],
+        ["check", fixtures / "conll04_spert.json"],
+        ["draw", fixtures / "conll04_spert.json", "page.html"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "joint_ner_re", *map(str, command)],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()

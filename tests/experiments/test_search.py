@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -62,6 +64,28 @@ def few_steps(tiny):
         return tiny(**{"trainer.num_epochs": 2, **overrides})
 
     return config
+
+
+def test_a_study_that_somebody_else_made_runs_nothing(few_steps, small, payload, target, tmp_path):
+    """Optuna keeps JSON. Whatever stands in its place is not unpickled."""
+    directory = tmp_path / "study"
+    directory.mkdir()
+    database = directory / "study.db"
+    study = optuna.create_study(
+        storage=f"sqlite:///{database}", study_name="search", direction="maximize"
+    )
+    study.set_user_attr("note", "a")
+    trial = study.ask({SHARED: IntDistribution(0, 1)})
+    trial.set_user_attr("note", "a")
+    study.tell(trial, 0.5)
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        for table in ("study_user_attributes", "trial_user_attributes"):
+            connection.execute(f"UPDATE {table} SET value_json = ?", [pickle.dumps(payload)])
+        column = "UPDATE trial_params SET distribution_json = ?"
+        connection.execute(column, [pickle.dumps(payload)])
+    with pytest.raises((ValueError, TypeError)):
+        search(directory, few_steps(), small, source=SOURCE, trials=1, sampler="tpe")
+    assert not target.exists()
 
 
 # The whole
