@@ -115,6 +115,9 @@ class CrashSafeCheckpointer(Checkpointer):
     def load_checkpoint(self) -> TrainerCheckpoint | None:
         if self.state_is_sharded:
             return super().load_checkpoint()
+        if self._is_primary:
+            # After the last epoch nothing is saved any more that would remove them.
+            self._remove_lonely()
         for point in sorted(self._find_all_checkpoints(), reverse=True):
             model, trainer = self._model_state_path(*point), self._training_state_path(*point)
             found = load_whole(Path(model), Path(trainer))

@@ -32,6 +32,14 @@ def test_best_weights_that_would_run_something_are_skipped(run, payload, target)
     assert not target.exists()
 
 
+def test_what_a_kill_left_of_a_removed_checkpoint_is_removed(run):
+    """A kill came after the weights of an old checkpoint were removed, and before its state was."""
+    (run / "model_state_e1_b0.th").unlink()
+    found = CrashSafeCheckpointer(str(run)).load_checkpoint()
+    assert found.trainer_state["epochs_completed"] == 2
+    assert not (run / "training_state_e1_b0.th").exists()
+
+
 @pytest.mark.parametrize("base, name, former, kind", [
     (Checkpointer, "crash_safe", "whole", CrashSafeCheckpointer),
     (DataLoader, "balanced", "even", BalancedDataLoader),
