@@ -12,6 +12,7 @@ import io
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -40,7 +41,11 @@ def main(archive: str) -> None:
     extractor = joint_ner_re.load(archive)
     gold = list(read_corpus(DEV))
     records = extractor.predictor.predict_batch_json([{"tokens": list(s.tokens)} for s in gold])
-    predicted = [Sentence.from_json({**record, "id": s.id}) for record, s in zip(records, gold)]
+    # The records know the tokens only; with gold's text, the page shows the usual spaces.
+    predicted = [
+        replace(Sentence.from_json(record), id=s.id, text=s.text, offsets=s.offsets)
+        for record, s in zip(records, gold)
+    ]
     example = Sentence.from_json(extractor(EXAMPLE).to_dict())
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
         review, single = Path(directory, "review.html"), Path(directory, "example.html")
