@@ -1,7 +1,7 @@
 """Draws the pictures of docs/concepts.md: `python docs/scripts/pictures.py`.
 
-What a picture says of the code (which tag may follow which, where windows lie) is asked of the
-code. A test holds the files to what this draws.
+The pictures call the package's code where they show what it does: which tag may follow which, and
+where windows begin and end. A test checks that the files in docs/images are up to date.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from joint_ner_re.tag_codec import TagCodec
 PICTURES = Path(__file__).parents[1] / "images"
 
 INK, SOFT, LINE, PAPER = "#1f2933", "#667380", "#9aa5b1", "#ffffff"
-# What is shared, what is the entities' own, and what is the relations' own: fill and edge.
+# Fill and edge of shared, NER-specific and RE-specific parts, of the input, and of all else.
 SHARED = ("#e4e7eb", "#52606d")
 NER = ("#d6e9f8", "#0072b2")
 RELATION = ("#fdebc8", "#b87700")
@@ -29,14 +29,14 @@ Point = tuple[float, float]
 
 
 class Drawing:
-    """An SVG picture, made from top to bottom: what comes later covers what was before.
+    """An SVG picture. Later elements cover earlier ones.
 
     # Parameters
 
     width, height : `int`
         In points.
     title : `str`
-        What it shows, for those who cannot see it.
+        What the picture shows, for screen readers.
     """
 
     def __init__(self, width: int, height: int, title: str) -> None:
@@ -52,7 +52,7 @@ class Drawing:
         self, x: float, y: float, width: float, height: float, colours: Sequence[str],
         text: str = "", size: int = 13, dashed: bool = False,
     ) -> None:  # fmt: skip
-        """A box with text in its middle; lines of the text are parted by `\\n`."""
+        """A box with centred text, whose lines are separated by `\\n`."""
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         self._parts.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5" '
@@ -67,7 +67,7 @@ class Drawing:
         self, x: float, y: float, text: str, size: int = 13, anchor: str = "middle",
         colour: str = INK, bold: bool = False, code: bool = False,
     ) -> None:  # fmt: skip
-        """One line of text, whose base line is at `y`."""
+        """One line of text with its base line at `y`."""
         extra = ' font-weight="600"' if bold else ""
         extra += ' font-family="ui-monospace, Menlo, Consolas, monospace"' if code else ""
         self._parts.append(
@@ -78,7 +78,7 @@ class Drawing:
     def line(
         self, points: Sequence[Point], colour: str = SOFT, width: float = 1.4, arrow: bool = True
     ) -> None:
-        """A line through points, with a head at its end if it is an arrow."""
+        """A line through points. An arrow has a head at its end."""
         path = " ".join(f"{x:g},{y:g}" for x, y in points)
         self._parts.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}"/>'
@@ -100,12 +100,12 @@ class Drawing:
         )
 
     def svg(self) -> str:
-        """The file's text."""
+        """The content of the file."""
         return "\n".join([*self._parts, "</svg>", ""])
 
 
 def _with_subscripts(text: str) -> str:
-    """The text with what follows a `~` below the line."""
+    """The text with the character after each `~` as a subscript."""
     low = r'<tspan dy="4" font-size="75%">\1</tspan><tspan dy="-4">&#8203;</tspan>'
     return re.sub(r"~(\w)", low, escape(text))
 
@@ -115,7 +115,7 @@ def architecture() -> Drawing:
     drawing = Drawing(
         760,
         620,
-        "The model: vectors, shared layers, layers of each task's own, CRF and pair scorer",
+        "The model: vectors, shared layers, task-specific layers, CRF and pair scorer",
     )
     words = ["Jon", "Pell", "shot", "Mayor", "Iva", "Sund", "."]
     for number, word in enumerate(words):
@@ -130,16 +130,16 @@ def architecture() -> Drawing:
     drawing.box(40, 424, 466, 44, SHARED, "shared BiRNN layer")
     drawing.line([(273, 424), (273, 402), (148, 402), (148, 378)])
     drawing.line([(273, 424), (273, 402), (398, 402), (398, 378)])
-    drawing.box(40, 334, 216, 42, NER, "NER's BiRNN layer")
-    drawing.box(290, 334, 216, 42, RELATION, "RE's BiRNN layer")
+    drawing.box(40, 334, 216, 42, NER, "NER BiRNN layer")
+    drawing.box(290, 334, 216, 42, RELATION, "RE BiRNN layer")
     drawing.line([(398, 334), (398, 312)])
-    drawing.box(290, 268, 216, 42, RELATION, "RE's BiRNN layer")
+    drawing.box(290, 268, 216, 42, RELATION, "RE BiRNN layer")
     drawing.line([(148, 334), (148, 246)])
     drawing.box(40, 202, 216, 42, NER, "tag scorer")
     drawing.line([(148, 202), (148, 176)])
     drawing.box(40, 132, 216, 42, NER, "CRF")
     drawing.line([(398, 268), (398, 176)])
-    drawing.box(290, 132, 216, 42, RELATION, "scorer of entity pairs")
+    drawing.box(290, 132, 216, 42, RELATION, "pair scorer")
     drawing.line([(256, 153), (288, 153)], NER[1], 1.8)
     drawing.line([(148, 132), (148, 106)])
     drawing.line([(398, 132), (398, 106)])
@@ -147,10 +147,10 @@ def architecture() -> Drawing:
     drawing.box(290, 30, 216, 74, (PAPER, RELATION[1]), "Kill: Jon Pell\n→ Mayor Iva Sund", 13)
     for y, *lines in (
         (516, "a vector for each token", "(dashed: if configured)"),
-        (442, "layers of both tasks,", "run once: here 1"),
-        (318, "layers of each task's own:", "here 1 for NER and 2 for RE"),
-        (150, "the CRF's entities and their", "tags go to the pair scorer"),
-        (70, "both with probabilities"),
+        (442, "layers that both tasks share:", "here 1"),
+        (318, "task-specific layers:", "here 1 for NER and 2 for RE"),
+        (150, "the pair scorer gets the CRF's", "entities and their tags"),
+        (70, "each with a probability"),
     ):
         for number, line in enumerate(lines):
             drawing.text(530, y + 17 * number, line, 12, "start", SOFT)
@@ -159,13 +159,13 @@ def architecture() -> Drawing:
 
 ALLOCATIONS: dict[tuple[int, int, int], str] = {
     (1, 1, 2): "as reported for CoNLL04",
-    (0, 1, 2): "nothing shared but the vectors",
-    (4, 0, 0): "nothing of its own but the heads",
+    (0, 1, 2): "only the vectors are shared",
+    (4, 0, 0): "no task-specific layers",
 }
 
 
 def allocations() -> Drawing:
-    """The same model with other depths."""
+    """The model with three other allocations of layers."""
     drawing = Drawing(760, 400, "Three allocations of layers: (1, 1, 2), (0, 1, 2) and (4, 0, 0)")
     for column, ((shared, ner, relation), what) in enumerate(ALLOCATIONS.items()):
         left = 24 + 246 * column
@@ -193,7 +193,7 @@ def allocations() -> Drawing:
 
 
 def pair() -> Drawing:
-    """How two entities are made into scores of relations."""
+    """From two entities to the scores of the relations between them."""
     drawing = Drawing(760, 540, "How an entity and a pair of entities are represented and scored")
     words = ["Jon", "Pell", "shot", "Mayor", "Iva", "Sund"]
     tags = ["B-Peop", "L-Peop", "O", "B-Peop", "I-Peop", "L-Peop"]
@@ -205,7 +205,7 @@ def pair() -> Drawing:
         last = number in lasts
         colours = RELATION if last else (PAPER, LINE)
         drawing.box(x, 432, 92, 32, colours, "state h", 12)
-    drawing.text(38, 446, "RE's", 12, colour=SOFT)
+    drawing.text(38, 446, "RE", 12, colour=SOFT)
     drawing.text(38, 461, "layers", 12, colour=SOFT)
     drawing.text(38, 510, "tokens", 12, colour=SOFT)
     for number, name in lasts.items():
@@ -236,12 +236,12 @@ def pair() -> Drawing:
         text = f"{name} {'≥' if chosen else '<'} threshold"
         drawing.box(60 + 162 * number, 74, 154, 32, RELATION if chosen else PLAIN, text, 12)
     drawing.text(380, 48, "Predicted: Kill, from i (Jon Pell) to j (Mayor Iva Sund)", 13)
-    drawing.text(380, 28, "The pair (j, i) is scored, too: direction counts.", 12, colour=SOFT)
+    drawing.text(380, 28, "The pair (j, i) is scored separately: direction matters.", 12, colour=SOFT)
     return drawing
 
 
 def crf() -> Drawing:
-    """All well-formed tag sequences of a sentence, and the best of them."""
+    """All well-formed tag sequences of a sentence, and the best one."""
     words = ["Witnesses", "said", "Jon", "Pell", "shot", "Mayor", "Iva", "Sund"]
     codec = TagCodec(["Peop"], "BIOUL")
     best = codec.encode([Entity("Peop", 2, 4), Entity("Peop", 5, 8)], len(words))
@@ -277,12 +277,12 @@ def crf() -> Drawing:
         left, right = at(first, "O")[0] - 34, at(last, "O")[0] + 34
         drawing.line([(left, 342), (left, 350), (right, 350), (right, 342)], NER[1], 1.8, False)
         drawing.text((left + right) / 2, 370, name, 13, colour=NER[1], bold=True)
-    drawing.text(407, 30, "Every path along the grey lines is a well-formed sequence", 13)
+    drawing.text(407, 30, "Every path along the grey lines is a well-formed tag sequence", 13)
     return drawing
 
 
 def windows() -> Drawing:
-    """How an encoder of limited length reads a long sentence."""
+    """How an encoder with a limited length reads a long sentence."""
     length, size = 24, 10
     found = _windows(length, size)
     drawing = Drawing(760, 110 + 46 * len(found), "Overlapping windows over a long sentence")
@@ -301,14 +301,14 @@ def windows() -> Drawing:
         drawing.box(x(first), y, unit * (last - first) - 3, 30, INPUT, "used", 12)
     drawing.text(
         x(12), 100 + 46 * len(found),
-        f"Each window reads {size} pieces; what is dashed is read, but its vectors come from "
-        "another window", 12, colour=SOFT,
+        f"Each window reads {size} pieces. Pieces in the dashed areas take their vectors from "
+        "another window.", 12, colour=SOFT,
     )  # fmt: skip
     return drawing
 
 
 def drawings() -> dict[str, str]:
-    """The text of each picture, by its name in docs/images."""
+    """The content of each file in docs/images, by its name."""
     made = (architecture, allocations, pair, crf, windows)
     return {f"{make.__name__}.svg": make().svg() for make in made}
 

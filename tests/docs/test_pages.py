@@ -101,7 +101,7 @@ def test_experiments_work_as_written(tmp_path, few_threads, one_tokenizer, monke
     for name in (".allennlp_plugins", "fixtures"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "training_config").mkdir()
-    for name in ("ade_scratch.jsonnet", "sample.jsonnet"):
+    for name in ("ade_scratch.jsonnet", "sample_scratch.jsonnet"):
         (tmp_path / "training_config" / name).write_text(TINY)
     library = "training_config/joint_ner_re.libsonnet"
     (tmp_path / library).symlink_to(ROOT / library)
