@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from copy import deepcopy
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,6 +121,24 @@ def few_threads():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def forked_processes(few_threads):
+    """Makes the processes of a distributed training copies of this one.
+
+    AllenNLP starts new ones, each of which imports everything again: ten seconds of CPU time. What
+    docs/train.md shows is tested with these.
+    """
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            torch.multiprocessing,
+            "spawn",
+            partial(torch.multiprocessing.start_processes, start_method="fork"),
+        )
+        yield
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ PLAIN = {
 
 
 @pytest.fixture(scope="module")
-def train(root, tmp_path_factory, few_threads):
+def train(root, tmp_path_factory, forked_processes):
     """Trains with fixtures/tiny.jsonnet on these sentences; `None` takes a setting out."""
 
     def trained(sentences, validation, **change):
@@ -54,7 +54,6 @@ def train(root, tmp_path_factory, few_threads):
         run = directory / "run"
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(root)
-            patch.setenv("OMP_NUM_THREADS", "1")
             train_model(Params(deepcopy(config)), run)
         return SimpleNamespace(
             archive=str(run / "model.tar.gz"),
