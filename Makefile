@@ -6,12 +6,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PINNED := $(VENV)/.pinned
 CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
 # Processes that share the tests. Each takes about 2 GB.
 WORKERS ?= 2
 
-.PHONY: demo install test lint types docs unit bench bench-quick fuzz kills audit lock clean
+.PHONY: demo install pinned test lint types docs unit bench bench-quick fuzz kills audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export ALLENNLP_LOG_LEVEL = WARNING
@@ -34,6 +35,9 @@ demo: $(READY)
 # The virtual environment, with the package in it.
 install: $(READY)
 
+# The same without the package, which .ci/run installs when both of its environments are filled.
+pinned: $(PINNED)
+
 # Lint, type checks, the documentation and all tests; pytest's summary comes last.
 test: lint types docs unit
 
@@ -49,10 +53,10 @@ docs: export NO_MKDOCS_2_WARNING = true
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
-# Each file of tests runs in one of the workers. One thread each, since all tensors are tiny.
+# Each worker has a part of the tests, and takes over tests of the others when its own are done. One
+# thread each, since all tensors are tiny.
 unit: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 # Training and extraction against other systems and against the arithmetic's own time, in one run:
 # build/bench/results.md. Nothing else should run meanwhile. See docs/performance.md.
@@ -74,14 +78,18 @@ $(CRF_TAGGER): requirements/bench.txt $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
 	touch $@
 
-# The virtual environment, made again only when the lock or the package's metadata change.
-$(READY): requirements/lock.txt setup.cfg
+# The package in the virtual environment: again when its metadata change.
+$(READY): $(PINNED) setup.cfg
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# A virtual environment with the pinned set: again when the lock changes.
+$(PINNED): requirements/lock.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), \
 		"Python 3.11 to 3.13 is needed: make PYTHON=..., not " + sys.version.split()[0]'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 3 GB with torch, some minutes the first time."
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 # The pinned set against the known vulnerabilities: needs a network. See docs/reliability.md. What

@@ -40,26 +40,6 @@ WORDS = [
 ]
 
 
-# Files whose tests take long together. pytest-xdist gives each file to one worker, in the order of
-# collection: these begin first, so that no worker is left alone with one of them at the end.
-SLOW_FILES = (
-    "docs/test_pages.py",
-    "test_spacy_component.py",
-    "docs/test_own_corpus.py",
-    "test_archives.py",
-    "test_distributed.py",
-    "test_ray_extraction.py",
-    "experiments/test_search.py",
-    "test_extraction.py",
-    "test_faults.py",
-)
-
-
-def pytest_collection_modifyitems(items):
-    order = {ROOT / "tests" / name: number for number, name in enumerate(SLOW_FILES)}
-    items.sort(key=lambda item: order.get(item.path, len(order)))
-
-
 @pytest.fixture(scope="session")
 def shared_directory(tmp_path_factory):
     """Gives a directory that one worker of pytest-xdist fills and all of them read.
