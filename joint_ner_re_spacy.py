@@ -1,8 +1,7 @@
-"""What spaCy finds by this project's entry points.
+"""The entry points of spaCy: the component's factory and the tokenizer.
 
-spaCy imports the modules of entry points whenever it makes a pipeline, whoever makes it and of
-what. So this one stands outside the package, and imports nothing of it before it is used:
-AllenNLP takes seconds.
+spaCy imports the modules of all entry points for every pipeline, even for one that does not use
+them. So this module is outside the package and imports the package only when it is used.
 """
 
 from collections.abc import Callable
@@ -42,7 +41,7 @@ def make_joint_component(
 
 
 def make_fine_tokenizer() -> Callable[[Language], Tokenizer]:
-    """Behind `{"@tokenizers": "joint_ner_re.fine.v1"}`; see `FineTokenizer`."""
+    """The factory behind `{"@tokenizers": "joint_ner_re.fine.v1"}`; see `FineTokenizer`."""
 
     def make(nlp: Language) -> Tokenizer:
         from joint_ner_re.spacy_tokenizers import FineTokenizer

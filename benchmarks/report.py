@@ -149,7 +149,7 @@ def _group_table(group: Group) -> str:
         for row in group.rows
     ]
     header = [*HEADER, "peak GPU memory, MB"] if gpu else HEADER
-    return markdown_table(header, lines, figures=True)
+    return markdown_table(header, lines, numbers=True)
 
 
 def _predicted(group: Group) -> str:

@@ -122,7 +122,7 @@ def _prodigy(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
     yield from _documents(
         [record["text"] for record in used],
         spans - log.total("spans without a label"),
-        links - log.total("relations from or to words"),
+        links - log.total("relations with an argument that is no labelled span"),
         sentences,
         log,
     )
@@ -132,7 +132,7 @@ def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
     lines = _lines(path / "a.ann")
     text = _content(path / "a.txt")
     marks = [line[0] for line in lines]
-    apart = log.total("mentions whose words do not stand together")
+    apart = log.total("discontinuous mentions")
     others = log.total("relations of events", "relations of mentions that were left out")
     _, entities, relations = _sizes(sentences)
     yield "mentions", marks.count("T"), entities + apart + log.total(*_MERGED)

@@ -1,4 +1,4 @@
-"""The casing classes of words, the last part of the model's input (Crone 2020)."""
+"""Casing classes of words, an input feature of the model (Crone 2020)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ CASINGS = (
 
 
 def casing(word: str) -> str:
-    """The first class of `CASINGS` that the word belongs to.
+    """The first class of `CASINGS` that fits the word.
 
-    Numeric: all characters are digits. Lower, upper, title: all are letters, cased so. Mostly
-    numeric: at least half are digits. Contains digit: at least one is.
+    - `numeric`: all characters are digits.
+    - `lower`, `upper`, `title`: all characters are letters, in this case.
+    - `mostly_numeric`: at least half of the characters are digits.
+    - `contains_digit`: at least one character is a digit.
     """
     digits = sum(character.isdigit() for character in word)
     if word and digits == len(word):

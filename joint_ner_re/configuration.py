@@ -1,8 +1,8 @@
-"""What a configuration may hold, told from the constructors before anything is made.
+"""Checks a configuration against the type hints of the constructors that it names.
 
-AllenNLP finds a wrong option when it comes to it, which may be after the corpus is read, and does
-not always name it. Here a configuration is compared with the annotations of the constructors that
-it names, in the same order.
+AllenNLP finds a wrong option only when it constructs the object, which may be after it has read
+the corpus, and its error does not always name the option. These checks run before anything is
+constructed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from allennlp.common.registrable import Registrable
 from allennlp.models import Model
 
 from joint_ner_re.allennlp_changes import make
+from joint_ner_re.messages import quote, quote_json
 
-# Is told of each class that a configuration chooses: of which option, by which name, the class
-# (`None` if the name is a path to one), and the method that makes it, if that is not the class.
+# Called for each class that a configuration chooses, with the option, the name, the class (`None`
+# if the name is an import path), and the class method that constructs it, if any.
 Judge = Callable[[str, str, type | None, str | None], None]
-# Gets a class, its options and their path in the configuration; raises a `ConfigurationError` if
-# what the class would make of them does not fit into memory.
+# Called with a class, its options and their path in the configuration. Raises a
+# `ConfigurationError` if the object would not fit into memory.
 SizeCheck = Callable[[type, Mapping[str, Any], str], None]
 
 _PLAIN = {
@@ -43,9 +44,9 @@ _PLAIN = {
 _LISTS = (
     list, set, frozenset, collections.abc.Iterable, collections.abc.Sequence, collections.abc.Set,
 )  # fmt: skip
-# `Optional[X]` and `X | None` are of different types.
+# The first is the origin of `Optional[X]`, the second that of `X | None`.
 _UNIONS = (typing.Union, types.UnionType)
-# What AllenNLP passes to constructors; a configuration cannot give it. Rooms above add their own.
+# Arguments that AllenNLP passes to constructors itself. Other modules add theirs.
 _GIVEN = {
     "vocab", "serialization_dir", "model_parameters", "reader", "local_rank", "batch_weight_key",
 }  # fmt: skip
@@ -54,24 +55,24 @@ _SIZE_CHECKS: list[SizeCheck] = []
 
 
 def add_given(*names: str) -> None:
-    """Leave these arguments of constructors out where an error lists the options there are."""
+    """Leave these constructor arguments out of the lists of options in error messages."""
     _GIVEN.update(names)
 
 
 def add_ranges(ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Give bounds to options of AllenNLP that AllenNLP itself does not check.
+    """Add bounds for numbers that AllenNLP does not check.
 
     # Parameters
 
     ranges : `Mapping[str, tuple[float, float]]`
-        From an option's path, such as `"trainer.num_epochs"`, to the smallest and the largest
-        value that it may have.
+        From an option's path, such as `"trainer.num_epochs"`, to its smallest and largest allowed
+        value.
     """
     _RANGES.update(ranges)
 
 
 def add_size_check(check: SizeCheck) -> None:
-    """Have a function check the options of each class that a configuration chooses."""
+    """Add a function that checks the options of each class that a configuration chooses."""
     _SIZE_CHECKS.append(check)
 
 
@@ -79,10 +80,9 @@ _remove_optional = from_params.remove_optional
 
 
 def remove_optional(annotation: Any) -> Any:
-    """Have AllenNLP read an argument's type `X | None` as it reads `Optional[X]`.
+    """Makes AllenNLP treat the type hint `X | None` like `Optional[X]`.
 
-    AllenNLP does not know the type of `X | None`, and would pass the bare options to the
-    constructor where an `X` belongs.
+    AllenNLP does not know `X | None` and would pass the options instead of an `X`.
     """
     if isinstance(annotation, types.UnionType):
         annotation = Union[annotation.__args__]  # noqa: UP007 (the form that AllenNLP knows)
@@ -90,23 +90,23 @@ def remove_optional(annotation: Any) -> Any:
 
 
 def check(kind: Any, value: Any, name: str, judge: Judge | None = None) -> None:
-    """Compare a part of a configuration with what makes something of it.
+    """Check a section of a configuration.
 
     # Parameters
 
     kind : `type`
-        A class, or an annotation, that the value is for.
+        The class that is constructed from the value, or a type hint.
     value : `Any`
-        What JSON can hold, or `Params`.
+        A JSON value or `Params`.
     name : `str`
-        The option, such as `"model"`; what is inside gets names such as `"model.encoder"`.
+        The option, such as `"model"`. Errors inside name options such as `"model.encoder"`.
     judge : `Judge`, optional (default = `None`)
-        Is called for each class that is chosen, before it is looked at.
+        Called for each class that is chosen, before its options are checked.
 
     # Raises
 
     `ConfigurationError`
-        If an option is unknown or has a value of another type: it names the option and says what
+        If an option is unknown or its value has the wrong type. It names the option and says what
         was expected.
     """
     if isinstance(value, Params):
@@ -115,11 +115,11 @@ def check(kind: Any, value: Any, name: str, judge: Judge | None = None) -> None:
 
 
 class CheckedOptions:
-    """Has `from_params` compare the options with the constructor first; see `check`."""
+    """A base class whose `from_params` checks the options first; see `check`."""
 
     @classmethod
     def current_options(cls, options: dict[str, Any]) -> dict[str, Any]:
-        """The options under their names of today. Override it in a class that renamed some."""
+        """The options under their current names. Override it in a class that renamed options."""
         return options
 
     @classmethod
@@ -131,8 +131,11 @@ class CheckedOptions:
 
 
 class CheckedTrainModel(TrainModel):
-    """What `allennlp train` makes. If the model is one of `CheckedOptions`, such as this package's,
-    the whole configuration is checked first."""
+    """Replaces AllenNLP's `TrainModel` in `allennlp train`.
+
+    It checks the whole configuration first if the model's class inherits from `CheckedOptions`, as
+    this package's models do.
+    """
 
     @classmethod
     def from_params(cls, params: Params, *args: Any, **extras: Any) -> TrainModel:  # type: ignore
@@ -143,14 +146,14 @@ class CheckedTrainModel(TrainModel):
 
 
 def _checks_its_options(model: Any) -> bool:
-    """Whether a configuration's model is of a class with `CheckedOptions`."""
+    """Whether the class of a configuration's model inherits from `CheckedOptions`."""
     name = model.get("type") if isinstance(model, dict) else model
     chosen = Registrable._registry[Model].get(name) if isinstance(name, str) else None
     return chosen is not None and issubclass(chosen[0], CheckedOptions)
 
 
 def check_training(settings: Mapping[str, Any]) -> None:
-    """Check all that `allennlp train` reads of a configuration.
+    """Check everything that `allennlp train` reads from a configuration.
 
     # Parameters
 
@@ -160,23 +163,23 @@ def check_training(settings: Mapping[str, Any]) -> None:
     # Raises
 
     `ConfigurationError`
-        As `check`; and if one of AllenNLP's own numbers is out of its range.
+        As for `check`, and if a number is outside the range from `add_ranges`.
     """
     _check_options(CheckedTrainModel, settings, "", None, "from_partial_objects")
     for name in ("train_data_path", "validation_data_path", "test_data_path"):
-        # To AllenNLP anything is a path, as there are readers of several files.
+        # AllenNLP allows any value, since readers may take several files.
         if settings.get(name) is not None or name == "train_data_path":
             kind: Any = str | list[str] if name == "train_data_path" else str
             _check(kind, settings.get(name), name, None)
             if settings.get(name) == []:
                 raise ConfigurationError(f"{name} is []; expected a path, or some of them")
-    for name, (least, most) in _RANGES.items():
+    for name, (minimum, maximum) in _RANGES.items():
         value: Any = settings
         for key in name.split("."):
             value = value.get(key) if isinstance(value, collections.abc.Mapping) else None
-        if isinstance(value, (int, float)) and not least <= value <= most:
-            upper = f" and at most {most:g}" if most < math.inf else ""
-            raise ConfigurationError(f"{name} is {value}; expected at least {least:g}{upper}")
+        if isinstance(value, (int, float)) and not minimum <= value <= maximum:
+            upper = f" and at most {maximum:g}" if maximum < math.inf else ""
+            raise ConfigurationError(f"{name} is {value}; expected at least {minimum:g}{upper}")
 
 
 def _check(kind: Any, value: Any, name: str, judge: Judge | None) -> None:
@@ -205,7 +208,7 @@ def _check(kind: Any, value: Any, name: str, judge: Judge | None) -> None:
 
 
 def _check_plain(kind: type, value: Any, name: str) -> None:
-    # To Python true is a whole number, and to nobody else.
+    # In Python True is an int, so compare types.
     fits = type(value) in ((int, float) if kind is float else (kind,))
     fits = fits or (kind is str and isinstance(value, os.PathLike))
     if not fits or (type(value) is float and not math.isfinite(value)):
@@ -225,7 +228,7 @@ def _check_union(
         except ConfigurationError as error:
             errors.append((choice, error))
     real = [error for choice, error in errors if choice is not type(None)]
-    # Of one choice, or null, its own error tells more.
+    # With only one choice besides null, that choice's own error says more.
     raise real[0] if len(real) == 1 and value is not None else _wrong(name, value, kind)
 
 
@@ -248,13 +251,13 @@ def _check_object(kind: type, value: Any, name: str, judge: Judge | None) -> Non
 
 
 def _chosen(kind: Any, chosen: Any, name: str, judge: Judge | None) -> tuple[type, str | None]:
-    """The class, and the method that makes it, by the name in a configuration."""
+    """The class with this registered name or import path, and the method that constructs it."""
     names = Registrable._registry.get(kind, {})
     known = isinstance(chosen, str) and chosen in names
     if not known and not (isinstance(chosen, str) and "." in chosen):
         raise ConfigurationError(
-            f"{_inside(name, 'type')} is {_shown(chosen)}; expected {_one_of(names)}"
-            f"{_like(chosen, names)}"
+            f"{_inside(name, 'type')} is {_quote(chosen)}; expected {_one_of(names)}"
+            f"{_suggestion(chosen, names)}"
         )
     if judge is not None:
         judge(name, chosen, *(names[chosen] if known else (None, None)))
@@ -264,7 +267,7 @@ def _chosen(kind: Any, chosen: Any, name: str, judge: Judge | None) -> tuple[typ
 def _check_options(
     cls: Any, value: Mapping[str, Any], name: str, judge: Judge | None, method: Any = None
 ) -> None:
-    """Compare the options of a class with those of its constructor, or of its method."""
+    """Check the options of a class against its constructor, or against this class method."""
     constructor = getattr(cls, method) if method else cls.__init__
     if not _is_made_from_options(cls):
         return
@@ -285,7 +288,7 @@ def _check_options(
             names = [one for one in known if one not in _GIVEN]
             raise ConfigurationError(
                 f"{inside} is no option of {cls.__name__}; expected {_one_of(names)}"
-                f"{_like(key, names)}"
+                f"{_suggestion(key, names)}"
             )
         parameter = known[key]
         if item is None and parameter.default is None:
@@ -297,14 +300,14 @@ def _check_options(
 
 
 def _is_made_from_options(cls: Any) -> bool:
-    """Whether AllenNLP passes the options on to the constructor, one by one."""
+    """Whether AllenNLP passes the options one by one to the constructor."""
     method = getattr(getattr(cls, "from_params", None), "__func__", None)
     ours = (CheckedOptions.from_params, CheckedTrainModel.from_params)
     return method in (FromParams.from_params.__func__, *(m.__func__ for m in ours))  # type: ignore
 
 
 def _takes_anything(cls: Any, constructor: Any) -> bool:
-    """Whether unknown options reach a constructor that has no list of them."""
+    """Whether `**kwargs` pass unknown options to a constructor that does not list its options."""
     parameters = inspect.signature(constructor).parameters.values()
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return False
@@ -315,21 +318,17 @@ def _takes_anything(cls: Any, constructor: Any) -> bool:
 
 
 class Untrusted(ConfigurationError):
-    """A choice that a judge refuses, whatever else the option may be."""
+    """A judge refused a choice, so no other alternative of the type hint is tried."""
 
 
 def _wrong(name: str, value: Any, kind: Any) -> ConfigurationError:
-    return ConfigurationError(f"{name} is {_shown(value)}; expected {_described(kind)}")
+    return ConfigurationError(f"{name} is {_quote(value)}; expected {_described(kind)}")
 
 
-def _shown(value: Any) -> str:
-    text = {None: "null", True: "true", False: "false"}[value] if _is_constant(value) else ""
-    text = text or repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _is_constant(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+def _quote(value: Any) -> str:
+    """The value as Python writes it, but null, true and false as a configuration has them."""
+    constant = value is None or isinstance(value, bool)
+    return quote_json(value) if constant else quote(value)
 
 
 def _described(kind: Any) -> str:
@@ -357,7 +356,7 @@ def _one_of(names: Any) -> str:
     return f"one of {', '.join(names)}" if names else "none"
 
 
-def _like(name: Any, names: Any) -> str:
+def _suggestion(name: Any, names: Any) -> str:
     close = difflib.get_close_matches(name, list(names), 1) if isinstance(name, str) else []
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -367,7 +366,7 @@ def _inside(name: str, key: str) -> str:
 
 
 def values_under(value: Any, key: str) -> Iterator[Any]:
-    """All values that stand under a key, at any depth."""
+    """All values of a key, at any depth."""
     inside: list[Any] = []
     if isinstance(value, dict):
         inside = list(value.values())

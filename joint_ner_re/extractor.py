@@ -1,4 +1,4 @@
-"""A trained model as one Python object: text in, entities and relations out.
+"""A trained model as a Python object: text in, entities and relations out.
 
 import joint_ner_re
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from joint_ner_re.messages import quote
 from joint_ner_re.requirements import require_allennlp
 
 Record = dict[str, Any]
@@ -34,13 +35,13 @@ class FoundEntity:
     text : `str`
         The characters that it covers.
     char_start : `int`
-        Its first character in the document, counted in Unicode code points.
+        The position of its first character in the document, in Unicode code points.
     char_end : `int`
-        The character after its last.
+        The position after its last character.
     start : `int`
-        Its first token in the document.
+        The position of its first token in the document.
     end : `int`
-        The token after its last.
+        The position after its last token.
     probability : `float`
         The model's probability for exactly this span and type.
     """
@@ -87,13 +88,13 @@ class ExtractedDocument:
     # Attributes
 
     text : `str`
-        The text as it was given.
+        The input text, unchanged.
     tokens : `list[str]`
         The tokens that the model saw.
     entities : `list[FoundEntity]`
-        In the order of their positions.
+        The entities, sorted by position.
     relations : `list[FoundRelation]`
-        Between elements of `entities`.
+        The relations between elements of `entities`.
     """
 
     def __init__(self, record: Mapping[str, Any]) -> None:
@@ -134,14 +135,14 @@ class ExtractedDocument:
 
 
 class RecordPredictor(Protocol):
-    """What an `Extractor` asks of a loaded model; `JointPredictor` is one."""
+    """The interface that `Extractor` needs; `JointPredictor` has it."""
 
     def predict_batch_json(self, inputs: list[Record]) -> list[Record]:
         """One output record for each input record."""
 
 
 class Extractor:
-    """Finds entities and relations in texts; `joint_ner_re.load` makes it.
+    """Finds entities and relations in texts. `joint_ner_re.load` returns one.
 
     # Parameters
 
@@ -153,7 +154,7 @@ class Extractor:
         self.predictor = predictor
 
     def __call__(self, text: str) -> ExtractedDocument:
-        """The entities and relations of one document, which is split into sentences first.
+        """Split a document into sentences and find their entities and relations.
 
         # Raises
 
@@ -166,22 +167,22 @@ class Extractor:
     def extract_many(
         self, texts: Iterable[str], batch_size: int = 64
     ) -> Iterator[ExtractedDocument]:
-        """The entities and relations of many documents, in the order of the texts.
+        """Find the entities and relations of many documents, in the order of the texts.
 
         # Parameters
 
         texts : `Iterable[str]`
-            The documents. They are read as the results are asked for, `batch_size` at a time,
-            so a generator of any length takes constant memory.
+            The documents. They are consumed `batch_size` at a time, so a generator of any length
+            needs constant memory.
         batch_size : `int`, optional (default = `64`)
-            How many documents go through the model together.
+            The number of documents in a batch.
 
         # Raises
 
         `ValueError`
             If `batch_size` is less than 1.
         `TypeError`
-            If one of the texts is no string.
+            If one of the texts is not a string.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
@@ -191,7 +192,7 @@ class Extractor:
         while batch := list(islice(stream, batch_size)):
             for text in batch:
                 if not isinstance(text, str):
-                    raise TypeError(f"a text is {text!r:.80}; expected a string")
+                    raise TypeError(f"a text is {quote(text)}; expected a string")
             records = self.predictor.predict_batch_json([{"text": text} for text in batch])
             yield from map(ExtractedDocument, records)
 
@@ -202,20 +203,20 @@ def load(path: str | os.PathLike[str], cuda_device: int = -1) -> Extractor:
     # Parameters
 
     path : `str`
-        The `model.tar.gz` that `allennlp train` wrote, or its directory. Nothing in it is run: see
-        docs/reliability.md.
+        The `model.tar.gz` that `allennlp train` wrote, or its directory. Loading it runs none of
+        its content as code; see docs/reliability.md.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model runs on; -1 is the CPU.
 
     # Raises
 
     `ConfigurationError`
-        If the archive is damaged, or has something in it that could run.
+        If the archive is damaged, or contains something that could run.
     `ModuleNotFoundError`
         If AllenNLP is not installed.
     """
     require_allennlp()
-    # Only now, since this imports AllenNLP and PyTorch.
+    # Imported late, since this imports AllenNLP and PyTorch.
     from joint_ner_re.predictors.loading import load_predictor
 
     return Extractor(load_predictor(os.fspath(path), cuda_device))

@@ -1,4 +1,4 @@
-"""How the project's figures look, and how they become files. Drawn without a display."""
+"""Matplotlib figures in one style, written as PNG files without a display."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.writing import PathLike, replacing
 
-# matplotlib is imported when something is drawn: every `allennlp` command imports this module.
+# Every `allennlp` command imports this module, so matplotlib is imported only for drawing.
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by people who confuse red and green, too (Okabe and Ito 2008).
+# Colour-blind readers can tell these apart (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 
 
 def new_figure(
     title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.0, 4.2)
 ) -> tuple[Figure, Any]:
-    """A figure and its axes.
+    """An empty figure with its axes.
 
     # Parameters
 
     title : `str`
-        Says what is seen, on which data.
+        What the figure shows, and of which data.
     rows, columns : `int`, optional (default = `1`)
-        How the axes stand.
+        The layout of the axes.
     size : `tuple[float, float]`, optional (default = `(7.0, 4.2)`)
-        Width and height, in inches.
+        Width and height in inches.
 
     # Returns
 
     `tuple[Figure, Any]`
-        The figure, and its one `Axes` or an array of them of shape (rows, columns).
+        The figure, and its `Axes` or, if there are several, an array of shape (rows, columns).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def _plain(axes: Axes) -> None:
 
 
 def save_figure(figure: Figure, path: PathLike) -> None:
-    """Write the figure as PNG, 120 dots an inch; the same figure gives the same bytes.
+    """Write the figure as PNG with 120 dots per inch. Equal figures give equal files.
 
     # Raises
 

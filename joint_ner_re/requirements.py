@@ -1,4 +1,4 @@
-"""Says how to install what a part of the package needs and does not find."""
+"""Errors that say how to install a missing optional dependency."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def require_allennlp() -> None:
     # Raises
 
     `ModuleNotFoundError`
-        If it is not: the message holds the commands that install it.
+        If it is not. The message has the commands that install it.
     """
     if find_spec("allennlp") is None:
         raise ModuleNotFoundError(ALLENNLP, name="allennlp")

@@ -1,7 +1,7 @@
-"""What every run that resumes needs: one process at a time, and the same settings as before.
+"""What every resumable run needs: one process at a time, and the same settings as before.
 
-A lock is a file that the operating system locks (`flock`), so that it is free again however its
-process ends. The file itself may stay; it says nothing.
+The operating system locks a file (`flock`), so the lock is released however its process ends. A
+lock file without a process means nothing and may stay.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from joint_ner_re.messages import quote_json
 from joint_ner_re.writing import PathLike, named
 
 logger = logging.getLogger(__name__)
 
-# How a file system says that it has no locks.
+# The errors of a file system that has no locks.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _MAX_DIFFERENCES = 5
-_MAX_SHOWN = 80
 
 
 class ResumeError(ValueError):
-    """A run that can neither begin nor resume: the message says why, and what to do."""
+    """A run that can neither start nor resume; the message says why, and what to do."""
 
 
 @contextmanager
 def locked(path: PathLike, wait: bool = False, remove: bool = False) -> Iterator[bool]:
-    """Whether the block has the lock; `False` only if another process has it.
+    """Take a lock for the block. Gives `False` if another process has it.
 
-    Where the file system has no locks, a warning says so and the block runs without one.
+    On a file system without locks, it logs a warning and gives `True`.
 
     # Parameters
 
     path : `str`
-        The lock file. Its directory is made if there is none.
+        The lock file. A missing directory is created.
     wait : `bool`, optional (default = `False`)
         Whether to wait until the lock is free.
     remove : `bool`, optional (default = `False`)
@@ -49,7 +49,7 @@ def locked(path: PathLike, wait: bool = False, remove: bool = False) -> Iterator
     # Raises
 
     `OSError`
-        If the lock file cannot be made, as in a read-only directory.
+        If the lock file cannot be created, as in a read-only directory.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def locked(path: PathLike, wait: bool = False, remove: bool = False) -> Iterator
     finally:
         if lock.is_locked:
             if remove:
-                # Safe under the lock: whoever has opened the old file sees that it is gone.
+                # Safe while locked: `filelock` notices if the file that it opened was removed.
                 with suppress(OSError):
                     path.unlink()
             lock.release()
@@ -84,14 +84,21 @@ def _acquire(lock: Any, path: Path, wait: bool) -> bool:
 
 @contextmanager
 def claimed(lock: PathLike, place: PathLike, remove: bool = False) -> Iterator[None]:
-    """In the block, no other process works at `place`; for the other parameters see `locked`.
+    """Make sure that no other process works at `place` during the block.
+
+    # Parameters
+
+    lock, remove
+        The lock file, and whether to remove it at the end, as in `locked`.
+    place : `str`
+        The directory or file that the lock protects, for the error message.
 
     # Raises
 
     `ResumeError`
-        If another process does.
+        If another process works there.
     `OSError`
-        If the lock file cannot be made.
+        If the lock file cannot be created.
     """
     with locked(lock, remove=remove) as mine:
         if not mine:
@@ -100,19 +107,19 @@ def claimed(lock: PathLike, place: PathLike, remove: bool = False) -> Iterator[N
 
 
 def in_use(place: PathLike) -> str:
-    """The words for what another process has locked."""
+    """The message for a place that another process has locked."""
     return f"{os.fspath(place)} is in use by another process"
 
 
 def read_settings(path: PathLike, otherwise: str) -> dict[str, Any] | None:
-    """What a run noted when it began; `None` if it has not noted anything.
+    """The settings that a run wrote when it started; `None` if there is no such file.
 
     # Parameters
 
     path : `str`
-        A JSON file.
+        The JSON file with the settings.
     otherwise : `str`
-        How to begin a new run, such as `"start over with --no-resume"`.
+        How to start a new run, such as `"start over with --no-resume"`.
 
     # Raises
 
@@ -131,37 +138,37 @@ def read_settings(path: PathLike, otherwise: str) -> dict[str, Any] | None:
 
 
 def damaged(path: PathLike, reason: object, otherwise: str) -> ResumeError:
-    """The error for a file by which a run would resume."""
+    """The error for a damaged file that a run needs to resume."""
     return ResumeError(f"{os.fspath(path)} is damaged ({reason}); {otherwise}")
 
 
 def compare_settings(
     place: PathLike, before: Mapping[str, Any], now: Mapping[str, Any], otherwise: str
 ) -> None:
-    """Make sure that a run resumes with the settings it was begun with.
+    """Make sure that a run resumes with the settings that it started with.
 
     # Parameters
 
     place : `str`
-        What the run writes.
+        The output of the run.
     before, now : `Mapping[str, Any]`
-        The settings it was begun with and those given now, as JSON has them.
+        The settings that the run started with and the present ones, as JSON values.
     otherwise : `str`
-        How to begin a new run, such as `"start over with --no-resume"`.
+        How to start a new run, such as `"start over with --no-resume"`.
 
     # Raises
 
     `ResumeError`
-        If they differ; it names the first few settings that do.
+        If they differ. It names the first few settings that do.
     """
     differing = list(_differences(before, now))
     if not differing:
         return
-    shown = "; ".join(differing[:_MAX_DIFFERENCES])
+    listed = "; ".join(differing[:_MAX_DIFFERENCES])
     if len(differing) > _MAX_DIFFERENCES:
-        shown += f"; and {len(differing) - _MAX_DIFFERENCES} more"
+        listed += f"; and {len(differing) - _MAX_DIFFERENCES} more"
     raise ResumeError(
-        f"{os.fspath(place)} was begun with other settings: {shown}. Give the same settings as "
+        f"{os.fspath(place)} was started with other settings: {listed}. Give the same settings as "
         f"then to resume, or {otherwise}"
     )
 
@@ -171,9 +178,4 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
         for key in sorted({*before, *now}):
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     elif before != now:
-        yield f"{name} was {_shown(before)} and is {_shown(now)} now"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+        yield f"{name} was {quote_json(before)} and is {quote_json(now)} now"

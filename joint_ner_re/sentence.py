@@ -1,22 +1,22 @@
-"""The one representation that every room of the package speaks: a sentence, its entities and
-the relations between them.
+"""A sentence, its entities and its relations: the data structure that all modules share.
 
-Nothing here knows of files, tensors or spaCy. Positions follow Python's slicing: an entity covers
-`tokens[start:end]`, a token's characters are `text[begin:end]`, and characters are counted in
-Unicode code points, as `len` does.
+Positions follow Python's slicing: an entity covers `tokens[start:end]`, a token covers
+`text[begin:end]`. Characters are Unicode code points, as `len` counts them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
 from typing import Any
 
+from joint_ner_re.messages import quote_json
+from joint_ner_re.records import RecordError, check_object, get, get_list, has_type
+
 
 class SentenceError(ValueError):
-    """A `Sentence` that contradicts itself: the message says what was found and expected."""
+    """A `Sentence` that contradicts itself; the message says what was found and expected."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Entity:
     type : `str`
         The entity's type, such as `"Drug"`.
     start : `int`
-        Position of the first token.
+        The position of the first token.
     end : `int`
-        Position after the last token, so that `start < end`.
+        The position after the last token, so `start < end`.
     score : `float`, optional (default = `None`)
-        A prediction's probability; `None` for annotations.
+        The probability of a prediction; `None` for a gold annotation.
     """
 
     type: str
@@ -42,7 +42,7 @@ class Entity:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What makes two entities the same one, whatever their scores: type, start, end."""
+        """Type, start and end: two entities with the same key are the same but for their score."""
         return (self.type, self.start, self.end)
 
     def overlaps(self, other: Entity) -> bool:
@@ -59,11 +59,11 @@ class Relation:
     type : `str`
         The relation's type, such as `"Work_For"`.
     head : `int`
-        Index of the first argument in the sentence's `entities`.
+        The index of the first argument in the sentence's `entities`.
     tail : `int`
-        Index of the second argument in the sentence's `entities`.
+        The index of the second argument.
     score : `float`, optional (default = `None`)
-        A prediction's probability; `None` for annotations.
+        The probability of a prediction; `None` for a gold annotation.
     """
 
     type: str
@@ -74,25 +74,26 @@ class Relation:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Tokens with entities and relations. It is checked when it is made and never changes.
+    """Tokens with entities and relations. The constructor checks it, and it is immutable.
 
     # Parameters
 
     tokens : `Sequence[str]`
-        The words.
+        The tokens.
     entities : `Sequence[Entity]`, optional (default = `()`)
-        Spans of `tokens`; they may overlap.
+        Spans of tokens, which may overlap.
     relations : `Sequence[Relation]`, optional (default = `()`)
-        Links between two different members of `entities`.
+        Links between two different elements of `entities`.
     id : `str`, optional (default = `""`)
-        The sentence's name in its corpus.
+        The id of the sentence in its corpus.
     text : `str`, optional (default = `None`)
-        The original text, where the corpus has one.
+        The original text, if the corpus has it.
     offsets : `Sequence[tuple[int, int]]`, optional (default = `None`)
-        One `(begin, end)` per token, in code points of `text`, in order and not overlapping.
-        Given exactly when `text` is given.
+        One `(begin, end)` per token, in code points of `text`, sorted and without overlap.
+        Required with `text`, and not allowed without it.
     source : `str`, optional (default = `None`)
-        Where the sentence was read, as `file:line`, for messages. Not part of equality.
+        The place that the sentence was read from, as `file:line`, for messages. Equality ignores
+        it.
 
     # Raises
 
@@ -163,7 +164,10 @@ class Sentence:
     def relation_key(
         self, relation: Relation
     ) -> tuple[str, tuple[str, int, int], tuple[str, int, int]]:
-        """What makes two relations the same one: type, and the keys of head and tail."""
+        """The relation's type and the keys of its head and tail.
+
+        Two relations with the same key are the same but for their score.
+        """
         return (
             relation.type,
             self.entities[relation.head].key,
@@ -177,13 +181,13 @@ class Sentence:
         return (self.offsets[entity.start][0], self.offsets[entity.end - 1][1])
 
     def surface(self, entity: Entity) -> str:
-        """The entity as it stands in `text`, or its tokens joined by spaces without one."""
+        """The entity's characters in `text`; without a text, its tokens joined by spaces."""
         if self.text is None or self.offsets is None:
             return " ".join(self.tokens[entity.start : entity.end])
         return self.text[self.offsets[entity.start][0] : self.offsets[entity.end - 1][1]]
 
     def with_text(self) -> Sentence:
-        """The sentence itself, or a copy whose text is its tokens joined by spaces."""
+        """The sentence itself if it has a text, or a copy whose text joins its tokens by spaces."""
         if self.text is not None:
             return self
         ends = accumulate(len(token) + 1 for token in self.tokens)
@@ -191,7 +195,7 @@ class Sentence:
         return replace(self, text=" ".join(self.tokens), offsets=offsets)
 
     def without(self, dropped: Iterable[int]) -> Sentence:
-        """A copy that lacks the entities at these indices, and every relation of theirs."""
+        """A copy without the entities at these indices and without their relations."""
         gone = set(dropped)
         kept = [index for index in range(len(self.entities)) if index not in gone]
         moved = {old: new for new, old in enumerate(kept)}
@@ -206,7 +210,7 @@ class Sentence:
         )
 
     def overlapping(self) -> set[int]:
-        """Indices of the entities that share a token with another entity."""
+        """The indices of the entities that share a token with another entity."""
         return {
             index
             for i, j in combinations(range(len(self.entities)), 2)
@@ -215,10 +219,10 @@ class Sentence:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The sentence as a JSON object, complete: `from_json` gives an equal sentence back.
+        """The sentence as a JSON object, from which `from_json` makes an equal sentence.
 
-        An entity also carries its `text` and, where the sentence has a text, its `char_start` and
-        `char_end` there. They follow from the rest and are checked, not trusted, by `from_json`.
+        Each entity also has its `text` and, if the sentence has a text, `char_start` and
+        `char_end`. They follow from the other values, and `from_json` checks that they do.
         """
         record: dict[str, Any] = {"id": self.id}
         if self.text is not None and self.offsets is not None:
@@ -244,52 +248,24 @@ class Sentence:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], source: str | None = None) -> Sentence:
-        """Read what `to_json` wrote, or a hand-written object with fewer keys.
+        """Make a sentence from the output of `to_json` or from a record with fewer keys.
 
         # Parameters
 
         record : `Mapping[str, Any]`
-            `tokens` is required; `entities`, `relations`, `id`, `text` and `offsets` are not.
+            Only `tokens` is required.
         source : `str`, optional (default = `None`)
-            Where the record was read, as `file:line`.
+            The place that the record was read from, as `file:line`.
 
         # Raises
 
         `SentenceError`
             If a value is missing, has the wrong type, or contradicts the others.
         """
-        _check_keys("a sentence", record, _SENTENCE_KEYS)
-        tokens = _list_of(record, "tokens", str, "a sentence")
-        entities = [
-            Entity(
-                _get(item, "type", str, "an entity"),
-                _get(item, "start", int, "an entity"),
-                _get(item, "end", int, "an entity"),
-                _score(item),
-            )
-            for item in _objects(record, "entities", _ENTITY_KEYS)
-        ]
-        relations = [
-            Relation(
-                _get(item, "type", str, "a relation"),
-                _get(item, "head", int, "a relation"),
-                _get(item, "tail", int, "a relation"),
-                _score(item),
-            )
-            for item in _objects(record, "relations", _RELATION_KEYS)
-        ]
-        name = record.get("id", "")
-        if isinstance(name, bool) or not isinstance(name, (str, int)):
-            raise SentenceError(f"the key 'id' holds {name!r}; expected a string or a number")
-        text = _get(record, "text", str, "a sentence") if record.get("text") is not None else None
-        offsets: list[tuple[int, int]] | None = None
-        if record.get("offsets") is not None:
-            offsets = []
-            for item in _list_of(record, "offsets", list, "a sentence"):
-                if len(item) != 2 or not all(_is(value, int) for value in item):
-                    raise SentenceError(f"an offset is {item!r}; expected [begin, end]")
-                offsets.append((item[0], item[1]))
-        sentence = cls(tokens, entities, relations, str(name), text, offsets, source)
+        try:
+            sentence = cls(**_fields(record), source=source)
+        except RecordError as error:
+            raise SentenceError(str(error)) from error
         sentence._check_derived(record.get("entities") or ())
         return sentence
 
@@ -301,7 +277,7 @@ class Sentence:
                 derived.update(char_start=span[0], char_end=span[1])
             for key, expected in derived.items():
                 found = record.get(key, expected)
-                # To Python, true and 1.0 equal 1.
+                # In Python True and 1.0 equal 1.
                 if type(found) is not type(expected) or found != expected:
                     raise SentenceError(
                         f"the entity at tokens {entity.start} to {entity.end} has {key} "
@@ -322,60 +298,76 @@ def _with_score(record: dict[str, Any], score: float | None) -> dict[str, Any]:
     return record
 
 
-def _is(value: Any, kind: type) -> bool:
-    # JSON's true is an int to Python; nobody means it as a position.
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `Sentence`, except `source`, from a record whose types are checked here."""
+    _check_keys("a sentence", record, _SENTENCE_KEYS)
+    tokens = get_list(record, "tokens", str, "a sentence")
+    entities = [
+        Entity(
+            get(item, "type", str, "an entity"),
+            get(item, "start", int, "an entity"),
+            get(item, "end", int, "an entity"),
+            _score(item),
+        )
+        for item in _objects(record, "entities", "an entity", _ENTITY_KEYS)
+    ]
+    relations = [
+        Relation(
+            get(item, "type", str, "a relation"),
+            get(item, "head", int, "a relation"),
+            get(item, "tail", int, "a relation"),
+            _score(item),
+        )
+        for item in _objects(record, "relations", "a relation", _RELATION_KEYS)
+    ]
+    name = record.get("id", "")
+    if not has_type(name, str) and not has_type(name, int):
+        raise RecordError(f"the key 'id' holds {name!r}; expected a string or a number")
+    text = get(record, "text", str, "a sentence") if record.get("text") is not None else None
+    return {
+        "tokens": tokens,
+        "entities": entities,
+        "relations": relations,
+        "id": str(name),
+        "text": text,
+        "offsets": _offsets(record),
+    }
+
+
+def _offsets(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
+    if record.get("offsets") is None:
+        return None
+    offsets = []
+    for item in get_list(record, "offsets", list, "a sentence"):
+        if len(item) != 2 or not all(has_type(value, int) for value in item):
+            raise RecordError(f"an offset is {item!r}; expected [begin, end]")
+        offsets.append((item[0], item[1]))
+    return offsets
+
+
+def _objects(
+    record: Mapping[str, Any], key: str, what: str, known: frozenset
+) -> list[Mapping[str, Any]]:
+    items = get_list(record, key, dict, "a sentence", default=[])
+    for item in items:
+        _check_keys(what, item, known)
+    return items
 
 
 def _check_keys(what: str, record: Mapping[str, Any], known: frozenset) -> None:
-    if not isinstance(record, Mapping):
-        raise SentenceError(f"{what} is {_short(record)}; expected a JSON object")
+    check_object(record, what)
     unknown = sorted(set(record) - known)
     if unknown:
-        raise SentenceError(
+        raise RecordError(
             f"{what} has the key {unknown[0]!r}; known keys are {', '.join(sorted(known))}"
         )
-
-
-def _get(record: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
-    if key not in record:
-        raise SentenceError(f"{what} lacks the key {key!r}: {_short(record)}")
-    if not _is(record[key], kind):
-        raise SentenceError(
-            f"the key {key!r} of {what} holds {_short(record[key])}; expected {_NAMES[kind]}"
-        )
-    return record[key]
-
-
-def _list_of(record: Mapping[str, Any], key: str, kind: type, what: str) -> list[Any]:
-    values = _get(record, key, list, what)
-    for value in values:
-        if not _is(value, kind):
-            raise SentenceError(
-                f"the list {key!r} of {what} holds {_short(value)}; expected {_NAMES[kind]}"
-            )
-    return values
-
-
-def _objects(record: Mapping[str, Any], key: str, known: frozenset) -> list[Mapping[str, Any]]:
-    items = _list_of(record, key, dict, "a sentence") if record.get(key) is not None else []
-    for item in items:
-        _check_keys("an entity" if key == "entities" else "a relation", item, known)
-    return items
 
 
 def _score(record: Mapping[str, Any]) -> float | None:
     score = record.get("score")
     if score is None:
         return None
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
-        raise SentenceError(f"the key 'score' holds {_short(score)}; expected a number in [0, 1]")
+    number = has_type(score, int) or has_type(score, float)
+    if not number or not 0 <= score <= 1:
+        raise RecordError(f"the key 'score' holds {quote_json(score)}; expected a number in [0, 1]")
     return float(score)
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-_NAMES: dict[type, str] = {str: "a string", int: "an integer", list: "a list", dict: "an object"}

@@ -23,14 +23,15 @@ from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 from spacy.util import filter_spans, minibatch, raise_error
 
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 if TYPE_CHECKING:
     from joint_ner_re.predictors import JointPredictor
 
 ARCHIVE_NAME = "model.tar.gz"
-# A Doc and the tokens of its sentences.
-_Parts = tuple[Doc, list[list[Token]]]
+# A Doc, and the tokens of each of its sentences.
+_SplitDoc = tuple[Doc, list[list[Token]]]
 
 
 class ResolvedRelation(NamedTuple):
@@ -43,42 +44,42 @@ class ResolvedRelation(NamedTuple):
 
 
 class JointComponent:
-    """Sets the entities and relations that a model trained by `allennlp train` finds.
+    """Adds the entities and relations that a model trained by `allennlp train` finds to a Doc.
 
-    The model sees the Doc's sentences and its own tokens, except those of white space. It sets
+    The model gets the Doc's sentences and tokens, without white space tokens. The component sets
 
     - `doc._.joint_entities`: a list of `{"type", "char_start", "char_end", "score"}`;
-    - `doc._.relations`: a list of `{"type", "head", "tail", "score"}`, whose `head` and `tail` are
+    - `doc._.relations`: a list of `{"type", "head", "tail", "score"}`, where `head` and `tail` are
       positions in `doc._.joint_entities`; `resolve_relations` gives them as spans;
-    - `doc.ents`, of entities that overlap the longest; `span._.joint_score` is the score of an
-      entity of the model's, else `None`.
+    - `doc.ents`: the entities, and the longest where several overlap;
+    - `span._.joint_score`: the score if the span is an entity of the model, else `None`.
 
-    The two lists are plain data that stay with the Doc, equal in type and value, in `doc.copy`,
-    `doc.to_bytes`, pickling and `DocBin(store_user_data=True)`, and stay right when `doc.ents` or
-    the tokens are changed.
+    The two lists are plain data. `doc.copy`, `doc.to_bytes`, pickling and
+    `DocBin(store_user_data=True)` keep their types and values, and they stay valid when `doc.ents`
+    or the tokens change.
 
     # Parameters
 
     name : `str`, optional (default = `"joint_ner_re"`)
         The component's name in its pipeline.
     archive : `str`, optional (default = `None`)
-        The model: a path or an address of a `model.tar.gz`, which is read when the first Doc
-        comes. `None` if `from_disk` or `from_bytes` will give it.
+        The path or URL of a `model.tar.gz`, which is loaded for the first Doc. `None` if
+        `from_disk` or `from_bytes` will provide the model.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model runs on; -1 is the CPU.
     batch_size : `int`, optional (default = `256`)
-        The most Docs of `nlp.pipe` whose sentences go through the model together.
+        The maximum number of Docs in a batch of `nlp.pipe`.
     keep_entities : `bool`, optional (default = `True`)
-        Whether what was in `doc.ents` before stays there, where it shares no token with an entity
-        of the model's. Otherwise all of it is replaced.
+        Whether entities that were in `doc.ents` before stay if they share no token with an entity
+        of the model. If `False`, all of them are replaced.
     split_sentences : `bool`, optional (default = `False`)
-        Whether a Doc without sentence boundaries is split at its final punctuation, for this
-        component's own use. Otherwise such a Doc is an error.
+        Whether to split a Doc without sentence boundaries at final punctuation, for this component
+        only. If `False`, such a Doc is an error.
 
     # Raises
 
     `ValueError`
-        If `batch_size` is not positive, or another package took the names that are set.
+        If `batch_size` is not positive, or another package uses the names of the extensions.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class JointComponent:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
         register_extensions()
         self.name = name
-        # It is read later, perhaps from another working directory.
+        # The working directory may be another one when the archive is loaded.
         self.archive = os.path.abspath(archive) if archive and os.path.exists(archive) else archive
         self.cuda_device = cuda_device
         self.batch_size = batch_size
@@ -106,15 +107,15 @@ class JointComponent:
         self._process = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Whoever unpickles this, such as a worker of nlp.pipe, loads the model when needed.
+        # Another process, such as a worker of nlp.pipe, loads its own copy of the model.
         return {**self.__dict__, "_predictor": None}
 
     @property
     def predictor(self) -> "JointPredictor":
-        """The model, loaded when it is first asked for."""
+        """The model, which is loaded on first use."""
         if self._process != os.getpid() and parent_process() is not None:
-            # A worker of nlp.pipe(n_process=...). Workers share the cores; and OpenMP's threads
-            # are not there any more after a fork, so that waiting for them would never end.
+            # In a worker of nlp.pipe(n_process=...): OpenMP's threads do not survive the fork, so
+            # waiting for them would never end. The workers share the cores anyway.
             import torch
 
             torch.set_num_threads(1)
@@ -127,33 +128,33 @@ class JointComponent:
         return self._predictor
 
     def __call__(self, doc: Doc) -> Doc:
-        """Annotate one Doc. What goes wrong is handled by the pipeline."""
+        """Annotate one Doc. The pipeline handles errors."""
         self._annotate(self.predictor, [(doc, self._sentences(doc))])
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 256) -> Iterator[Doc]:
-        """Annotate many Docs, in order; their sentences go through the model together.
+        """Annotate many Docs in batches; the order stays.
 
         A Doc that cannot be annotated goes to the error handler and is left out of the result.
         """
         from joint_ner_re.predictors.halving import in_halves
 
         for docs in minibatch(stream, min(batch_size, self.batch_size)):
-            # Outside of the handler's reach: a missing model is no fault of these Docs.
+            # Not passed to the error handler: a missing model is not the fault of these Docs.
             predictor = self.predictor
-            batch: list[_Parts] = []
+            batch: list[_SplitDoc] = []
             for doc in docs:
                 try:
                     batch.append((doc, self._sentences(doc)))
                 except Exception as error:
                     self._error_handler(self.name, self, [doc], error)
-            # Any exception may be of one Doc alone.
+            # A single Doc may be the cause of any exception, so halving may always help.
             annotate = partial(self._annotate, predictor)
             annotated = in_halves(annotate, batch, self._give_up, may_help=lambda error: True)
             yield from (doc for doc in annotated if doc is not None)
 
     def _sentences(self, doc: Doc) -> list[list[Token]]:
-        """The tokens of each sentence, without white space."""
+        """The tokens of each sentence, without white space tokens."""
         if doc.has_annotation("SENT_START"):
             spans = list(doc.sents)
         elif self.split_sentences:
@@ -162,43 +163,43 @@ class JointComponent:
             spans = [doc[start:end] for start, end in zip(starts, [*starts[1:], len(doc)])]
         else:
             raise ValueError(
-                f"a Doc that came to the component {self.name!r} has no sentence boundaries: "
-                "put nlp.add_pipe('sentencizer') or a parser before it, or set its option "
+                f"the component {self.name!r} got a Doc without sentence boundaries: add "
+                "nlp.add_pipe('sentencizer') or a parser before it, or set its option "
                 "split_sentences to true"
             )
         return [tokens for tokens in map(_words, spans) if tokens]
 
-    def _annotate(self, predictor: "JointPredictor", batch: list[_Parts]) -> list[Doc | None]:
+    def _annotate(self, predictor: "JointPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
         sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
         for doc, parts in batch:
             set_annotations(doc, [next(predicted) for _ in parts], self.keep_entities)
         return [doc for doc, _ in batch]
 
-    def _give_up(self, item: _Parts, error: Exception) -> None:
+    def _give_up(self, item: _SplitDoc, error: Exception) -> None:
         self._error_handler(self.name, self, [item[0]], error)
 
     def set_error_handler(self, error_handler: Callable) -> None:
-        """Have failing Docs go to this function of name, component, Docs and exception."""
+        """Set the function that handles errors; its arguments are name, component, Docs, error."""
         self._error_handler = error_handler
 
     def get_error_handler(self) -> Callable:
-        """Where failing Docs go; if nothing else was set, the exception is raised."""
+        """The function that handles errors; the default one raises the exception."""
         return self._error_handler
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Strict scores of the model's entities and relations, for `nlp.evaluate`.
+        """Strict scores of entities and relations, for `nlp.evaluate`.
 
-        Gold are `reference._.relations` and the entities they refer to: `_.joint_entities` or, if
-        these were never set, `reference.ents`. Positions are compared in characters, so the two
-        Docs of an example need not have the same tokens. Docs without gold entities (not even
-        none: `doc.ents = []`) are passed over.
+        The gold relations are `reference._.relations`. The gold entities are
+        `reference._.joint_entities` or, if that was never set, `reference.ents`. Positions are
+        compared in characters, so the two Docs of an example may have different tokens. Examples
+        whose reference has neither are skipped (with `doc.ents = []` it has entities: none).
 
         # Returns
 
         `dict[str, Any]`
-            What `joint_ner_re.metrics.score` gives, each name prefixed by `joint_`; all `None`
-            if no example has gold annotations.
+            The scores of `joint_ner_re.metrics.score` with `joint_` before each name. All are
+            `None` if no example has gold annotations.
         """
         from joint_ner_re.metrics import score
 
@@ -211,17 +212,17 @@ class JointComponent:
         for example in annotated:
             if example.reference.text != example.predicted.text:
                 raise ValueError(
-                    f"an example's reference has the text {example.reference.text[:80]!r}, its "
-                    f"prediction {example.predicted.text[:80]!r}; expected the same text"
+                    f"an example's reference has the text {quote(example.reference.text)}, its "
+                    f"prediction {quote(example.predicted.text)}; expected the same text"
                 )
-        figures = score(
+        scores = score(
             [_in_characters(example.reference) for example in annotated],
             [_in_characters(example.predicted) for example in annotated],
         )
-        return {f"joint_{name}": figures[name] if annotated else None for name in figures}
+        return {f"joint_{name}": scores[name] if annotated else None for name in scores}
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Copy the model's archive into the directory `path`, which is made."""
+        """Copy the model's archive into the directory `path`, which is created."""
         Path(path).mkdir(parents=True, exist_ok=True)
         target = Path(path) / ARCHIVE_NAME
         with self._archive_file() as source:
@@ -229,7 +230,7 @@ class JointComponent:
                 shutil.copyfile(source, target)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "JointComponent":
-        """Take the model from a directory that `to_disk` wrote."""
+        """Use the model in a directory that `to_disk` wrote."""
         archive = Path(path) / ARCHIVE_NAME
         if not archive.is_file():
             raise FileNotFoundError(f"no {ARCHIVE_NAME} in {path}; expected what to_disk wrote")
@@ -243,14 +244,14 @@ class JointComponent:
             return Path(source).read_bytes()
 
     def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> "JointComponent":
-        """Take the model from what `to_bytes` gave."""
+        """Use the model that `to_bytes` returned."""
         self._content = content
         self._predictor = None
         return self
 
     @contextmanager
     def _archive_file(self) -> Iterator[str]:
-        """A local file that holds the archive."""
+        """A local file with the archive."""
         if self._content is not None:
             with tempfile.TemporaryDirectory() as directory:
                 path = Path(directory) / ARCHIVE_NAME
@@ -268,15 +269,15 @@ class JointComponent:
 
 
 def register_extensions() -> None:
-    """Make `doc._.joint_entities`, `doc._.relations` and `span._.joint_score` known to spaCy.
+    """Register `doc._.joint_entities`, `doc._.relations` and `span._.joint_score` with spaCy.
 
-    Making a component and the functions of this module do this; call it to read a stored Doc's
-    annotations without them. An attribute that exists already is left as it is.
+    Components and the functions of this module do this; call it to read the annotations of a
+    stored Doc without them. Existing extensions stay as they are.
 
     # Raises
 
     `ValueError`
-        If one of the two of the Doc exists as a getter or a method, which cannot be set.
+        If one of the two Doc extensions exists as a getter or a method, which cannot be set.
     """
     for name, (getter, setter) in _DOC_EXTENSIONS.items():
         if not Doc.has_extension(name):
@@ -285,15 +286,15 @@ def register_extensions() -> None:
         _, method, theirs, _ = Doc.get_extension(name)
         if method or theirs not in (None, getter):
             raise ValueError(
-                f"doc._.{name} is already a getter or method of another package; joint_ner_re has "
-                f"to set it: call Doc.remove_extension({name!r}) if that one is not needed"
+                f"doc._.{name} is already a getter or method of another package; joint_ner_re "
+                f"must set it: call Doc.remove_extension({name!r}) if the other is not needed"
             )
     if not Span.has_extension("joint_score"):
         Span.set_extension("joint_score", getter=_score_of)
 
 
 def _stored(doc: Doc, name: str, default: tuple | None) -> list[Any] | None:
-    """The value of `doc._.NAME`: a list, also where reading the Doc has made it a tuple."""
+    """The value of `doc._.NAME`, as a list even if loading the Doc has made it a tuple."""
     data, key = _user_data(doc), ("._.", name, None, None)
     value = data.get(key, default)
     if isinstance(value, tuple):
@@ -302,18 +303,17 @@ def _stored(doc: Doc, name: str, default: tuple | None) -> list[Any] | None:
 
 
 def _store(doc: Doc, value: Any, name: str) -> None:
-    # Where spaCy puts the values of extensions that have no setter.
+    # spaCy keeps the values of extensions without a setter under this key.
     _user_data(doc)["._.", name, None, None] = _with_lists(value)
 
 
 def _user_data(doc: Doc) -> dict[Any, Any]:
-    # spaCy declares its keys to be strings, and uses tuples itself.
+    # spaCy's type hint says that keys are strings, but spaCy itself uses tuples.
     return cast(dict[Any, Any], doc.user_data)
 
 
 def _with_lists(value: Any) -> Any:
-    """A copy with lists in place of tuples: DocBin makes tuples of lists, `from_bytes` lists of
-    tuples."""
+    """A copy with lists instead of tuples, since DocBin turns lists into tuples."""
     if isinstance(value, (list, tuple)):
         return [_with_lists(item) for item in value]
     if isinstance(value, dict):
@@ -321,7 +321,7 @@ def _with_lists(value: Any) -> Any:
     return value
 
 
-# Each with its getter and its setter.
+# The getter and the setter of each extension.
 _DOC_EXTENSIONS: dict[str, tuple[Callable, Callable]] = {
     name: (partial(_stored, name=name, default=default), partial(_store, name=name))
     for name, default in (("joint_entities", None), ("relations", ()))
@@ -329,16 +329,18 @@ _DOC_EXTENSIONS: dict[str, tuple[Callable, Callable]] = {
 
 
 def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool = False) -> None:
-    """Give a Doc the entities and relations of sentences, predicted or gold.
+    """Add the entities and relations of sentences to a Doc.
 
     # Parameters
 
     doc : `Doc`
+        The Doc.
     sentences : `Iterable[Sentence]`
-        One or more, whose tokens are together those of the Doc, except its white space.
+        Its sentences, predicted or gold. Their tokens are those of the Doc without white space
+        tokens.
     keep_entities : `bool`, optional (default = `False`)
-        As for `JointComponent`. Of overlapping entities `doc.ents` can hold only one; the longest
-        it will be. `doc._.joint_entities` has them all.
+        As for `JointComponent`. `doc.ents` gets only the longest of several overlapping entities;
+        `doc._.joint_entities` gets them all.
 
     # Raises
 
@@ -376,9 +378,9 @@ def set_annotations(doc: Doc, sentences: Iterable[Sentence], keep_entities: bool
 
 
 def resolve_relations(doc: Doc) -> list[ResolvedRelation]:
-    """The Doc's relations as `(head, type, tail, score)`, with spans of the Doc as it is now.
+    """The Doc's relations as `(head, type, tail, score)`, where head and tail are spans.
 
-    Where `doc._.joint_entities` was never set, relations refer to `doc.ents`.
+    If `doc._.joint_entities` was never set, relations refer to `doc.ents`.
 
     # Raises
 
@@ -394,9 +396,9 @@ def resolve_relations(doc: Doc) -> list[ResolvedRelation]:
 
 
 def doc_to_sentence(doc: Doc | Span) -> Sentence:
-    """A Doc, or one of `doc.sents`, with its entities and relations: training data, for example.
+    """Convert a Doc or one of `doc.sents` to a `Sentence`, for example for training.
 
-    Left out are tokens of white space and, for a span, what does not lie within it.
+    White space tokens are left out and, for a span, so are entities and relations outside it.
 
     # Raises
 
@@ -426,7 +428,7 @@ def doc_to_sentence(doc: Doc | Span) -> Sentence:
 
 
 def _in_characters(doc: Doc) -> Sentence:
-    """The Doc's annotations as those of a sentence whose tokens are single characters."""
+    """The Doc's annotations in a sentence whose tokens are the characters of the text."""
     register_extensions()
     records = doc._.joint_entities
     if records is None:
@@ -439,7 +441,7 @@ def _in_characters(doc: Doc) -> Sentence:
 
 
 def _span(doc: Doc, entity: Entity) -> Span:
-    """The tokens that an entity, in characters of the text, covers now."""
+    """The tokens that cover an entity given in characters."""
     span = doc.char_span(entity.start, entity.end, label=entity.type, alignment_mode="expand")
     assert span is not None
     return span

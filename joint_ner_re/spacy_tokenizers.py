@@ -15,9 +15,9 @@ from spacy.tokens import Doc
 from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
 from spacy.vocab import Vocab
 
-# Everything that is neither a letter, a mark, a digit nor white space splits a word, except
-# points and commas between two digits and the points of an abbreviation of single letters:
-# "azithromycin-induced" is three tokens; "0.5", "U.S." and "i.v." stay one.
+# The fine rules split a word at every character that is no letter, mark, digit or white space:
+# "azithromycin-induced" becomes three tokens. Periods and commas between two digits and the periods
+# of single-letter abbreviations do not split: "0.5", "U.S." and "i.v." stay one token.
 _ABBREVIATION = r"(?:\p{L}\.){2,}"
 _MARK = r"[^\p{L}\p{M}\p{N}\s.,]"
 _FINE_WHOLE = regex.compile(_ABBREVIATION)
@@ -26,12 +26,12 @@ _FINE_INFIX = regex.compile(
     rf"{_ABBREVIATION}(*SKIP)(*FAIL)|(?<=\p{{N}})[.,](?!\p{{N}})|(?<!\p{{N}})[.,]|{_MARK}"
 )
 
-# spaCy's time for a word grows with the square of the punctuation in it: 18 seconds for 8,000
-# dashes, days for a megabyte. What is longer than this is no word, and is split more simply: into
-# runs of letters, marks and digits, and runs of one character that is none of these.
-_LONGEST_WORD = 300
-# The white space of `re` is that of `str.isspace`, which spaCy uses.
-_LONG = re.compile(rf"(?<!\S)\S{{{_LONGEST_WORD + 1},}}")
+# spaCy takes quadratic time in the punctuation of a word: 18 seconds for 8,000 dashes, days for a
+# megabyte. Longer strings than this are split with a simple rule instead: into runs of letters,
+# marks and digits, and runs of one other character.
+_MAX_WORD_LENGTH = 300
+# `re` and spaCy have the same white space, that of `str.isspace`.
+_LONG = re.compile(rf"(?<!\S)\S{{{_MAX_WORD_LENGTH + 1},}}")
 _SIMPLE = regex.compile(r"[\p{L}\p{M}\p{N}]+|(.)\1*", regex.DOTALL)
 
 
@@ -44,12 +44,12 @@ def load_pipeline(pipeline: str, granularity: str) -> Language:
         If there is no such language or pipeline.
     """
     nlp = _installed(pipeline)
-    # A text may be a whole book: the components used here need no memory beyond its tokens.
+    # spaCy limits the length for components that need much memory; none of these is used here.
     nlp.max_length = 2**31
     if granularity == "fine":
         nlp.tokenizer = FineTokenizer.of(nlp)
     elif isinstance(nlp.tokenizer, Tokenizer):
-        # Languages with rules of their own, such as Chinese, keep their tokenizer.
+        # Languages such as Chinese have a tokenizer class of their own, which stays.
         nlp.tokenizer = _LinearTokenizer(nlp.tokenizer)  # type: ignore[assignment]
     return nlp
 
@@ -64,7 +64,6 @@ def _installed(pipeline: str) -> Language:
         return nlp
     try:
         nlp = spacy.load(pipeline, exclude=["ner", "lemmatizer", "textcat"])
-    # Older versions of spaCy raise ValueError for an empty name.
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no spaCy pipeline {pipeline!r}; install it with `python -m spacy download "
@@ -76,10 +75,10 @@ def _installed(pipeline: str) -> Language:
 
 
 class FineTokenizer(Tokenizer):
-    """spaCy's rules for a language, and a split at every punctuation mark inside a word.
+    """spaCy's rules for a language, plus a split at every punctuation mark inside a word.
 
-    In a spaCy pipeline: `{"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}`. Its rules are
-    code, so that nothing of it is stored with a pipeline.
+    A spaCy pipeline selects it with `{"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}`. It
+    has no data, so a stored pipeline contains nothing of it.
     """
 
     def __call__(self, string: str) -> Doc:
@@ -95,7 +94,7 @@ class FineTokenizer(Tokenizer):
         )
         return cls(
             nlp.vocab,
-            # "(IL-8)" holds no smiling face.
+            # Otherwise "8)" in "(IL-8)" would be an emoticon.
             rules={
                 word: tokens
                 for word, tokens in defaults.tokenizer_exceptions.items()
@@ -114,14 +113,14 @@ class FineTokenizer(Tokenizer):
         return self
 
     def to_disk(self, path: Any, **kwargs: Any) -> None:
-        """Nothing to store."""
+        """Store nothing."""
 
     def from_disk(self, path: Any, **kwargs: Any) -> FineTokenizer:
         return self
 
 
 class _LinearTokenizer:
-    """A tokenizer of spaCy's whose time does not grow with the square of a word."""
+    """Wraps a spaCy tokenizer so that it takes linear time."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -131,15 +130,15 @@ class _LinearTokenizer:
 
 
 def _in_linear_time(text: str, tokenize: Callable[[str], Doc], vocab: Vocab) -> Doc:
-    """What `tokenize` makes of the text, but for words that are too long for it."""
+    """Tokenize a text, with a simple rule for the words that are too long for `tokenize`."""
     if _LONG.search(text) is None:
         return tokenize(text)
     words: list[str] = []
-    # Whether a space follows.
+    # Whether a space follows each word.
     spaces: list[bool] = []
 
-    def take(part: str) -> None:
-        doc = tokenize(part)
+    def take(stretch: str) -> None:
+        doc = tokenize(stretch)
         words.extend(token.text for token in doc)
         spaces.extend(bool(token.whitespace_) for token in doc)
 
@@ -156,19 +155,19 @@ def _in_linear_time(text: str, tokenize: Callable[[str], Doc], vocab: Vocab) -> 
 
 
 class _FineRules(NamedTuple):
-    """Where words are split. A tuple, not functions inside one, so that it can be pickled."""
+    """Where words are split. A class instead of nested functions, so that it can be pickled."""
 
     prefixes: Any
     infixes: Any
 
     def prefix_search(self, string: str) -> Any:
-        # spaCy looks for infixes only behind the first character.
+        # spaCy does not look for infixes at the first character.
         return self.prefixes.search(string) or _FINE_PREFIX.match(string)
 
     def infix_finditer(self, string: str) -> list[Any]:
         fine = list(_FINE_INFIX.finditer(string))
         taken = {match.start() for match in fine}
-        # The language's own rules may split where no punctuation stands; keep those, too.
+        # The rules of the language may also split at other characters.
         extra = [
             match
             for match in self.infixes.finditer(string)

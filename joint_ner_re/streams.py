@@ -1,6 +1,6 @@
-"""Pipes and the standard streams as inputs and outputs: `-`, `/dev/stdin`, `/dev/fd/3`, a FIFO.
+"""Pipes and standard streams as inputs and outputs: `-`, `/dev/stdin`, `/dev/fd/3`, a FIFO.
 
-A stream has no size, cannot be read twice, and must not be replaced by a file of its name.
+A stream has no size, can be read only once, and must not be replaced by a file.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 _STANDARD = {STDIN: 0, STDOUT: 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
-# The copies that `readable_again` keeps, by the stream's path.
+# The temporary copies of `readable_again`, by the stream's path; "" is their directory.
 _copies: ContextVar[dict[str, str] | None] = ContextVar("copies", default=None)
 
 
 def is_stream(path: PathLike) -> bool:
-    """Whether a path names an open file of this process, a pipe or a device, not a file on disk."""
+    """Whether a path is a descriptor of this process, a pipe or a device, not a file on disk."""
     if _descriptor(path) is not None:
         return True
     try:
@@ -39,7 +39,7 @@ def is_stream(path: PathLike) -> bool:
 
 
 def open_once(path: PathLike) -> BinaryIO:
-    """Open a file or a stream to read bytes, of a stream those that nobody has read yet.
+    """Open a file, or the rest of a stream that was not read yet, to read bytes.
 
     # Raises
 
@@ -50,7 +50,7 @@ def open_once(path: PathLike) -> BinaryIO:
 
 
 def open_to_read(path: PathLike) -> BinaryIO:
-    """As `open_once`, but within `readable_again` a stream begins anew each time.
+    """As `open_once`, but within `readable_again` a stream starts over each time.
 
     # Raises
 
@@ -67,16 +67,16 @@ def open_to_read(path: PathLike) -> BinaryIO:
 
 
 def open_to_write(path: PathLike, mode: str, **options: Any) -> Any:
-    """Open a stream to write; what was printed before comes first.
+    """Open a stream to write, after what was already printed.
 
     # Parameters
 
     path : `str`
-        A path for which `is_stream` holds.
+        A path for which `is_stream` is true.
     mode : `str`
         `"w"` or `"wb"`.
     options : `Any`
-        For `open`, such as `encoding`.
+        Arguments of `open`, such as `encoding`.
     """
     sys.stdout.flush()
     return _open_stream(path, mode, **options)
@@ -84,9 +84,9 @@ def open_to_write(path: PathLike, mode: str, **options: Any) -> Any:
 
 @contextmanager
 def readable_again() -> Iterator[None]:
-    """In the block, a stream can be opened several times: its format is detected, then it is read.
+    """In the block, a stream can be opened several times: to detect its format, and to read it.
 
-    The first opening copies it to a temporary file, which is deleted at the end.
+    The first `open_to_read` copies the stream to a temporary file, which the block deletes.
     """
     with tempfile.TemporaryDirectory(prefix="joint_ner_re_") as directory:
         token = _copies.set({"": directory})
@@ -111,8 +111,7 @@ def _open_stream(path: PathLike, mode: str, **options: Any) -> Any:
     if number is None:
         return open(path, mode, **options)
     try:
-        # By the number rather than the name: opening /dev/stdout anew would cut a file that the
-        # shell appends to (`>> FILE`).
+        # Opening /dev/stdout by name would truncate a file that the shell appends to (`>> FILE`).
         return open(os.dup(number), mode, **options)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error

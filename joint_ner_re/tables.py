@@ -7,18 +7,20 @@ from typing import Any
 
 
 def markdown_table(
-    header: Sequence[str], rows: Iterable[Sequence[Any]], figures: bool = False
+    header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: bool = False
 ) -> str:
-    """A table, whose cells may hold anything.
+    """A Markdown table.
 
     # Parameters
 
     header : `Sequence[str]`
+        The names of the columns.
     rows : `Iterable[Sequence[Any]]`
-    figures : `bool`, optional (default = `False`)
-        Whether all columns but the first stand on the right.
+        The cells of each row; they may contain any characters.
+    numbers : `bool`, optional (default = `False`)
+        Whether to align all columns but the first to the right.
     """
-    rest = "---:" if figures else "---"
+    rest = "---:" if numbers else "---"
     lines = [header, ["---", *[rest] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 

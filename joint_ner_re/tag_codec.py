@@ -1,8 +1,8 @@
-"""Entities to tags and back.
+"""Converts entities to tags and tags to entities.
 
-The rules of the two tag schemes live here and nowhere else. `TagCodec.joins` decides whether a
-tag carries on the entity of the tag before it; encoding, decoding, the CRF's transition
-constraints and its span probabilities all follow from it.
+This module alone knows the rules of the two tag schemes. `TagCodec.joins` decides whether a tag
+continues the entity of the tag before it. Encoding, decoding, the CRF's transition constraints and
+its span probabilities all use it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ SCHEMES = {"BIO": "BI", "BIOUL": "BIUL"}
 
 
 class TagCodec:
-    """All tags over a set of entity types, and what they mean.
+    """The tags of a set of entity types.
 
-    Tag 0 is `"O"`. The tags of one type stand together, in the order of `prefixes`, so that the
-    tag of `types[t]` with `prefixes[p]` is number `1 + t * len(prefixes) + p`.
+    Tag 0 is `"O"`. The tag of `types[t]` with `prefixes[p]` has the number
+    `1 + t * len(prefixes) + p`.
 
     # Parameters
 
@@ -50,7 +50,7 @@ class TagCodec:
         return len(self.tags)
 
     def encode(self, entities: Iterable[Entity], length: int) -> list[str]:
-        """The tags of `length` tokens that hold `entities`.
+        """The tags of a sentence of `length` tokens with these entities.
 
         # Raises
 
@@ -70,16 +70,16 @@ class TagCodec:
         return tags
 
     def prefix(self, first: bool, last: bool) -> str:
-        """The prefix of an entity's token that is or is not its first and its last."""
+        """The prefix of a token, given whether it is the first and the last of its entity."""
         if self.scheme == "BIOUL" and last:
             return "U" if first else "L"
         return "B" if first else "I"
 
     def decode(self, tags: Sequence[str]) -> list[Entity]:
-        """The entities that `tags` hold, in order.
+        """The entities of a sequence of tags, sorted by position.
 
-        Defined for every sequence of tags. In an ill-formed one, a tag that does not carry on
-        the entity before it begins a new one, as in the CoNLL evaluation script.
+        The sequence may be ill-formed: a tag that does not continue the entity before it starts a
+        new entity, as in the CoNLL evaluation script.
         """
         entities: list[Entity] = []
         start = 0
@@ -92,12 +92,12 @@ class TagCodec:
         return entities
 
     def joins(self, before: str, tag: str) -> bool:
-        """Whether `tag` carries on the entity of the tag `before` it."""
+        """Whether `tag` continues the entity of the tag `before` it."""
         (first, before_type), (second, tag_type) = split_tag(before), split_tag(tag)
         return first in "BI" and second in "IL" and before_type == tag_type
 
     def may_follow(self, before: str, tag: str) -> bool:
-        """Whether the pair stands in a well-formed sequence."""
+        """Whether a well-formed sequence may have `tag` directly after `before`."""
         return self.joins(before, tag) if self._needs_before(tag) else self.may_end(before)
 
     def may_start(self, tag: str) -> bool:
@@ -119,12 +119,12 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def tag_levels(entities: Sequence[Entity]) -> list[int]:
-    """The level of each entity, from 0: the entities of one level do not overlap, so that one flat
-    tag sequence can hold them.
+    """The level of each entity, from 0. Entities of one level do not overlap, so one sequence of
+    tags can hold them.
 
-    Each has the lowest level that has room for it. Of two overlapping entities the longer goes
-    first, then the one that starts earlier, then by type, then the one listed first (SpERT and
-    others differ here; see docs/evaluation.md).
+    Entities are placed in this order: longer ones first, then by start, by type, and by position
+    in the list. Each gets the lowest level where it overlaps no other entity. SpERT and others use
+    other orders; see docs/evaluation.md.
     """
     by_length = sorted(
         range(len(entities)),
@@ -142,7 +142,7 @@ def tag_levels(entities: Sequence[Entity]) -> list[int]:
 
 
 def flatten(entities: Sequence[Entity]) -> list[int]:
-    """Indices of the entities of the first level (`tag_levels`), in order of their position."""
+    """The indices of the entities of level 0 (see `tag_levels`), sorted by their start."""
     levels = tag_levels(entities)
     return sorted(
         (index for index, level in enumerate(levels) if level == 0),

@@ -1,4 +1,4 @@
-"""Raw text to sentences and tokens that know their character offsets; spaCy does the work."""
+"""Splits raw text into sentences and tokens with character offsets, using spaCy."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class TextTokenizer:
     # Parameters
 
     pipeline : `str`, optional (default = `"en"`)
-        A language code, which takes spaCy's rules for that language and splits sentences at
-        their final punctuation, or the name or directory of an installed spaCy pipeline, whose
-        own sentence boundaries are then used.
+        A language code, or the name or directory of an installed spaCy pipeline. With a language
+        code, spaCy's rules for the language give the tokens, and sentences end at final
+        punctuation. With a pipeline, its own tokens and sentence boundaries are used.
     granularity : `str`, optional (default = `"standard"`)
-        `"standard"` keeps the pipeline's tokens. `"fine"` also splits at every punctuation mark
-        inside a word, for corpora that annotate parts of hyphenated words, as ADE does.
+        `"standard"` keeps spaCy's tokens. `"fine"` also splits at every punctuation mark inside a
+        word, for corpora such as ADE that annotate parts of hyphenated words.
 
     # Raises
 
@@ -39,21 +39,21 @@ class TextTokenizer:
             )
         self.pipeline = pipeline
         self.granularity = granularity
-        # Only now: spaCy takes a second to import, and imports PyTorch where it is installed.
+        # Imported late: spaCy takes a second, and imports PyTorch if that is installed.
         from joint_ner_re.spacy_tokenizers import load_pipeline
 
         self._nlp = load_pipeline(pipeline, granularity)
 
     def tokenize(self, texts: Iterable[str]) -> Iterator[list[Span]]:
-        """The `(begin, end)` offsets of each text's tokens, in code points, without white space."""
+        """The `(begin, end)` offsets of each text's tokens, in code points. White space is no
+        token."""
         for text in texts:
             yield _spans(self._nlp.make_doc(text))
 
     def split(self, texts: Iterable[str]) -> Iterator[list[list[Span]]]:
-        """Each text's sentences, each the `(begin, end)` offsets of its tokens, in code points.
+        """The sentences of each text, as the `(begin, end)` offsets of their tokens.
 
-        Offsets count from the beginning of the text, not of the sentence. A text without a
-        token has no sentence.
+        Offsets are code points from the start of the text. A text without tokens has no sentences.
         """
         for doc in self._nlp.pipe(texts):
             sentences = (_spans(sentence) for sentence in doc.sents)

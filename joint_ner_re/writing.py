@@ -1,4 +1,4 @@
-"""Files that are complete or not there: an interruption while writing leaves the old file."""
+"""Atomic writing of files: an interruption leaves the old file, or none, never half of one."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def replacing(path: PathLike, mode: str = "w", size: int = 0) -> Iterator[Any]:
-    """A file object whose content becomes the file `path` when the block ends without an exception.
+    """A file object whose content replaces the file `path` when the block ends.
 
-    The content grows in `.NAME.tmp` in the same directory, under a lock: a second process that
-    writes the same file waits. A process that is killed leaves `.NAME.tmp` behind, and the next one
-    that writes the file uses it up.
+    The block writes to `.NAME.tmp` in the same directory, under a lock: a second process that
+    writes the same file waits. A killed process leaves `.NAME.tmp` behind, which the next process
+    that writes the file reuses.
 
     # Parameters
 
     path : `str`
-        The file. An existing one is replaced, and stays as it is if the block fails. A stream,
-        such as `/dev/stdout` or a named pipe, is written directly.
+        The file. If the block raises, an existing file stays as it is. A stream, such as
+        `/dev/stdout` or a named pipe, is written directly.
     mode : `str`, optional (default = `"w"`)
-        `"w"` for text (UTF-8, lines end in `\\n`) or `"wb"`.
+        `"w"` for text (UTF-8, lines end in `\\n`) or `"wb"` for bytes.
     size : `int`, optional (default = `0`)
-        How many bytes it will have, for the error of a full disk; 0 if that is not known.
+        The expected size in bytes, for the error message of a full disk; 0 if unknown.
 
     # Raises
 
     `OSError`
-        If the file cannot be written; it names the file and, on a full disk, the room it needs.
+        If the file cannot be written. It names the file and, on a full disk, the space needed.
     """
     path = os.fspath(path)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -60,12 +60,12 @@ def replacing(path: PathLike, mode: str = "w", size: int = 0) -> Iterator[Any]:
             try:
                 yield file
                 file.flush()
-                # Without this a power cut may leave the new name on an empty file.
+                # Otherwise the file could be empty after a power cut.
                 os.fsync(number)
                 os.replace(temporary, path)
             except BaseException as error:
                 need = max(size, os.fstat(number).st_size)
-                # Before the lock goes: afterwards the name may be another process's file.
+                # While the lock is held: afterwards another process may own the file.
                 _remove(temporary)
                 with naming(path, need):
                     raise error
@@ -75,9 +75,7 @@ def replacing(path: PathLike, mode: str = "w", size: int = 0) -> Iterator[Any]:
 
 @contextmanager
 def replacing_directory(path: PathLike) -> Iterator[Path]:
-    """A new directory that becomes `path` when the block ends without an exception.
-
-    See `replacing`.
+    """As `replacing`, for a directory.
 
     # Raises
 
@@ -99,7 +97,7 @@ def replacing_directory(path: PathLike) -> Iterator[Path]:
 
 
 def remove(path: PathLike) -> None:
-    """Remove a file that `replacing` wrote, and what a killed process left of a new version.
+    """Remove a file that `replacing` wrote, and its temporary file, if a killed process left one.
 
     # Raises
 
@@ -111,7 +109,7 @@ def remove(path: PathLike) -> None:
 
 
 def remove_leftovers(directory: PathLike) -> None:
-    """Remove what killed processes have left in a directory; files in use are left alone."""
+    """Remove the temporary files of killed processes in a directory; files in use stay."""
     for path in Path(directory).glob(".*.tmp"):
         with suppress(OSError):
             number = _open(os.fspath(path), path.is_dir())
@@ -122,7 +120,7 @@ def remove_leftovers(directory: PathLike) -> None:
 
 @contextmanager
 def naming(path: PathLike, need: int | None = None, hint: str = "") -> Iterator[None]:
-    """An `OSError` in the block that names no file names this one; see `named`."""
+    """Add the file name to an `OSError` of the block that has none; see `named`."""
     try:
         yield
     except OSError as error:
@@ -133,18 +131,18 @@ def naming(path: PathLike, need: int | None = None, hint: str = "") -> Iterator[
 
 
 def named(error: OSError, path: PathLike, need: int | None = None, hint: str = "") -> OSError:
-    """The error with the file's name and, on a full disk, how much room the file needs.
+    """The error with the file's name and, on a full disk, the space that the file needs.
 
     # Parameters
 
     error : `OSError`
-        Is given back unchanged if it names a file already, or is not an error of the system.
+        The error. It is returned unchanged if it already names a file or has no error number.
     path : `str`
         The file that was written.
     need : `int`, optional (default = `None`)
-        At least how many bytes the file needs, if that is known.
+        The minimum number of bytes that the file needs, if known.
     hint : `str`, optional (default = `""`)
-        What else to say of a full disk, such as `TEMPORARY`.
+        Advice for a full disk, such as `TEMPORARY`.
     """
     if not error.errno or error.filename not in (None, _temporary_name(os.fspath(path))):
         return error
@@ -163,30 +161,30 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_json(path: PathLike, value: Any) -> None:
-    """Write or replace a JSON file, indented for reading; see `replacing`."""
+    """Write or replace an indented JSON file; see `replacing`."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 # The temporary file
 
 
-def _temporary_name(path: str, part: str = "") -> str:
+def _temporary_name(path: str, suffix: str = "") -> str:
     directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}{part}.tmp")
+    return os.path.join(directory, f".{name}{suffix}.tmp")
 
 
 def _open_temporary(path: str, directory: bool = False) -> tuple[str, int]:
-    """The empty temporary file or directory of `path`, locked, and its descriptor."""
+    """The name and the descriptor of the temporary file or directory, empty and locked."""
     temporary = _temporary_name(path)
     while True:
         number = _open(temporary, directory)
         if not _lock(number):
             os.close(number)
-            # Without locks nobody knows whether the file is in use: every writer takes its own.
+            # Without locks the file may be in use, so each writer takes a name of its own.
             _remove(temporary)
             temporary = _temporary_name(path, f".{uuid4().hex}")
             return temporary, _open(temporary, directory)
-        # The process that had the lock may have given the file its name, or removed it.
+        # The previous holder of the lock may have renamed or removed the file.
         if _is_at(number, temporary):
             if directory:
                 for entry in os.scandir(temporary):
@@ -199,14 +197,14 @@ def _open_temporary(path: str, directory: bool = False) -> tuple[str, int]:
 
 def _open(path: str, directory: bool) -> int:
     if not directory:
-        # O_NOFOLLOW: in a directory of many users the name may be somebody's symbolic link.
+        # O_NOFOLLOW: in a shared directory another user may have put a symbolic link there.
         return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     os.makedirs(path, exist_ok=True)
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def _lock(number: int, wait: bool = True) -> bool:
-    """Lock an open file; false where the file system has no locks, or another process has it."""
+    """Lock an open file; `False` if there are no locks here or another process has this one."""
     if fcntl is None:  # pragma: no cover (Windows)
         return False
     try:
@@ -217,7 +215,7 @@ def _lock(number: int, wait: bool = True) -> bool:
 
 
 def _unlock(number: int) -> None:
-    # A forked process may hold the descriptor open for longer.
+    # Closing is not enough: a forked process may still have the descriptor.
     if fcntl is not None:
         with suppress(OSError):
             fcntl.flock(number, fcntl.LOCK_UN)

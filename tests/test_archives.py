@@ -68,16 +68,16 @@ def link(name, target="/etc/passwd", kind=tarfile.SYMTYPE):
 @pytest.mark.parametrize(
     "member, message",
     [
-        (link("weights.th"), "is a link, a device or has holes"),
-        (link("weights.th", kind=tarfile.LNKTYPE), "is a link, a device or has holes"),
-        (link("null", kind=tarfile.CHRTYPE), "is a link, a device or has holes"),
+        (link("weights.th"), "is a link, a device or a sparse file"),
+        (link("weights.th", kind=tarfile.LNKTYPE), "is a link, a device or a sparse file"),
+        (link("null", kind=tarfile.CHRTYPE), "is a link, a device or a sparse file"),
         (tarfile.TarInfo("../x"), "leads out of the archive"),
         (tarfile.TarInfo("a/../../x"), "leads out of the archive"),
         (tarfile.TarInfo("/tmp/x"), "leads out of the archive"),
         (tarfile.TarInfo("a\\x"), "leads out of the archive"),
         (tarfile.TarInfo("C:x"), "leads out of the archive"),
         (tarfile.TarInfo("./config.json"), "two members have the name 'config.json'"),
-        (link("fifo", kind=tarfile.FIFOTYPE), "is a link, a device or has holes"),
+        (link("fifo", kind=tarfile.FIFOTYPE), "is a link, a device or a sparse file"),
     ],
 )
 def test_members_that_are_no_plain_files_within_are_refused(tmp_path, member, message):
@@ -190,7 +190,7 @@ def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     for load in (load_archive, models.load_archive):
-        with pytest.raises(ConfigurationError, match="is a link, a device or has holes"):
+        with pytest.raises(ConfigurationError, match="is a link, a device or a sparse file"):
             load(path)
     assert os.listdir(tmp_path / "temporary") == []
 
@@ -293,7 +293,7 @@ def test_no_class_is_made_by_its_path(hostile, target, place):
          "token_embedders.tokens is 'pretrained_transformer'"),
         ("model.text_field_embedder.token_embedders.tokens",
          {"type": "pretrained_transformer", "transformer_kwargs": {"trust_remote_code": True}},
-         "trust_remote_code has code fetched and run"),
+         "trust_remote_code fetches and runs code"),
         ("model.initializer", {"regexes": [["a", {"type": "pretrained"}]]},
          "model.initializer.regexes.0.1 is 'pretrained'"),
         ("dataset_reader.tokenizer_pipeline", "antigravity", "tokenizer_pipeline is 'antigravity'"),
@@ -498,7 +498,9 @@ def test_an_archive_does_not_say_where_files_are_written(
     embedder = {"type": "transformer", "model_name": str(bert_directory), "cache_directory": place}
     path = hostile("model.text_field_embedder.token_embedders.tokens", embedder)
     # The weights are those of another embedder; until then the model is made.
-    with pytest.raises(ConfigurationError, match="weights.th: these weights are missing"):
+    with pytest.raises(
+        ConfigurationError, match="weights.th: the model of config.json needs the weights"
+    ):
         load_archive(path)
     model = json.loads((tmp_path / "hostile" / "config.json").read_text())["model"]
     assert model["text_field_embedder"]["token_embedders"]["tokens"]["cache_directory"] == place

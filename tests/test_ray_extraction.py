@@ -202,7 +202,7 @@ def test_a_directory_belongs_to_one_run(ray, run, source, copy, tmp_path, change
         (tmp_path / "model").write_bytes(b"other")
         change = {"archive": tmp_path / "model"}
     before = parts(copy)
-    with pytest.raises(ResumeError, match=f"was begun with .*{what}.*another directory"):
+    with pytest.raises(ResumeError, match=f"was started with .*{what}.*another directory"):
         run(source, **change)
     assert parts(copy) == before
 

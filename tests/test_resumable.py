@@ -94,9 +94,11 @@ def test_settings_that_differ_are_named():
     with pytest.raises(ResumeError) as caught:
         compare_settings("out", before, now, "start over")
     assert str(caught.value) == (
-        'out was begun with other settings: model was "a" and is "b" now; new was null and is "'
-        + "x" * 79
-        + "... now; trainer.epochs was 2 and is 3 now; trainer.lr was 0.1 and is null now. Give "
+        'out was started with other settings: model was "a" and is "b" now; new was null and is "'
+        + "x" * 39
+        + " ... "
+        + "x" * 39
+        + '" now; trainer.epochs was 2 and is 3 now; trainer.lr was 0.1 and is null now. Give '
         "the same settings as then to resume, or start over"
     )
     compare_settings("out", before, before, "start over")

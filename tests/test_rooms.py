@@ -14,26 +14,36 @@ PACKAGE = "joint_ner_re"
 # A room is a module or a package right under joint_ner_re, with all that is in it.
 BELOW = {
     "version": set(),
+    "messages": set(),
+    "records": {"messages"},
     "lazy": set(),
     "requirements": set(),
-    "configuration": {"allennlp_changes"},
+    "configuration": {"allennlp_changes", "messages"},
     "weight_files": set(),
     "allennlp_changes": set(),
     "streams": set(),
-    "resumable": {"writing"},
+    "resumable": {"messages", "writing"},
     "writing": {"streams"},
     "tables": set(),
     "figures": {"writing"},
-    "sentence": set(),
+    "sentence": {"messages", "records"},
     "casing": set(),
     "labels": set(),
     "tag_codec": {"sentence"},
     "spacy_tokenizers": set(),
     "tokenization": {"spacy_tokenizers"},
-    "corpora": {"sentence", "streams", "tag_codec", "tokenization", "writing"},
-    "checking": {"corpora", "sentence", "tables"},
+    "corpora": {
+        "messages",
+        "records",
+        "sentence",
+        "streams",
+        "tag_codec",
+        "tokenization",
+        "writing",
+    },
+    "checking": {"corpora", "messages", "sentence", "tables"},
     "metrics": {"lazy", "sentence"},
-    "archives": {"allennlp_changes", "configuration", "weight_files", "writing"},
+    "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
     "modules": {"tag_codec", "casing", "configuration"},
     "pretrained": {"configuration", "metrics", "modules", "weight_files"},
     "dataset_readers": {
@@ -72,8 +82,8 @@ for number, room in enumerate(LAST):
 
 # What else, by the beginning of a module's path.
 STANDARD_LIBRARY_ONLY = [
-    "__init__", "lazy", "requirements", "sentence", "streams", "writing", "casing", "tag_codec",
-    "metrics/score", "tokenization", "commands/base", "commands/endings",
+    "__init__", "lazy", "messages", "records", "requirements", "sentence", "streams", "writing",
+    "casing", "tag_codec", "metrics/score", "tokenization", "commands/base", "commands/endings",
 ]  # fmt: skip
 # Importing these rooms needs no library that computes; see test_core.py.
 CORE = [

@@ -305,7 +305,7 @@ def with_relation(**changes):
     "record, message",
     [
         ([], "a sentence is []; expected a JSON object"),
-        ({}, "a sentence lacks the key 'tokens': {}"),
+        ({}, "a sentence lacks the key 'tokens'; expected a list: {}"),
         ({"tokens": "ab"}, "the key 'tokens' of a sentence holds \"ab\"; expected a list"),
         ({"tokens": None}, "the key 'tokens' of a sentence holds null; expected a list"),
         ({"tokens": ["a", 1]}, "the list 'tokens' of a sentence holds 1; expected a string"),
@@ -322,7 +322,7 @@ def with_relation(**changes):
         ({"tokens": [], "entities": [[0, 1]]},
          "the list 'entities' of a sentence holds [0, 1]; expected an object"),
         ({"tokens": ["a"], "entities": [{"type": "A", "start": 0}]},
-         "an entity lacks the key 'end': {\"type\": \"A\", \"start\": 0}"),
+         "an entity lacks the key 'end'; expected an integer: {\"type\": \"A\", \"start\": 0}"),
         (with_entity(label="B"), "an entity has the key 'label'; known keys are char_end, "
          "char_start, end, score, start, text, type"),
         (with_entity(type=1), "the key 'type' of an entity holds 1; expected a string"),

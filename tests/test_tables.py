@@ -9,5 +9,5 @@ def test_a_tables_cells_keep_to_themselves():
 
 
 def test_figures_stand_on_the_right():
-    table = markdown_table(["a", "b", "c"], [["x", 1, 2.5]], figures=True)
+    table = markdown_table(["a", "b", "c"], [["x", 1, 2.5]], numbers=True)
     assert table == "| a | b | c |\n| --- | ---: | ---: |\n| x | 1 | 2.5 |"

@@ -1,18 +1,18 @@
-"""Model archives: read as what somebody else may have made, and written with another configuration.
+"""Loads model archives safely, even from strangers, and rewrites their configurations.
 
-An archive tells AllenNLP what to make: its configuration can name any class that Python can import,
-with the options it likes; its weights are a pickle; its members can lead anywhere. So here
+With AllenNLP alone, the configuration of an archive can construct any class that Python can import,
+its weights are a pickle, and its members can be written anywhere. Here
 
-- members are files and directories inside the archive, of a bounded number and size (`members`);
-- the configuration chooses among classes of this package, some of AllenNLP's that do no more than
-  compute, those of packages that the user has imported, and those of `JOINT_NER_RE_TRUST`; and it
-  has no file fetched from an address (`trust`);
-- weights are tensors (`joint_ner_re.weight_files`);
-- what is damaged ends in one `ArchiveError` that names the archive and the member (`errors`).
+- members must be files and directories inside the archive, and their number and size are limited
+  (`members`);
+- the configuration may name only classes of this package, classes of AllenNLP that only compute,
+  classes of packages that the user has imported, and those in `JOINT_NER_RE_TRUST`; and it may not
+  fetch files from URLs (`trust`);
+- weights must be tensors (`joint_ner_re.weight_files`);
+- a damaged archive gives one `ArchiveError` that names the archive and the member (`errors`).
 
-AllenNLP's own commands, such as `allennlp predict`, call AllenNLP's `load_archive`. The functions
-in `loading` take the place of those that it calls, so that it follows these rules, too, for models
-of all kinds.
+The functions in `loading` replace functions that AllenNLP's `load_archive` calls. So AllenNLP's own
+commands, such as `allennlp predict`, follow the same rules, for all kinds of models.
 """
 
 from joint_ner_re.archives.errors import ArchiveError

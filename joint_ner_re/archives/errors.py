@@ -1,4 +1,4 @@
-"""The one error of an archive that cannot be read."""
+"""The error of an archive that cannot be read."""
 
 import errno
 import os
@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from allennlp.common.checks import ConfigurationError
 
+from joint_ner_re.messages import cut_middle
 from joint_ner_re.writing import PathLike
 
 _MAX_REASON = 500
-# Faults of the machine, which say nothing about the archive.
+# Errors of the machine, not of the archive.
 _MACHINE = {
     errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC,
     errno.EPERM, errno.EROFS,
@@ -18,26 +19,27 @@ _MACHINE = {
 
 
 class ArchiveError(ConfigurationError):
-    """An archive cannot be read; the message names the archive and, where known, the member."""
+    """An archive cannot be read; the message names the archive and, if known, the member."""
 
 
 @contextmanager
 def reading(archive: PathLike, member: str = "") -> Iterator[None]:
-    """Turns every exception of the block into one `ArchiveError`, which keeps it as its cause.
+    """Turn any exception of the block into an `ArchiveError`, with the exception as its cause.
 
-    AllenNLP, tarfile and torch raise nearly any exception where an archive is damaged. So put only
-    the call that reads or uses the archive's content into the block.
+    AllenNLP, tarfile and torch may raise almost any exception for a damaged archive. So the block
+    should only read or use the content of the archive.
 
     # Parameters
 
     archive : `str`
+        The archive.
     member : `str`, optional (default = `""`)
-        What is read of it, such as `"config.json"`.
+        The member that is read, such as `"config.json"`.
 
     # Raises
 
     `ArchiveError`
-        If the block raises anything but an `OSError` that is the machine's, such as a full disk.
+        If the block raises an exception, unless it is an error of the machine such as a full disk.
     """
     try:
         yield
@@ -50,9 +52,8 @@ def reading(archive: PathLike, member: str = "") -> Iterator[None]:
         if not isinstance(error, ConfigurationError):
             what = "it cannot be read" if member else "it cannot be read as a model.tar.gz"
             reason = f"{what}: {type(error).__name__}: {reason}"
-        if len(reason) > _MAX_REASON:
-            reason = f"{reason[:_MAX_REASON]}..."
-        # A message about a file of weights begins with its name.
+        reason = cut_middle(reason, _MAX_REASON)
+        # Messages of `weight_files` already start with the member's name.
         named = not member or reason.startswith(member)
         place = os.fspath(archive) if named else f"{os.fspath(archive)}: {member}"
         raise ArchiveError(f"{place}: {reason}") from error

@@ -1,6 +1,6 @@
-"""What takes the place of the functions that AllenNLP's `load_archive` calls.
+"""Replacements of the functions that AllenNLP's `load_archive` calls.
 
-`joint_ner_re.allennlp_changes` says why.
+`joint_ner_re.allennlp_changes` gives the reasons.
 """
 
 import os
@@ -31,12 +31,13 @@ from joint_ner_re.archives.members import (
     read_json,
 )
 from joint_ner_re.archives.trust import check_config, guarded
+from joint_ner_re.messages import quote
 from joint_ner_re.weight_files import read_weights
 from joint_ner_re.writing import PathLike
 
 VOCABULARY = "vocabulary"
-# What `allennlp train` cannot do without, so that every archive has it.
-_NEEDED = ("dataset_reader", "model", "data_loader")
+# `allennlp train` requires these sections, so every archive has them.
+_REQUIRED = ("dataset_reader", "model", "data_loader")
 _SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){2}\w*")
 
@@ -44,21 +45,21 @@ _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){2}\w*")
 def load_archive(
     archive: PathLike, cuda_device: int = -1, overrides: str | dict[str, Any] = ""
 ) -> Archive:
-    """What AllenNLP's function of this name gives, of an archive that need not be trusted.
+    """As AllenNLP's `load_archive`, but safe for untrusted archives.
 
     # Parameters
 
     archive : `str`
-        A `model.tar.gz`, its address, or a directory that `allennlp train` wrote.
+        A `model.tar.gz`, its URL, or a directory that `allennlp train` wrote.
     cuda_device : `int`, optional (default = `-1`)
-        The GPU that the model is put on; -1 is the CPU.
+        The GPU of the model; -1 is the CPU.
     overrides : `str | dict[str, Any]`, optional (default = `""`)
-        Options that are changed, as JSON or a dictionary.
+        Changed options, as JSON or a dictionary.
 
     # Raises
 
     `ArchiveError`
-        If the archive is damaged, too large, or has something in it that could run: it names the
+        If the archive is damaged, too large, or contains something that could run. It names the
         archive and the member.
     """
     path = cached_path(archive)
@@ -66,7 +67,7 @@ def load_archive(
 
 
 class ArchiveParams(Params):
-    """Reads the configuration of an archive; AllenNLP's own would evaluate it as a program."""
+    """Reads the configuration of an archive as JSON; AllenNLP evaluates it as a jsonnet program."""
 
     @classmethod
     def from_file(
@@ -90,10 +91,10 @@ def extracted_archive(resolved_archive_file: PathLike, cleanup: bool = True) -> 
 
 
 def load_dataset_readers(config: Params, serialization_dir: PathLike) -> Any:
-    """The two dataset readers, after the whole configuration is checked: they are made first."""
+    """The two dataset readers. AllenNLP calls this first, so the configuration is checked here."""
     archive = archive_of(serialization_dir)
     with reading(archive, CONFIG):
-        _check_parts(config.as_dict(quiet=True))
+        _check_sections(config.as_dict(quiet=True))
         check_config(config.as_dict(quiet=True))
     with reading(archive, META_NAME):
         _check_meta(Path(serialization_dir) / META_NAME)
@@ -104,17 +105,17 @@ def load_dataset_readers(config: Params, serialization_dir: PathLike) -> Any:
 def load_model(
     config: Params, weights_path: PathLike, serialization_dir: PathLike, cuda_device: int
 ) -> Model:
-    """The model, made from the configuration and the vocabulary, with the weights in it.
+    """Construct the model from the configuration and the vocabulary, and load its weights.
 
-    It does what AllenNLP's `Model.load` does, step by step, so that an error names the member.
+    It does the same as AllenNLP's `Model.load`, in steps whose errors name the member.
     """
     archive, weights_name = archive_of(serialization_dir), os.path.basename(weights_path)
     with guarded():
         with reading(archive, CONFIG):
             check_config(config.as_dict(quiet=True))
-            # Otherwise whoever made the archive says where files are written.
+            # The archive must not choose where files are written.
             remove_keys_from_params(config["model"], ["cache_directory"])
-            # They are read for a training only: the numbers are in the weights.
+            # Only training needs these; here the weights hold the result.
             remove_keys_from_params(config["model"], ["pretrained_file", "initializer"])
             loads_itself = _loads_itself(config)
         if loads_itself:
@@ -134,31 +135,31 @@ def load_model(
     return model
 
 
-def _check_parts(config: dict[str, Any]) -> None:
-    """Check what AllenNLP uses of a configuration without looking at it."""
-    for name in _NEEDED:
+def _check_sections(config: dict[str, Any]) -> None:
+    """Check the values of a configuration that AllenNLP uses unchecked."""
+    for name in _REQUIRED:
         if not isinstance(config.get(name), dict):
-            raise ConfigurationError(f"{name} is {config.get(name)!r:.80}; expected an object")
+            raise ConfigurationError(f"{name} is {quote(config.get(name))}; expected an object")
     for name in _SEEDS:
         seed = config.get(name)
         if seed is not None and not (type(seed) is int and 0 <= seed < 2**32):
             raise ConfigurationError(
-                f"{name} is {seed!r:.80}; expected a whole number from 0 to {2**32 - 1}"
+                f"{name} is {quote(seed)}; expected a whole number from 0 to {2**32 - 1}"
             )
 
 
 def _check_meta(path: Path) -> None:
-    """Check AllenNLP's note of the version that wrote an archive, if there is one."""
+    """Check the file with the AllenNLP version that wrote the archive, if there is one."""
     if not path.exists():
         return
     meta = read_json(path)
     version = meta.get("version") if isinstance(meta, dict) and len(meta) == 1 else None
     if not (isinstance(version, str) and _VERSION.fullmatch(version)):
-        raise ConfigurationError(f'it is {meta!r:.80}; expected such as {{"version": "2.10.1"}}')
+        raise ConfigurationError(f'it is {quote(meta)}; expected such as {{"version": "2.10.1"}}')
 
 
 def _loads_itself(config: Params) -> bool:
-    """Whether the model's class has another way to be loaded than AllenNLP's."""
+    """Whether the model's class overrides AllenNLP's way to load a model."""
     kind: Any = Model.by_name(config["model"]["type"])
     kind = kind if isinstance(kind, type) else kind.__self__
     return kind._load.__func__ is not Model._load.__func__  # type: ignore[attr-defined]
@@ -170,7 +171,7 @@ def _read_vocabulary(archive: str, directory: Path, config: Params) -> Vocabular
             raise ConfigurationError("there is no such directory")
         files = sorted(directory.iterdir())
     for path in files:
-        # AllenNLP's error would not name the file.
+        # Read each file first, since AllenNLP's error would not name the file.
         with reading(archive, f"{VOCABULARY}/{path.name}"):
             path.read_bytes().decode("utf-8")
     with reading(archive, VOCABULARY):
@@ -193,19 +194,21 @@ def _put_weights(model: Model, path: str, cuda_device: int) -> None:
     missing = [name for name in missing if not _may_be_missing(model, name)]
     if missing or surplus:
         raise ConfigurationError(
-            f"these weights are missing: {missing[:5]}, and these belong to no part of the model "
-            f"that {CONFIG} describes: {surplus[:5]}"
+            f"the model of {CONFIG} needs the weights {missing[:5]}, which are missing, and has no "
+            f"place for {surplus[:5]}"
         )
     for name, parameter in model.named_parameters():
         if name in weights and parameter.is_floating_point():
             if not weights[name].is_floating_point():
-                raise ConfigurationError(f"{name} is of {weights[name].dtype}; expected fractions")
+                raise ConfigurationError(
+                    f"{name} has the type {weights[name].dtype}; expected floating point numbers"
+                )
             if not torch.isfinite(parameter).all():
-                raise ConfigurationError(f"{name} has values that are no finite numbers")
+                raise ConfigurationError(f"{name} has values that are not finite")
 
 
 def _may_be_missing(model: Model, name: str) -> bool:
-    """Whether a part of the model says that its archives of before have no such weight."""
+    """Whether a module of the model allows old archives to lack this weight."""
     for prefix, module in model.named_modules():
         prefix = f"{prefix}." if prefix else ""
         if name.startswith(prefix):

@@ -1,4 +1,4 @@
-"""The files in a `model.tar.gz`: extracted one by one, each checked before it is written."""
+"""Extracts a `model.tar.gz` member by member, after checking each, and rewrites one."""
 
 import contextlib
 import copy
@@ -17,38 +17,39 @@ from typing import IO, Any, cast
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.archives.errors import ArchiveError, reading
+from joint_ner_re.messages import quote
 from joint_ner_re.writing import TEMPORARY, PathLike, naming, replacing
 
 CONFIG = "config.json"
-# How many gigabytes an archive may hold, unpacked.
+# The environment variable for the maximum unpacked size of an archive, in gigabytes.
 GIGABYTES = "JOINT_NER_RE_ARCHIVE_GB"
 DEFAULT_GIGABYTES = 10.0
 MAX_MEMBERS = 10_000
-# A tar header or a configuration that is larger is no such thing.
+# In bytes. No genuine tar header or configuration is larger.
 _MAX_READ_AT_ONCE = 2**24
-# Python stops at some 1,000 calls inside one another, and a part of AllenNLP takes several.
+# Python allows about 1,000 nested calls, and AllenNLP makes several for each level.
 _MAX_DEPTH = 100
 
-# The directory that an archive was last extracted into, and the archive.
+# The directory of the last extracted archive, and the archive.
 _extracted: ContextVar[tuple[str, str]] = ContextVar("_extracted", default=("", ""))
 
 
 @contextlib.contextmanager
 def extracted(archive: PathLike, cleanup: bool = True) -> Iterator[Path]:
-    """A directory with the archive's files, which is gone after the block.
+    """A temporary directory with the files of an archive.
 
     # Parameters
 
     archive : `str`
         A `model.tar.gz`.
     cleanup : `bool`, optional (default = `True`)
-        If `False`, the directory stays, unless the archive cannot be extracted.
+        Whether to remove the directory after the block. It is always removed if the archive cannot
+        be extracted.
 
     # Raises
 
     `ArchiveError`
-        If the file is no model archive, is larger than allowed, or would write elsewhere than into
-        that directory.
+        If the file is no model archive, is too large, or has a member outside the directory.
     """
     directory = Path(tempfile.mkdtemp())
     try:
@@ -66,13 +67,13 @@ def extracted(archive: PathLike, cleanup: bool = True) -> Iterator[Path]:
 
 
 def archive_of(directory: PathLike) -> str:
-    """The archive that a directory was extracted from, or the directory itself: for messages."""
+    """The archive that a directory was extracted from, or the directory itself, for messages."""
     known, archive = _extracted.get()
     return archive if known == os.fspath(directory) else os.fspath(directory)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """The configuration of an extracted archive, as data: AllenNLP evaluates it as a program.
+    """The configuration of an extracted archive, read as JSON, not as a jsonnet program.
 
     # Raises
 
@@ -89,23 +90,23 @@ def read_config(directory: Path) -> dict[str, Any]:
             )
         config = read_json(path)
         if not isinstance(config, dict):
-            raise ConfigurationError(f"it is {config!r:.80}; expected a JSON object")
+            raise ConfigurationError(f"it is {quote(config)}; expected a JSON object")
         if _is_deeper(config, _MAX_DEPTH):
             raise ConfigurationError(f"it is nested more than {_MAX_DEPTH} deep")
         return config
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds, which is text that can be written again and finite numbers.
+    """The content of a JSON file.
 
     # Raises
 
     `ConfigurationError`
-        If it is not such a file.
+        If it is not JSON, or has NaN, infinity or half of a surrogate pair.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-        # Half of a surrogate pair is no text, but an escape can say it.
+        # An escape may be half of a surrogate pair, which UTF-8 cannot encode.
         json.dumps(content, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"it is not JSON: {error}") from error
@@ -122,14 +123,16 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def write_with_config(archive: str, config: Mapping[str, Any], target: str) -> None:
-    """Write a copy of an archive that has another configuration and is otherwise the same.
+    """Write a copy of an archive with another configuration.
 
     # Parameters
 
     archive : `str`
+        The `model.tar.gz` to copy.
     config : `Mapping[str, Any]`
+        The new configuration.
     target : `str`
-        The file, which appears or is replaced only when it is whole; it can be `archive` itself.
+        The new file, which is written atomically. It may be `archive` itself.
 
     # Raises
 
@@ -138,7 +141,7 @@ def write_with_config(archive: str, config: Mapping[str, Any], target: str) -> N
     """
     text = (json.dumps(config, indent=4) + "\n").encode("utf-8")
     with replacing(target, "wb") as file:
-        # Without a name and a time, so that the same content gives the same bytes.
+        # Without a name and a time, so that equal content gives equal files.
         packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
         with packed, tarfile.open(fileobj=packed, mode="w") as copied:
             for member, content in _members(archive):
@@ -152,7 +155,7 @@ def write_with_config(archive: str, config: Mapping[str, Any], target: str) -> N
 
 
 def _extract(archive: PathLike, directory: Path) -> None:
-    """Write the archive's files into a directory."""
+    """Write the members of an archive into a directory."""
     for member, content in _members(archive):
         path = directory / member.name
         with reading(archive, member.name):
@@ -169,7 +172,7 @@ def _extract(archive: PathLike, directory: Path) -> None:
 
 
 def _members(archive: PathLike) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-    """The members with their content, each checked before it and all before the next is read."""
+    """The members, checked, with their content, which must be read before the next member."""
     if not os.path.isfile(archive):
         raise ArchiveError(
             f"the archive {os.fspath(archive)!r} is not a file; expected a model.tar.gz"
@@ -177,7 +180,7 @@ def _members(archive: PathLike) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | N
     max_bytes, total = max_archive_bytes(), 0
     names: set[str] = set()
     with gzip.open(archive, "rb") as packed:
-        stream = _Cautious(packed)
+        stream = _LimitedReads(packed)
         with reading(archive):
             tar = tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:")  # noqa: SIM115
         with tar:
@@ -200,8 +203,8 @@ def _members(archive: PathLike) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | N
                 tar.members = []  # type: ignore[attr-defined]
 
 
-class _Cautious:
-    """A stream of which nobody reads very much at once, as `tarfile` does of a large header."""
+class _LimitedReads:
+    """A stream that refuses huge reads, which `tarfile` makes for a forged header."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -215,19 +218,19 @@ class _Cautious:
 
 
 def _check_member(member: tarfile.TarInfo, names: set[str]) -> None:
-    """Refuse a member that is no plain file or directory within; add its name to the names."""
+    """Refuse a member that is not a plain file or directory in the archive, and note its name."""
     path = PurePosixPath(member.name)
     outside = path.is_absolute() or ".." in path.parts
     if outside or any(character in member.name for character in "\\:\0"):
         raise ConfigurationError(
             f"the member {member.name!r} leads out of the archive; do not trust the file"
         )
-    # tarfile reads a name that is no UTF-8 all the same.
+    # tarfile accepts names that are not UTF-8.
     if not path.parts and not member.isdir() or not _is_text(member.name):
         raise ConfigurationError(f"the member {member.name!r} has no name that is text")
     if not (member.isfile() or member.isdir()) or member.issparse():
         raise ConfigurationError(
-            f"the member {member.name!r} is a link, a device or has holes; expected files and "
+            f"the member {member.name!r} is a link, a device or a sparse file; expected files and "
             "directories only; do not trust the file"
         )
     if member.size < 0:
@@ -246,27 +249,27 @@ def _is_text(name: str) -> bool:
 
 
 def _check_end(packed: gzip.GzipFile, max_bytes: int) -> None:
-    """Read what comes after the last member: only then does gzip compare its checksum.
+    """Make sure that only zeros follow the last member.
 
-    tarfile takes a damaged header for the end.
+    tarfile takes a damaged header for the end, and gzip compares its checksum only at its end.
     """
-    # tarfile itself writes some zeros.
+    # tarfile pads archives with zeros.
     max_bytes, read = max(max_bytes, 2**20), 0
     while block := packed.read(2**20):
         read += len(block)
         if any(block) or read > max_bytes:
             raise ConfigurationError(
-                "it goes on after its last member, or the header of a member is damaged"
+                "it has data after its last member, or the header of a member is damaged"
             )
 
 
 def max_archive_bytes() -> int:
-    """How many bytes an archive may hold.
+    """The maximum unpacked size of an archive, in bytes.
 
     # Raises
 
     `ConfigurationError`
-        If `JOINT_NER_RE_ARCHIVE_GB` is no positive number.
+        If `JOINT_NER_RE_ARCHIVE_GB` is not a positive number.
     """
     given = os.environ.get(GIGABYTES, str(DEFAULT_GIGABYTES))
     try:

@@ -1,4 +1,4 @@
-"""What a configuration of an archive may choose: nothing that imports, fetches or unpickles."""
+"""Refuses configurations of archives that could import, fetch or unpickle something."""
 
 import os
 import re
@@ -16,11 +16,12 @@ from allennlp.models import Model
 from joint_ner_re.allennlp_changes import make
 from joint_ner_re.configuration import Untrusted, check, values_under
 
-# Packages whose classes an archive may name, and hosts to fetch files from, with commas between.
+# The environment variable with packages whose classes archives may name, and hosts that they may
+# fetch files from, separated by commas.
 TRUST = "JOINT_NER_RE_TRUST"
 
-# The parts of a configuration that are made when an archive is loaded, evaluated or used.
-_PARTS = {
+# The sections of a configuration that AllenNLP constructs for an archive.
+_SECTIONS = {
     "dataset_reader": DatasetReader,
     "validation_dataset_reader": DatasetReader,
     "vocabulary": Vocabulary,
@@ -29,9 +30,9 @@ _PARTS = {
     "validation_data_loader": DataLoader,
     "evaluation": Evaluator,
 }
-# Packages that nobody has to name for their classes to be registered.
+# Packages whose classes are registered although the user did not choose the package.
 _UNCHOSEN = ("allennlp", "allennlp_models", "allennlp_semparse", "allennlp_server", "torch")
-# Modules of these whose classes compute, and neither import, fetch nor unpickle anything.
+# Modules of these packages whose classes import, fetch and unpickle nothing.
 _HARMLESS = (
     "allennlp.data.data_loaders.data_collator",
     "allennlp.data.data_loaders.multiprocess_data_loader",
@@ -53,7 +54,7 @@ _HARMLESS = (
     "allennlp.modules.seq2vec_encoders.pytorch_seq2vec_wrapper",
     "allennlp.modules.text_field_embedders",
     "allennlp.modules.token_embedders.bag_of_word_counts_token_embedder",
-    # Reads tables of numbers.
+    # It reads only arrays of numbers.
     "allennlp.modules.token_embedders.elmo_token_embedder",
     "allennlp.modules.token_embedders.embedding",
     "allennlp.modules.token_embedders.empty_embedder",
@@ -63,71 +64,69 @@ _HARMLESS = (
     "allennlp.nn.regularizers",
     "torch.nn.modules.activation",
 )
-# A language, or an installed pipeline of spaCy's such as en_core_web_sm: of others the name may be
-# that of any package, which spaCy would import.
+# A language code or a spaCy pipeline such as en_core_web_sm. Any other name could be that of a
+# package, which spaCy would import.
 _PIPELINE = re.compile(r"[a-z]{2,3}(_\w+)?")
 
 _loading: ContextVar[bool] = ContextVar("_loading", default=False)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Make sure that nothing in a configuration of an archive could run.
+    """Make sure that nothing in the configuration of an archive could run.
 
     # Raises
 
     `ConfigurationError`
-        If it chooses a class that is not allowed, or one of its options cannot be.
+        If it names a class that is not allowed, or an option is invalid.
     """
-    for name, kind in _PARTS.items():
-        part = config.get(name)
-        if part is None:
+    for name, kind in _SECTIONS.items():
+        section = config.get(name)
+        if section is None:
             continue
-        if any(values_under(part, "trust_remote_code")):
+        if any(values_under(section, "trust_remote_code")):
             raise Untrusted(
-                f"{name}: trust_remote_code has code fetched and run; it is not allowed in an "
-                "archive"
+                f"{name}: trust_remote_code fetches and runs code; it is not allowed in an archive"
             )
-        for option, address in _addresses(part, name):
-            _refuse_unless_trusted(option, address, urlsplit(address).hostname or address)
-        for pipeline in values_under(part, "tokenizer_pipeline"):
+        for option, url in _urls(section, name):
+            _refuse_unless_trusted(option, url, urlsplit(url).hostname or url)
+        for pipeline in values_under(section, "tokenizer_pipeline"):
             if not (isinstance(pipeline, str) and _PIPELINE.fullmatch(pipeline)):
                 _refuse_unless_trusted("tokenizer_pipeline", str(pipeline), str(pipeline))
-        check(kind, part, name, _judge)
+        check(kind, section, name, _judge)
 
 
 def _judge(option: str, name: str, cls: type | None, constructor: str | None) -> None:
     """See `joint_ner_re.configuration.Judge`."""
     module = name if cls is None else cls.__module__
     package = module.split(".")[0]
-    # Such as `from_archive`, and a vocabulary's `from_pretrained_transformer`.
+    # For example `from_archive`, and a vocabulary's `from_pretrained_transformer`.
     loads = constructor is not None and ("archive" in constructor or "pretrained" in constructor)
     known = cls is not None and not loads
     if not (known and (package not in _UNCHOSEN or _is_under(module, _HARMLESS))):
         _refuse_unless_trusted(option, name, module, package)
 
 
-def _addresses(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """The options that are addresses of a network."""
+def _urls(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The options whose value is a URL."""
     if isinstance(value, str) and "://" in value:
         yield name, value
     items: Any = ()
     if isinstance(value, dict):
-        # What AllenNLP reads for a training only: the vectors are in the weights.
+        # Only training reads pretrained files; afterwards their vectors are in the weights.
         items = ((key, one) for key, one in value.items() if not key.startswith("pretrained_file"))
     elif isinstance(value, list):
         items = enumerate(value)
     for key, one in items:
-        yield from _addresses(one, f"{name}.{key}")
+        yield from _urls(one, f"{name}.{key}")
 
 
 def _refuse_unless_trusted(option: str, name: str, module: str, package: str = "") -> None:
     trusted = tuple(filter(None, os.environ.get(TRUST, "").replace(" ", "").split(",")))
     if not _is_under(module, trusted):
         raise Untrusted(
-            f"{option} is {name!r}, by which an archive that somebody else made could run code or "
-            "fetch files; expected no address, and names of classes of joint_ner_re or of those "
-            "that a package of yours registers. If you trust the archive, set "
-            f"{TRUST}={package or module}"
+            f"{option} is {name!r}, with which an archive from a stranger could run code or fetch "
+            "files; expected no URL, and only classes of joint_ner_re or of packages that you "
+            f"imported. If you trust the archive, set {TRUST}={package or module}"
         )
 
 
@@ -137,7 +136,7 @@ def _is_under(module: str, packages: tuple[str, ...]) -> bool:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Whatever is chosen by name in the block must be allowed, wherever the name comes from."""
+    """In the block, AllenNLP may construct only allowed classes, wherever their name comes from."""
     token = _loading.set(True)
     try:
         yield
@@ -147,7 +146,7 @@ def guarded() -> Iterator[None]:
 
 @classmethod  # type: ignore[misc]
 def resolve_class_name(cls: Any, name: str) -> Any:
-    """AllenNLP's, with which every class that is chosen by name is found."""
+    """As AllenNLP's method, which finds all classes by their names, but with the guard."""
     if _loading.get():
         _judge(cls.__name__, name, *Registrable._registry[cls].get(name, (None, None)))
     return _resolve(cls, name)

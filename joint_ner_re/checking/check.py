@@ -1,37 +1,37 @@
-"""Reads the parts of a corpus twice and reports on them."""
+"""Reads the parts of a corpus and reports on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from joint_ner_re.checking.counts import Counts, Part
 from joint_ner_re.checking.report import Report
-from joint_ner_re.checking.suspicions import Knowledge, Suspicions
+from joint_ner_re.checking.statistics import Part, PartStatistics
+from joint_ner_re.checking.suspicions import Detector, Suspicions
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
 from joint_ner_re.sentence import Sentence
 
-Show = Callable[[Iterable[Sentence]], Iterable[Sentence]]
+Progress = Callable[[Iterable[Sentence]], Iterable[Sentence]]
 
 
 def check_corpus(
     parts: Sequence[Part],
     options: Callable[[str], dict[str, Any]] = lambda format: {},
-    show: Show = iter,
+    progress: Progress = iter,
 ) -> Report:
-    """Look through a corpus, sentence by sentence.
+    """Check a corpus, sentence by sentence.
 
-    Memory holds the different mentions and 32 bytes and an id for each sentence, not the corpus.
-    The files are read twice: what is rare or far from the rest takes the figures of the whole.
+    The files are read twice, since finding rare and outlying annotations needs the statistics of
+    the whole corpus. Memory holds the distinct mentions, and per sentence an id and 32 bytes.
 
     # Parameters
 
     parts : `Sequence[Part]`
         The parts, which are compared with one another.
     options : `Callable[[str], dict[str, Any]]`, optional
-        What to give `read_corpus` for a format, such as a tokenizer.
-    show : `Callable`, optional
-        What the sentences pass through, such as `tqdm`.
+        Gives the options of `read_corpus` for a format, such as a tokenizer.
+    progress : `Callable`, optional
+        Wraps the sentences of each pass, such as `tqdm`.
 
     # Raises
 
@@ -42,22 +42,22 @@ def check_corpus(
     if len(set(names)) != len(names):
         raise ValueError(f"the parts are named {', '.join(names)}; expected different names")
     errors: list[CorpusFormatError] = []
-    counts = {part.name: Counts() for part in parts}
-    total = Counts()
-    knowledge, suspicions = Knowledge(), Suspicions()
+    statistics = {part.name: PartStatistics() for part in parts}
+    total = PartStatistics()
+    suspicions = Suspicions()
+    detector = Detector(suspicions)
     for part in parts:
-        for sentence in show(_read(part, options, errors.append)):
-            counts[part.name].add(sentence)
+        for sentence in progress(_read(part, options, errors.append)):
+            statistics[part.name].add(sentence)
             total.add(sentence)
-            knowledge.look(part, sentence, suspicions)
+            detector.first_pass(part, sentence)
     for part in parts:
-        for sentence in show(_read(part, options, lambda error: None)):
-            knowledge.look_again(part, sentence, total, suspicions)
-    for what, example in knowledge.of_words():
+        for sentence in progress(_read(part, options, lambda error: None)):
+            detector.second_pass(part, sentence, total)
+    detector.finish()
+    for what, example in _missing_types(statistics):
         suspicions.add(what, example)
-    for what, example in _missing_types(counts):
-        suspicions.add(what, example)
-    return Report(counts, errors, suspicions.found())
+    return Report(statistics, errors, suspicions.found())
 
 
 def _read(
@@ -65,7 +65,7 @@ def _read(
     options: Callable[[str], dict[str, Any]],
     on_error: Callable[[CorpusFormatError], None],
 ) -> Iterator[Sentence]:
-    """The sentences that can be read; behind some errors there is no reading on."""
+    """The sentences that can be read. After some errors the rest of the file is lost."""
     try:
         format = part.format or detect_format(part.path)
         chosen = options(format)
@@ -76,15 +76,15 @@ def _read(
         on_error(error)
 
 
-def _missing_types(counts: dict[str, Counts]) -> Iterator[Any]:
-    """Types that not all parts have."""
+def _missing_types(statistics: dict[str, PartStatistics]) -> Iterator[tuple[str, str]]:
+    """Types that some parts have and others lack, as suspicions with examples."""
     for kind in ("entities", "relations"):
-        have = {name: getattr(part, kind) for name, part in counts.items() if part.totals}
-        for type_ in sorted({type_ for types in have.values() for type_ in types}):
-            lacking = [name for name, types in have.items() if type_ not in types]
+        counts = {name: getattr(part, kind) for name, part in statistics.items() if part.totals}
+        for type_ in sorted({type_ for types in counts.values() for type_ in types}):
+            lacking = [name for name, types in counts.items() if type_ not in types]
             if lacking:
                 found = ", ".join(
-                    f"{types[type_]} in {name}" for name, types in have.items() if type_ in types
+                    f"{types[type_]} in {name}" for name, types in counts.items() if type_ in types
                 )
                 what = "entity" if kind == "entities" else "relation"
                 yield (

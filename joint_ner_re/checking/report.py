@@ -1,29 +1,29 @@
-"""What a check has found, as JSON, as text for a terminal and as Markdown."""
+"""The results of a check as JSON, as text for a terminal and as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from joint_ner_re.checking.counts import TOTALS, Counts
+from joint_ner_re.checking.statistics import TOTALS, PartStatistics
 from joint_ner_re.checking.suspicions import Suspicion
 from joint_ner_re.corpora import CorpusFormatError
 from joint_ner_re.tables import markdown_table
 
-_SHOWN_ERRORS = 20
+_MAX_ERRORS = 20
 
 
 class Report(NamedTuple):
-    """The figures of each part by its name, the errors, and what looks like a mistake."""
+    """The statistics of each part by its name, the errors, and possible mistakes."""
 
-    parts: dict[str, Counts]
+    parts: dict[str, PartStatistics]
     errors: list[CorpusFormatError]
     suspicions: list[Suspicion]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
+        """The whole report as a JSON object."""
         return {
-            "parts": {name: counts.to_json() for name, counts in self.parts.items()},
+            "parts": {name: statistics.to_json() for name, statistics in self.parts.items()},
             "errors": [
                 {"path": error.path, "line": error.line, "reason": error.reason}
                 for error in self.errors
@@ -33,7 +33,7 @@ class Report(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A first column of words, and others of figures."""
+    """A table whose first column is text and whose other columns are numbers."""
 
     title: str
     columns: Sequence[str]
@@ -41,7 +41,7 @@ class Table(NamedTuple):
 
 
 def as_text(report: Report) -> str:
-    """Tables of aligned columns, then errors and suspicions."""
+    """The report as plain text: aligned tables, then errors and suspicions."""
     lines: list[str] = []
     for table in _tables(report):
         head = (table.title, *table.columns)
@@ -54,11 +54,11 @@ def as_text(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """The same as Markdown."""
+    """The report as Markdown."""
     lines: list[str] = []
     for table in _tables(report):
         head = (table.title, *table.columns)
-        lines += [markdown_table(head, table.rows, figures=True), ""]
+        lines += [markdown_table(head, table.rows, numbers=True), ""]
     return "\n".join([*lines, *_findings(report, "- ", "### ")])
 
 
@@ -74,25 +74,25 @@ def _tables(report: Report) -> Iterator[Table]:
             rows = [(name, *(f"{getattr(p, kind)[name]:,}" for p in parts)) for name in types]
             yield Table(title, names, rows)
     rows = []
-    for what, spread in (
+    for what, distribution in (
         ("tokens in a sentence", "sentence_lengths"),
         ("tokens in an entity", "entity_lengths"),
         ("tokens between two related", "distances"),
     ):
         for name, part in report.parts.items():
-            figures = getattr(part, spread).to_json().values()
+            numbers = getattr(part, distribution).to_json().values()
             where = f"{what}, {name}" if len(names) > 1 else what
-            rows.append((where, *(f"{figure:,}" for figure in figures)))
+            rows.append((where, *(f"{number:,}" for number in numbers)))
     yield Table("lengths", ("mean", "median", "95 %", "max"), rows)
 
 
 def _findings(report: Report, bullet: str, heading: str) -> Iterator[str]:
     yield f"{heading}Errors: {len(report.errors):,}"
     yield from _blank(heading)
-    for error in report.errors[:_SHOWN_ERRORS]:
+    for error in report.errors[:_MAX_ERRORS]:
         yield f"{bullet}{error}"
-    if len(report.errors) > _SHOWN_ERRORS:
-        yield f"{bullet}... and {len(report.errors) - _SHOWN_ERRORS:,} more (--json has all)"
+    if len(report.errors) > _MAX_ERRORS:
+        yield f"{bullet}... and {len(report.errors) - _MAX_ERRORS:,} more (--json has all)"
     yield ""
     total = sum(suspicion.times for suspicion in report.suspicions)
     yield f"{heading}Suspicious: {total:,}"

@@ -1,8 +1,7 @@
-"""Files to sentences and back: one module per file format, and the functions that choose among
-them.
+"""Reads and writes corpora: one module per file format, and functions that select the format.
 
-    for sentence in read_corpus("DRUG-AE.rel"):
-        print(sentence.id, sentence.tokens)
+for sentence in read_corpus("DRUG-AE.rel"):
+    print(sentence.id, sentence.tokens)
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ __all__ = [
 
 
 class CorpusFormat(NamedTuple):
-    """How one file format is recognised and read."""
+    """How to recognise and read a file format."""
 
     description: str
     looks_like: Callable[[Sequence[str]], bool]
@@ -77,29 +76,29 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
 }
-"""The formats that can be written: functions of sentences, a path and the format's options."""
+"""The formats that can be written, by name. The functions take sentences, a path and options."""
 
 
 def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> Iterator[Sentence]:
-    """Read the sentences of a corpus, one after the other.
+    """Read the sentences of a corpus, one by one.
 
     # Parameters
 
     path : `str`
-        The file, compressed with gzip or not; for brat also a directory.
+        The file, which may be compressed with gzip; for brat also a directory.
     format : `str`, optional (default = `None`)
-        A name in `FORMATS`; `None` tells it from the file's first lines.
+        A name in `FORMATS`. `None` detects the format from the first lines.
     options : `Any`
-        What the format's own `read` takes; see `format_options`.
+        Arguments of the format's `read`; see `format_options`.
 
     # Raises
 
     `CorpusFormatError`
-        If the file cannot be read; while iterating, as soon as the reason is met.
+        If the file cannot be read. It is raised while iterating, at the faulty line.
     `ValueError`
-        At once, if there is no such format.
+        If there is no such format. It is raised before iterating.
     `TypeError`
-        At once, if the format has no such option.
+        If the format has no such option. It is raised before iterating.
     """
     if format is None:
         format = detect_format(path)
@@ -114,7 +113,7 @@ def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> It
 
 
 def format_options(format: str) -> list[str]:
-    """The names of what the format's `read` takes, such as `tokenizer`.
+    """The names of the options of the format's `read`, such as `tokenizer`.
 
     # Raises
 
@@ -126,7 +125,7 @@ def format_options(format: str) -> list[str]:
 
 
 def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **options: Any) -> int:
-    """Write sentences to a file, which appears or is replaced only once it is complete.
+    """Write sentences to a file, atomically.
 
     # Parameters
 
@@ -135,7 +134,7 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     path : `str`
         The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        A name in `WRITABLE`. `"jsonl"` and `"spert"` keep everything: reading gives equal
+        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose nothing: reading the file gives equal
         sentences.
     options : `Any`
         For `"csv"`: `entities`, the path of a second table.
@@ -143,7 +142,7 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     # Returns
 
     `int`
-        How many sentences were written.
+        The number of sentences.
 
     # Raises
 
@@ -155,12 +154,12 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
 
 
 def detect_format(path: PathLike) -> str:
-    """The name of the format that the file's first lines fit.
+    """The name of the format that fits the first lines of a file.
 
     # Raises
 
     `CorpusFormatError`
-        If they fit none, or more than one.
+        If no format fits, or more than one.
     """
     if brat.is_document(path):
         return "brat"

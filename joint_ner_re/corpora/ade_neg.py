@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
 from joint_ner_re.corpora.files import read_rows
 from joint_ner_re.corpora.text import Tokenizer, check_length, tokenized, words
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
 _LINE = re.compile(r"[0-9]{1,9} NEG (.*\S.*)")
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line is a number, NEG, and more."""
+    """Whether the first line starts with a number and NEG."""
     return re.match(r"[0-9]+ NEG ", first_lines[0]) is not None
 
 
 def read(path: PathLike, *, tokenizer: Tokenizer | None = None) -> Iterator[Sentence]:
     """Read ADE-NEG.txt: sentences without entities.
 
-    The `id` of the sentence in line n is `neg-(n-1)`: counted from 0 as in `ade_rel`, but with a
-    prefix, so that the two files can be joined without a clash.
+    The `id` of the sentence in line n is `neg-(n-1)`. It counts from 0 as `ade_rel` does, and the
+    prefix keeps the ids unique when the two files are joined.
 
     # Parameters
 
@@ -52,7 +53,7 @@ def _texts(path: PathLike) -> Iterator[tuple[int, str]]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise CorpusFormatError(
-                path, number, f"expected a number, NEG and a sentence; found {shorten(line)}"
+                path, number, f"expected a number, NEG and a sentence; found {quote(line)}"
             )
         check_length(path, number, match.group(1))
         yield number, match.group(1)

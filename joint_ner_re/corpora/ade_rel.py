@@ -1,7 +1,7 @@
-"""DRUG-AE.rel: one line per relation, so a sentence stands in as many lines as it has relations.
+"""DRUG-AE.rel: one line per relation, so a sentence is repeated for each of its relations.
 
-The offsets count from the beginning of the document, which the corpus does not hold. One shift
-per sentence maps them to the sentence: the one that puts every mention on its own text.
+The offsets count from the start of the document, which is not in the corpus. One shift per
+sentence maps them to the sentence: the shift for which every mention has its own text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
 from joint_ner_re.corpora.files import columns, parse_int, read_rows
 from joint_ner_re.corpora.text import (
     Span,
@@ -21,6 +21,7 @@ from joint_ner_re.corpora.text import (
     tokenized,
     words,
 )
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,10 @@ def read(
     tokenizer: Tokenizer | None = None,
     types: tuple[str, str] = ADE_TYPES,
 ) -> Iterator[Sentence]:
-    """Read DRUG-AE.rel, or DRUG-DOSE.rel, which is laid out alike.
+    """Read DRUG-AE.rel or DRUG-DOSE.rel, which has the same columns.
 
-    A sentence is a pair of PubMed id and text. Its `id` is its index in order of first
-    appearance: the published folds and SpERT's `orig_id` mean this number.
+    Lines with the same PubMed id and text are one sentence. Its `id` is its index in order of
+    first appearance, which the published folds and SpERT's `orig_id` use.
 
     # Parameters
 
@@ -71,13 +72,13 @@ def read(
     tokenizer : `Tokenizer`, optional (default = `TextTokenizer(granularity="fine")`)
         Splits the sentences. Mentions that are not whole tokens are widened to whole tokens.
     types : `tuple[str, str]`, optional (default = `("Adverse-Effect", "Drug")`)
-        The two entity types in the order of the columns. The first one is also the relation's
-        type, from the first mention to the second. `("Dose", "Drug")` fits DRUG-DOSE.rel.
+        The two entity types in the order of the columns. The first is also the type of the
+        relation from the first mention to the second. Use `("Dose", "Drug")` for DRUG-DOSE.rel.
 
     # Raises
 
     `CorpusFormatError`
-        If a line is malformed or no shift puts all mentions of a sentence on their texts.
+        If a line is malformed, or no shift of a sentence fits all its mentions.
     `ValueError`
         If `types` is not a pair of two different names.
     """
@@ -102,7 +103,7 @@ def _read(
 
 
 def _read_groups(path: PathLike) -> list[_Group]:
-    # The rows of a sentence stand together in the published file, but nothing promises it.
+    # The rows of a sentence are adjacent in the published file, but need not be.
     groups: dict[tuple[str, str], _Group] = {}
     for number, line in read_rows(path):
         pubmed, text, first, begin1, end1, drug, begin2, end2 = columns(
@@ -122,15 +123,15 @@ def _read_groups(path: PathLike) -> list[_Group]:
 
 
 def _mention(path: PathLike, number: int, text: str, begin_text: str, end_text: str) -> _Mention:
-    begin = parse_int(path, number, begin_text, f"the begin of {shorten(text, 40)}")
-    end = parse_int(path, number, end_text, f"the end of {shorten(text, 40)}")
+    begin = parse_int(path, number, begin_text, f"the begin of {quote(text, 40)}")
+    end = parse_int(path, number, end_text, f"the end of {quote(text, 40)}")
     if not text.strip():
         raise CorpusFormatError(path, number, "a mention is empty; expected its text")
     if end - begin != len(text):
         raise CorpusFormatError(
             path,
             number,
-            f"the mention {shorten(text)} has {len(text)} characters, but its offsets {begin} to "
+            f"the mention {quote(text)} has {len(text)} characters, but its offsets {begin} to "
             f"{end} span {end - begin}",
         )
     return _Mention(text, begin, end)
@@ -175,10 +176,10 @@ def _sentence(
 
 
 def _base(path: PathLike, group: _Group, changes: Counter) -> int:
-    """What to subtract from the document's offsets to get the sentence's.
+    """The shift: the number to subtract from document offsets to get sentence offsets.
 
-    If more than one shift fits, which the published file has nowhere, the smallest position in
-    the sentence is taken and the sentence is counted.
+    If several shifts fit, which never happens in the published file, the one with the smallest
+    position in the sentence is used, and the sentence is counted.
     """
     possible: set[int] | None = None
     for row in group.rows:
@@ -188,8 +189,8 @@ def _base(path: PathLike, group: _Group, changes: Counter) -> int:
                 raise CorpusFormatError(
                     path,
                     row.line,
-                    f"the mention {shorten(mention.text)} is not in the sentence "
-                    f"{shorten(group.text, 400)}",
+                    f"the mention {quote(mention.text)} is not in the sentence "
+                    f"{quote(group.text, 400)}",
                 )
             narrowed = places if possible is None else possible & places
             if not narrowed:
@@ -206,13 +207,13 @@ def _base(path: PathLike, group: _Group, changes: Counter) -> int:
 def _contradiction(text: str, mention: _Mention, possible: set[int]) -> str:
     begin, end = mention.begin - max(possible), mention.end - max(possible)
     if begin >= 0 and end <= len(text):
-        found = f"the sentence has {shorten(text[begin:end])} there"
+        found = f"the sentence has {quote(text[begin:end])} there"
     else:
         found = f"that is outside the sentence's {len(text)} characters"
     return (
-        f"the mention {shorten(mention.text)} is said to stand at {mention.begin} to {mention.end}"
-        f" of the document, which is {begin} to {end} of the sentence by the other mentions' "
-        f"offsets, but {found}"
+        f"the mention {quote(mention.text)} has the offsets {mention.begin} to {mention.end} in "
+        f"the document. By the other mentions' offsets, that is {begin} to {end} in the sentence, "
+        f"but {found}"
     )
 
 
@@ -231,7 +232,7 @@ def _tokens(
     offsets: Sequence[Span],
     changes: Counter,
 ) -> Span:
-    # White space belongs to no token; without it the mention may be whole tokens.
+    # Tokens have no white space, so without it the mention may be whole tokens.
     begin = mention.begin - base + len(mention.text) - len(mention.text.lstrip())
     end = mention.end - base - len(mention.text) + len(mention.text.rstrip())
     if end - begin != len(mention.text):
@@ -239,7 +240,7 @@ def _tokens(
     span = covering(offsets, begin, end)
     if span is None:
         raise CorpusFormatError(
-            path, line, f"the tokenizer gives no token for the mention {shorten(mention.text)}"
+            path, line, f"the tokenizer gives no token for the mention {quote(mention.text)}"
         )
     if (offsets[span[0]][0], offsets[span[1] - 1][1]) != (begin, end):
         changes["mentions that are not whole tokens, widened to whole tokens"] += 1

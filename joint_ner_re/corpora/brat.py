@@ -1,11 +1,11 @@
-"""brat's standoff: a directory of documents, each a `.txt` file with an `.ann` file beside it.
+"""brat's standoff format: a directory of documents, each a `.txt` and an `.ann` file.
 
     T1	Peop 0 3	Ada                    an entity: type, begin and end in the text, the words
-    T2	Loc 9 12;17 21	New York        one whose characters do not stand together
+    T2	Loc 9 12;17 21	New York        a discontinuous entity
     R1	Live_In Arg1:T1 Arg2:T2	        a relation
 
-Everything else (events, attributes, normalisations, notes, equivalences) is counted, not used,
-except the notes in which `write` puts scores.
+Events, attributes, normalisations, notes and equivalences are counted but not used, except the
+notes that hold scores, which `write` writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from joint_ner_re.corpora.documents import (
     Link,
     Mention,
     log_changes,
-    parse_part_id,
+    parse_sentence_id,
     parsed,
     sentences_of,
 )
@@ -33,9 +33,9 @@ from joint_ner_re.corpora.errors import (
     ErrorHandler,
     PathLike,
     handled,
-    shorten,
 )
 from joint_ner_re.corpora.files import read_document, read_lines
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import replacing_directory
 
@@ -55,7 +55,7 @@ _SUFFIXES = (".txt", ".ann", ".txt.gz", ".ann.gz")
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line is one of an `.ann` file."""
+    """Whether the first line looks like a line of an `.ann` file."""
     return _LINE.match(first_lines[0]) is not None
 
 
@@ -74,27 +74,28 @@ def read(
     split_sentences: bool = True,
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
-    """Read brat's standoff.
+    """Read brat's standoff format.
 
-    Mentions whose characters do not stand together cannot be spans of tokens: they are left out
-    with their relations, and counted. Where only white space lies between their pieces, as brat
-    writes mentions that go over the end of a line, they are one span.
+    Discontinuous mentions are no spans of tokens, so they are left out with their relations, and
+    counted. If only white space is between the pieces of a mention, it is one span: brat writes
+    mentions that cross the end of a line in this way.
 
     # Parameters
 
     path : `str`
-        A directory, which is searched with all those in it, or one `.txt` or `.ann` file.
+        A directory, which is searched with its subdirectories, or one `.txt` or `.ann` file.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the documents.
     split_sentences : `bool`, optional (default = `True`)
-        Whether documents are split into sentences; these have ids such as `report:120-245`.
+        Whether to split documents into sentences, which get ids such as `report:120-245`.
     on_error : `Callable`, optional (default = `None`)
-        Takes each error; the line or the annotation is passed over.
+        Called with the error of a line or an annotation, which is skipped.
 
     # Raises
 
     `CorpusFormatError`
-        If a file is missing, a line is malformed, or a mention is not where it is said to be.
+        If a file is missing, a line is malformed, or the text of a mention differs from the
+        document's.
     """
     changes: Counter[str] = Counter()
     documents = parsed(
@@ -107,7 +108,7 @@ def read(
 
 
 def _bases(path: PathLike, changes: Counter[str]) -> list[tuple[str, str]]:
-    """The files' paths without `.txt` and `.ann`, and the documents' ids."""
+    """The paths of the documents without `.txt` and `.ann`, and their ids."""
     whole = os.fspath(path)
     if not os.path.isdir(whole):
         base, _ = _base(whole)
@@ -128,7 +129,7 @@ def _bases(path: PathLike, changes: Counter[str]) -> list[tuple[str, str]]:
 
 
 def _base(path: str) -> tuple[str, str]:
-    """`("a", ".txt.gz")` for `"a.txt.gz"`; a path with no suffix of brat's is its own base."""
+    """`("a", ".txt.gz")` for `"a.txt.gz"`, and `("a", "")` for a path without such a suffix."""
     for suffix in _SUFFIXES:
         if path.endswith(suffix):
             return path[: -len(suffix)], suffix
@@ -145,11 +146,11 @@ def _document(
     base: str, name: str, changes: Counter[str], on_error: ErrorHandler | None
 ) -> Document:
     text_path = _beside(base, ".txt")
-    # By another name a file can only be an .ann file; what is wrong with it is said there.
+    # A file with another suffix is read as an .ann file.
     annotations = _beside(base, ".ann") or (f"{base}.ann" if text_path else base)
     lines = list(read_lines(annotations, may_be_empty=text_path is not None))
     if lines and lines[0][1].strip() and not looks_like([lines[0][1]]):
-        # Not worth an error for each line of a file of another kind.
+        # A file of another kind: one error, not one per line.
         raise _malformed(annotations, *lines[0])
     if text_path is None:
         raise CorpusFormatError(
@@ -165,7 +166,7 @@ def _document(
 
 
 class _Pieces(NamedTuple):
-    """A mention as its line gives it."""
+    """A mention as in its line, with the spans of its pieces."""
 
     line: int
     type: str
@@ -180,7 +181,7 @@ class _Relation(NamedTuple):
 
 
 class _Annotations:
-    """The lines of one `.ann` file, in whatever order they stand."""
+    """The lines of one `.ann` file, which may be in any order."""
 
     def __init__(self, path: str, on_error: ErrorHandler | None, changes: Counter[str]) -> None:
         self.mentions: dict[str, _Pieces] = {}
@@ -191,12 +192,12 @@ class _Annotations:
         self._changes = changes
 
     def add(self, number: int, line: str) -> None:
-        """Take in a line.
+        """Add a line.
 
         # Raises
 
         `CorpusFormatError`
-            If it is malformed, or its id was there before.
+            If it is malformed, or an earlier line has the same id.
         """
         mention, relation = _MENTION.fullmatch(line), _RELATION.fullmatch(line)
         score = _SCORE.fullmatch(line)
@@ -207,7 +208,7 @@ class _Annotations:
             known = self.mentions.setdefault(name, _Pieces(number, kind, spans, surface)).line
         elif relation:
             name, kind, role, first, other, second = relation.groups()
-            # The roles may have names of their own; brat's own are numbered.
+            # The roles may have any names. With brat's own names the order may be reversed.
             arguments = (second, first) if (role, other) == ("Arg2", "Arg1") else (first, second)
             known = self._relations.setdefault(name, _Relation(number, kind, arguments)).line
         elif score and float(score.group(2)) <= 1:
@@ -219,12 +220,10 @@ class _Annotations:
         else:
             raise _malformed(self._path, number, line)
         if known != number:
-            raise CorpusFormatError(
-                self._path, number, f"the id {name} stands in line {known} already"
-            )
+            raise CorpusFormatError(self._path, number, f"the id {name} is already in line {known}")
 
     def document(self, name: str, text: str) -> Document:
-        """The document that has this text."""
+        """The document with this text and the annotations added so far."""
         mentions: list[Mention] = []
         places: dict[str, int] = {}
         for key, pieces in self.mentions.items():
@@ -242,7 +241,7 @@ class _Annotations:
                     links.append(link)
         unknown = self._scores.keys() - self.mentions.keys() - self._relations.keys()
         if unknown:
-            self._changes["scores of what no line defines, not used"] += len(unknown)
+            self._changes["scores of undefined annotations, not used"] += len(unknown)
         return Document(self._path, 1, name, text, mentions, links)
 
     def _span(self, pieces: _Pieces, text: str) -> tuple[int, int] | None:
@@ -252,12 +251,12 @@ class _Annotations:
             raise CorpusFormatError(
                 self._path,
                 pieces.line,
-                f"the mention {shorten(pieces.surface)} is said to stand at {places}, where the "
-                f"text has {shorten(found)}; was the text changed after it was annotated?",
+                f"the mention {quote(pieces.surface)} has the offsets {places}, where the text "
+                f"has {quote(found)}; was the text changed after it was annotated?",
             )
         for (_, end), (begin, _) in zip(pieces.spans, pieces.spans[1:]):
             if text[end:begin].strip() or end > begin:
-                self._changes["mentions whose words do not stand together, left out"] += 1
+                self._changes["discontinuous mentions, left out"] += 1
                 return None
         return (pieces.spans[0][0], pieces.spans[-1][1])
 
@@ -284,12 +283,12 @@ def _malformed(path: PathLike, number: int, line: str) -> CorpusFormatError:
         path,
         number,
         f"expected a line such as 'T1<tab>TYPE BEGIN END<tab>WORDS' or 'R1<tab>TYPE Arg1:T1 "
-        f"Arg2:T2'; found {shorten(line)}",
+        f"Arg2:T2'; found {quote(line)}",
     )
 
 
 def _fitting(text: str, mentions: Iterable[_Pieces]) -> str:
-    """The text as the annotations count it: some tools count a Windows line end as one."""
+    """The text that the offsets refer to: some tools count a Windows line end as one character."""
     plain = text.lstrip("\ufeff").replace("\r\n", "\n")
     mentions = list(mentions)
     if plain != text and not all(_fits(mention, text) for mention in mentions):
@@ -300,7 +299,7 @@ def _fitting(text: str, mentions: Iterable[_Pieces]) -> str:
 def _fits(pieces: _Pieces, text: str) -> bool:
     if not all(0 <= begin < end <= len(text) for begin, end in pieces.spans):
         return False
-    # brat writes the end of a line as a space, and editors take spaces from the ends of lines.
+    # brat writes a line end as a space, and editors remove spaces at line ends.
     expected = _on_one_line(" ".join(text[begin:end] for begin, end in pieces.spans))
     return _on_one_line(pieces.surface) == expected
 
@@ -310,17 +309,17 @@ def _on_one_line(text: str) -> str:
 
 
 def write(sentences: Iterable[Sentence], path: PathLike) -> int:
-    """Write a directory, which appears once it is complete; returns the number of sentences.
+    """Write a directory atomically, and return the number of sentences.
 
-    Sentences that follow one another in one document, by ids such as `report:120-245`, become
-    that document again; others are documents of their own. A sentence without a text gets its
-    tokens joined by spaces. Scores are notes. What brat cannot hold is changed and counted: white
-    space in types and most punctuation in names become `_`.
+    Consecutive sentences of a document, with ids such as `report:120-245`, are joined to the
+    document. Every other sentence is a document. The text of a sentence without one is its tokens
+    joined by spaces. Scores become notes. White space in types and most punctuation in file names
+    become `_`, since brat does not allow them; changed types are counted.
 
     # Raises
 
     `FileExistsError`
-        If there is something with this name that is not an empty directory.
+        If the path exists and is not an empty directory.
     """
     target = Path(path)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -336,7 +335,7 @@ def write(sentences: Iterable[Sentence], path: PathLike) -> int:
 
 
 class _Writer:
-    """Puts sentences together to documents, and these into files."""
+    """Joins sentences to documents and writes their files."""
 
     def __init__(self, directory: Path) -> None:
         self.count = 0
@@ -351,9 +350,9 @@ class _Writer:
         self._numbers: Counter[str] = Counter()
 
     def add(self, sentence: Sentence) -> None:
-        """Take in the next sentence, which has a text."""
+        """Add the next sentence, which must have a text."""
         assert sentence.text is not None
-        name, begin = parse_part_id(sentence)
+        name, begin = parse_sentence_id(sentence)
         if not (self._open and name == self._name and 0 < begin == len(self._text)):
             self.finish()
             self._start(name if begin == 0 else sentence.id)
@@ -369,7 +368,7 @@ class _Writer:
                 self.changes["entities without a character, left out"] += 1
                 continue
             assert sentence.text is not None
-            # brat keeps annotations to one line of the text: its own way out is this.
+            # As brat does: a mention of several lines has one piece per line.
             lines = [m.span() for m in re.finditer(r"[^\r\n]+", sentence.text[begin:end])]
             spans = [(begin + b, begin + e) for b, e in lines] or [(begin, end)]
             places = ";".join(f"{base + b} {base + e}" for b, e in spans)
@@ -399,31 +398,31 @@ class _Writer:
         return changed
 
     def finish(self) -> None:
-        """Write the document that is not complete before the next one begins."""
+        """Write the current document, if there is one."""
         if not self._open:
             return
         self._open = False
         stem = name = _file_name(self._name) or "document"
         number = 1
-        # Some file systems do not tell capitals from small letters.
+        # Some file systems ignore case.
         while name.lower() in self._taken:
             number += 1
             name = f"{stem}-{number}"
         self._taken.add(name.lower())
         target = self._directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        # As it is: the annotations count every character.
+        # As bytes, since text mode could change line ends, which the offsets count.
         target.with_name(f"{target.name}.txt").write_bytes(self._text.encode("utf-8"))
         annotations = "".join(self._lines).encode("utf-8")
         target.with_name(f"{target.name}.ann").write_bytes(annotations)
 
 
 def _file_name(name: str) -> str:
-    """A path inside a directory, whatever the name is: letters, digits and a little more."""
+    """A safe relative path for a document name."""
     parts = [re.sub(r"[^\w.+,@~() -]", "_", part).strip(" .")[:100] for part in name.split("/")]
     return "/".join(part for part in parts if part)
 
 
 def _decimal(score: float) -> str:
-    """The same number without an exponent, as people read it."""
+    """The number without an exponent."""
     return format(Decimal(repr(float(score))), "f")

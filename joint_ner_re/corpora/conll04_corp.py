@@ -1,10 +1,10 @@
-"""conll04.corp, the corpus of Roth and Yih as it was published.
+"""conll04.corp, the format in which Roth and Yih published their corpus.
 
 0	Loc	0	O	NNP/NNP	New/York	O	O	O        sentence id, entity, row number, -, POS, words
 0	O	1	O	,	COMMA	O	O	O
                                               a blank line
 0	3	Located_In                            head's row, tail's row, relation
-                                              a blank line, also where there is no relation
+                                              a blank line, even without relations
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
 from joint_ner_re.corpora.files import columns, parse_int, read_ids, read_lines
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 ENTITY_TYPES = ("Loc", "Org", "Other", "Peop")
 RELATION_TYPES = ("Kill", "Live_In", "Located_In", "OrgBased_In", "Work_For")
 
-# Names that the corpus uses for characters with a meaning in its own or the treebank's format.
+# The corpus writes characters that have a meaning in its format or in the treebank's as names.
 CHARACTERS = {
     "COMMA": ",",
     "-LRB-": "(",
@@ -39,7 +40,7 @@ _RELATION = "head row, tail row, relation type"
 
 
 class _Block(NamedTuple):
-    """A sentence's lines, not yet looked at."""
+    """The lines of a sentence with their numbers, not yet parsed."""
 
     rows: list[tuple[int, str]]
     relations: list[tuple[int, str]]
@@ -51,21 +52,21 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 
 
 def read(path: PathLike, *, ids: PathLike | None = None) -> Iterator[Sentence]:
-    """Read conll04.corp, all of it or the sentences that a list names.
+    """Read all sentences of conll04.corp, or those in a list of ids.
 
     # Parameters
 
     path : `str`
         The file.
     ids : `str`, optional (default = `None`)
-        A file with one sentence id in each line, such as a published split. The sentences come
-        in the corpus' order, not the list's, so that the corpus need not be held in memory.
+        A file with one sentence id per line, such as a published split. The sentences keep the
+        order of the corpus, so that the corpus need not be in memory.
 
     # Raises
 
     `CorpusFormatError`
-        If a line is malformed, a relation's argument is no entity, or the corpus does not have
-        all the sentences that `ids` names.
+        If a line is malformed, an argument of a relation is no entity, or a sentence of `ids` is
+        not in the corpus.
     """
     wanted = None if ids is None else read_ids(ids)
     seen: dict[str, int] = {}
@@ -75,7 +76,7 @@ def read(path: PathLike, *, ids: PathLike | None = None) -> Iterator[Sentence]:
         line = block.rows[0][0]
         if sentence.id in seen:
             raise CorpusFormatError(
-                path, line, f"sentence {sentence.id} stands in line {seen[sentence.id]} already"
+                path, line, f"sentence {sentence.id} is already in line {seen[sentence.id]}"
             )
         seen[sentence.id] = line
         if wanted is None or sentence.id in wanted:
@@ -89,7 +90,7 @@ def read(path: PathLike, *, ids: PathLike | None = None) -> Iterator[Sentence]:
                 ids,
                 wanted[missing[0]],
                 f"{len(missing)} of {len(wanted)} ids are not in {path}: "
-                f"{shorten(', '.join(missing), 200)}",
+                f"{quote(', '.join(missing), 200)}",
             )
 
 
@@ -137,7 +138,7 @@ def _sentence(path: PathLike, block: _Block, changes: Counter) -> Sentence:
             raise CorpusFormatError(
                 path,
                 number,
-                f"{shorten(found[5])} has several words but no entity type; expected one word",
+                f"{quote(found[5])} has several words but no entity type; expected one word",
             )
         tokens.extend(pieces)
     relations: dict[Relation, None] = {}
@@ -155,7 +156,7 @@ def _check_row(path: PathLike, number: int, found: list[str], index: int, name: 
         raise CorpusFormatError(
             path,
             number,
-            f"the sentence id is {shorten(found[0])}; expected {name or 'a number'}, or a "
+            f"the sentence id is {quote(found[0])}; expected {name or 'a number'}, or a "
             "blank line before a new sentence",
         )
     if parse_int(path, number, found[2], "the row number") != index:
@@ -164,21 +165,21 @@ def _check_row(path: PathLike, number: int, found: list[str], index: int, name: 
         raise CorpusFormatError(
             path,
             number,
-            f"the entity type is {shorten(found[1])}; expected O, {', '.join(ENTITY_TYPES)}",
+            f"the entity type is {quote(found[1])}; expected O, {', '.join(ENTITY_TYPES)}",
         )
 
 
 def _words(path: PathLike, number: int, joined: str) -> list[str]:
     """The words of one row.
 
-    The word column alone decides. The POS column cannot: for 15 entities of the corpus its count
-    differs, sometimes because a `/` belongs to the text (`Energiya/Buran`, one POS) and sometimes
-    because the POS is wrong (`New/York.`, one POS; `Coeur`, two).
+    They are counted by the word column, not by the POS column: for 15 entities of the corpus the
+    two disagree, sometimes because a `/` belongs to the text (`Energiya/Buran`, one POS) and
+    sometimes because the POS is wrong (`New/York.`, one POS; `Coeur`, two).
     """
     pieces = [joined] if joined == "/" else joined.split("/")
     if not all(piece.strip() for piece in pieces):
         raise CorpusFormatError(
-            path, number, f"the word is {shorten(joined)}; expected words joined by /"
+            path, number, f"the word is {quote(joined)}; expected words joined by /"
         )
     return [CHARACTERS.get(piece, piece) for piece in pieces]
 
@@ -189,7 +190,7 @@ def _relation(
     head, tail, kind = columns(path, number, line, "\t", _RELATION)
     if kind not in RELATION_TYPES:
         raise CorpusFormatError(
-            path, number, f"the relation is {shorten(kind)}; expected {', '.join(RELATION_TYPES)}"
+            path, number, f"the relation is {quote(kind)}; expected {', '.join(RELATION_TYPES)}"
         )
     ends = []
     for text in (head, tail):

@@ -25,11 +25,14 @@ from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
+    located,
 )
-from joint_ner_re.corpora.json_values import first_object, get, read_objects, shown
+from joint_ner_re.corpora.json_values import first_object, read_objects
+from joint_ner_re.messages import quote_json
+from joint_ner_re.records import get
 from joint_ner_re.sentence import Sentence
 
-# Versions before 1.0 and those since name them differently; some of 1.4 and 1.5 have `data`.
+# Versions 1.0 and later use other keys than earlier ones; some of 1.4 and 1.5 have `data`.
 _TEXTS = ("text", "data")
 _LABELS = ("label", "labels")
 
@@ -60,9 +63,9 @@ def read(
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the texts.
     split_sentences : `bool`, optional (default = `True`)
-        Whether the texts are split into sentences; these have ids such as `12:0-54`.
+        Whether to split texts into sentences, which get ids such as `12:0-54`.
     on_error : `Callable`, optional (default = `None`)
-        Takes each error; the line or the annotation is passed over.
+        Called with the error of a line or an annotation, which is skipped.
 
     # Raises
 
@@ -70,11 +73,12 @@ def read(
         If a line is not an object with Doccano's keys, or an annotation does not fit the text.
     """
     changes: Counter[str] = Counter()
-    documents = parsed(
-        read_objects(path, on_error),
-        lambda line, record: _document(path, line, record),
-        on_error,
-    )
+
+    def parse(line: int, record: dict[str, Any]) -> Document:
+        with located(path, line):
+            return _document(path, line, record)
+
+    documents = parsed(read_objects(path, on_error), parse, on_error)
     yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
     log_changes(path, changes)
 
@@ -85,37 +89,37 @@ def _document(path: PathLike, line: int, record: dict[str, Any]) -> Document:
             path, line, "expected one of the keys entities, label, labels, as Doccano exports them"
         )
     key = "data" if "data" in record and "text" not in record else "text"
-    text = get(path, line, record, key, str, "the example")
+    text = get(record, key, str, "the example")
     mentions = [
         _labelled(path, line, item)
         for key in _LABELS
-        for item in get(path, line, record, key, list, "the example", [])
+        for item in get(record, key, list, "the example", [])
     ]
     by_id: dict[int, int] = {}
-    for item in get(path, line, record, "entities", list, "the example", []):
-        number = get(path, line, item, "id", int, "an entity")
+    for item in get(record, "entities", list, "the example", []):
+        number = get(item, "id", int, "an entity")
         if number in by_id:
-            raise CorpusFormatError(path, line, f"the entity's id {number} stands twice in a line")
+            raise CorpusFormatError(path, line, f"the entity's id {number} is twice in a line")
         by_id[number] = len(mentions)
         mentions.append(
             Mention(
                 line,
-                get(path, line, item, "label", str, "an entity"),
-                get(path, line, item, "start_offset", int, "an entity"),
-                get(path, line, item, "end_offset", int, "an entity"),
+                get(item, "label", str, "an entity"),
+                get(item, "start_offset", int, "an entity"),
+                get(item, "end_offset", int, "an entity"),
             )
         )
     links: list[Link] = []
-    for item in get(path, line, record, "relations", list, "the example", []):
+    for item in get(record, "relations", list, "the example", []):
         ends = []
         for role in ("from_id", "to_id"):
-            number = get(path, line, item, role, int, "a relation")
+            number = get(item, role, int, "a relation")
             if number not in by_id:
                 raise CorpusFormatError(
                     path, line, f"a relation has {role} {number}, but no entity has this id"
                 )
             ends.append(by_id[number])
-        links.append(Link(line, get(path, line, item, "type", str, "a relation"), *ends))
+        links.append(Link(line, get(item, "type", str, "a relation"), *ends))
     name = record.get("id")
     known = isinstance(name, (str, int)) and not isinstance(name, bool)
     return Document(path, line, str(name) if known else str(line), text, mentions, links)
@@ -126,7 +130,7 @@ def _labelled(path: PathLike, line: int, item: Any) -> Mention:
         raise CorpusFormatError(
             path,
             line,
-            f"a label is {shown(item)}; expected [begin, end, type], as Doccano exports "
+            f"a label is {quote_json(item)}; expected [begin, end, type], as Doccano exports "
             "sequence labelling",
         )
     begin, end, kind = item

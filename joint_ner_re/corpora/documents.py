@@ -1,8 +1,8 @@
-"""From annotated documents, as annotation tools export them, to sentences.
+"""Converts annotated documents, as annotation tools export them, to sentences.
 
-A tokenizer splits a document into sentences and these into tokens; the annotations, which count
-characters, come to lie on tokens. The sentences' texts, one after the other, are the document
-again, and their ids say which part of it each one is.
+A tokenizer splits the documents into sentences and tokens, and the character offsets of the
+annotations are converted to tokens. The ids of the sentences have their offsets in the document,
+and joining their texts gives the document again.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from joint_ner_re.corpora.errors import (
     ErrorHandler,
     PathLike,
     handled,
-    shorten,
 )
 from joint_ner_re.corpora.text import Span, check_length, in_batches, words
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 64
-_PART = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
+_SENTENCE_ID = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
 
 
 class DocumentTokenizer(Protocol):
-    """What a tokenizer of documents must offer; `TextTokenizer` does."""
+    """The interface of a tokenizer that splits sentences; `TextTokenizer` has it."""
 
     def split(self, texts: Iterable[str]) -> Iterable[Sequence[Sequence[Span]]]:
-        """Of each text the sentences, each the `(begin, end)` offsets of its tokens."""
+        """The sentences of each text, as the `(begin, end)` offsets of their tokens."""
 
 
 class Mention(NamedTuple):
-    """A span of characters with a type, and the line where the file gives it."""
+    """A typed span of characters, and the line of the annotation in the file."""
 
     line: int
     type: str
@@ -54,7 +54,7 @@ class Mention(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A relation between two mentions of a document, by their positions in its list."""
+    """A relation between two mentions, given by their positions in the document's list."""
 
     line: int
     type: str
@@ -64,7 +64,7 @@ class Link(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A text with its annotations; `path` and `line` say where these stand."""
+    """A text with its annotations; `path` and `line` are the place of the annotations."""
 
     path: PathLike
     line: int
@@ -74,8 +74,8 @@ class Document(NamedTuple):
     links: Sequence[Link]
 
 
-class _Part(NamedTuple):
-    """A sentence of a document: its tokens from `start` to `end`, its characters from `begin`."""
+class _SentenceSpan(NamedTuple):
+    """A sentence of a document: tokens `start` to `end`, characters `begin` to `stop`."""
 
     start: int
     end: int
@@ -83,17 +83,18 @@ class _Part(NamedTuple):
     stop: int
 
 
-def part_id(document: str, begin: int, end: int) -> str:
-    """The id of a document's part: `report:120-245` for these characters of `report`."""
+def sentence_id(document: str, begin: int, end: int) -> str:
+    """The id of a sentence of a document: `report:120-245` for these characters of `report`."""
     return f"{document}:{begin}-{end}"
 
 
-def parse_part_id(sentence: Sentence) -> tuple[str, int]:
-    """The document that a sentence is from, and where in it the sentence begins.
+def parse_sentence_id(sentence: Sentence) -> tuple[str, int]:
+    """The document of a sentence, and the position where the sentence begins in it.
 
-    A sentence whose id is not one of `part_id` for a text of its length is a whole document.
+    A sentence without an id of the form `sentence_id`, or whose text has another length than its
+    id says, is a document of its own.
     """
-    match = _PART.fullmatch(sentence.id)
+    match = _SENTENCE_ID.fullmatch(sentence.id)
     if match and sentence.text is not None:
         begin, end = int(match.group(2)), int(match.group(3))
         if end - begin == len(sentence.text):
@@ -106,12 +107,12 @@ def parsed(
     parse: Callable[..., Document | None],
     on_error: ErrorHandler | None,
 ) -> Iterator[Document]:
-    """What `parse(*item)` makes of each item, but for those that are `None` or an error.
+    """The results of `parse(*item)`, without those that are `None` or an error.
 
     # Raises
 
     `CorpusFormatError`
-        As `parse` does, without `on_error`.
+        If `parse` raises one and there is no `on_error`.
     """
     for item in items:
         document = None
@@ -136,18 +137,18 @@ def sentences_of(
     # Parameters
 
     documents : `Iterable[Document]`
-        They are read as the sentences are asked for, a few at a time.
+        The documents, which are consumed in batches.
     tokenizer : `DocumentTokenizer`, optional
-        `None` stands for `TextTokenizer()`, as in the reader `joint_ner_re`.
+        `None` means `TextTokenizer()`, as in the reader `joint_ner_re`.
     split_sentences : `bool`
-        Whether documents are split; otherwise each is one sentence.
+        Whether documents are split. If `False`, each is one sentence.
     changes : `Counter[str]`
-        Counts what was changed or left out, by what it was.
+        Counts what was changed or left out, by a description of the change.
     on_error : `ErrorHandler`, optional
-        Takes the error of an annotation, which is left out.
+        Called with the error of an annotation, which is left out.
     """
     if tokenizer is None:
-        # Only here, because spaCy takes a second to import.
+        # Imported late, because spaCy takes a second.
         from joint_ner_re.tokenization import TextTokenizer
 
         tokenizer = TextTokenizer()
@@ -155,8 +156,8 @@ def sentences_of(
         splits = list(tokenizer.split([document.text for document in batch]))
         if len(splits) != len(batch):
             raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")
-        for document, parts in zip(batch, splits):
-            yield from _sentences(document, parts, split_sentences, changes, on_error)
+        for document, split in zip(batch, splits):
+            yield from _sentences(document, split, split_sentences, changes, on_error)
 
 
 def _sentences(
@@ -166,7 +167,7 @@ def _sentences(
     changes: Counter[str],
     on_error: ErrorHandler | None,
 ) -> Iterator[Sentence]:
-    offsets = [span for part in split for span in part]
+    offsets = [token for sentence in split for token in sentence]
     begins, ends = [begin for begin, _ in offsets], [end for _, end in offsets]
     spans: list[Span | None] = []
     for mention in document.mentions:
@@ -177,31 +178,32 @@ def _sentences(
     if not offsets:
         changes["documents without a word, left out"] += 1
         return
-    parts = _parts(document.text, begins, split if split_sentences else [offsets], spans, changes)
-    firsts = [part.start for part in parts]
+    split = split if split_sentences else [offsets]
+    sentences = _sentence_spans(document.text, begins, split, spans, changes)
+    firsts = [sentence.start for sentence in sentences]
     homes = [-1 if span is None else bisect_right(firsts, span[0]) - 1 for span in spans]
-    links_of: list[list[Link]] = [[] for _ in parts]
+    links_of: list[list[Link]] = [[] for _ in sentences]
     for link in document.links:
         head, tail = homes[link.head], homes[link.tail]
         if head == tail >= 0:
             links_of[head].append(link)
         elif head >= 0 and tail >= 0:
             changes["relations from one sentence to another, left out"] += 1
-    mentions_of: list[dict[int, Span]] = [{} for _ in parts]
+    mentions_of: list[dict[int, Span]] = [{} for _ in sentences]
     for index, (home, span) in enumerate(zip(homes, spans)):
         if span is not None:
             mentions_of[home][index] = span
-    for part, mentions, links in zip(parts, mentions_of, links_of):
-        places = range(part.start, part.end)
-        begin = part.begin
-        entities, place_of = _entities(document, part, mentions, changes)
+    for sentence, mentions, links in zip(sentences, mentions_of, links_of):
+        places = range(sentence.start, sentence.end)
+        begin, stop = sentence.begin, sentence.stop
+        entities, place_of = _entities(document, sentence, mentions, changes)
         relations = _relations(document, links, place_of, changes, on_error)
         yield Sentence(
             words(document.text, [offsets[place] for place in places]),
             entities,
             relations,
-            part_id(document.id, begin, part.stop) if split_sentences else document.id,
-            document.text[begin : part.stop],
+            sentence_id(document.id, begin, stop) if split_sentences else document.id,
+            document.text[begin:stop],
             [(begins[place] - begin, ends[place] - begin) for place in places],
             f"{os.fspath(document.path)}:{_first_line(document, mentions)}",
         )
@@ -218,17 +220,17 @@ def _tokens(
     ends: Sequence[int],
     changes: Counter[str],
 ) -> Span:
-    """The tokens that hold the mention."""
+    """The tokens of a mention."""
     text, begin, end = document.text, mention.begin, mention.end
     if not 0 <= begin < end <= len(text):
         raise CorpusFormatError(
             document.path,
             mention.line,
-            f"a mention of type {shorten(mention.type, 40)} stands at {begin} to {end}; expected "
-            f"0 <= begin < end <= {len(text)}, the length of the text",
+            f"a mention of type {quote(mention.type, 40)} has the offsets {begin} to {end}; "
+            f"expected 0 <= begin < end <= {len(text)}, the length of the text",
         )
     surface = text[begin:end]
-    # White space belongs to no token; without it the mention may be whole tokens.
+    # Tokens have no white space, so without it the mention may be whole tokens.
     begin += len(surface) - len(surface.lstrip())
     end -= len(surface) - len(surface.rstrip())
     if end - begin != len(surface):
@@ -238,7 +240,7 @@ def _tokens(
         raise CorpusFormatError(
             document.path,
             mention.line,
-            f"the mention {shorten(surface)} at {mention.begin} to {mention.end} holds no word; "
+            f"the mention {quote(surface)} at {mention.begin} to {mention.end} contains no word; "
             "remove it or widen it",
         )
     if (begins[start], ends[stop - 1]) != (begin, end):
@@ -246,15 +248,15 @@ def _tokens(
     return (start, stop)
 
 
-def _parts(
+def _sentence_spans(
     text: str,
     begins: Sequence[int],
     split: Sequence[Sequence[Span]],
     spans: Iterable[Span | None],
     changes: Counter[str],
-) -> list[_Part]:
-    """The sentences; two that one mention lies in are one."""
-    firsts = [0, *accumulate(len(part) for part in split)]
+) -> list[_SentenceSpan]:
+    """The sentences of a document. Sentences that share a mention are joined."""
+    firsts = [0, *accumulate(len(sentence) for sentence in split)]
     firsts.pop()
     inside = {
         place
@@ -267,21 +269,22 @@ def _parts(
         firsts = [first for first in firsts if first not in inside]
     borders = [0, *(begins[first] for first in firsts[1:]), len(text)]
     return [
-        _Part(start, end, begin, stop)
+        _SentenceSpan(start, end, begin, stop)
         for start, end, begin, stop in zip(firsts, [*firsts[1:], len(begins)], borders, borders[1:])
     ]
 
 
 def _entities(
-    document: Document, part: _Part, mentions: dict[int, Span], changes: Counter[str]
+    document: Document, sentence: _SentenceSpan, mentions: dict[int, Span], changes: Counter[str]
 ) -> tuple[list[Entity], dict[int, int]]:
-    """The entities of a sentence, and for each mention its place among them."""
+    """The entities of a sentence, and the index of each mention's entity."""
     entities: list[Entity] = []
     places: dict[tuple[str, int, int], int] = {}
     place_of: dict[int, int] = {}
     for index, (start, end) in mentions.items():
         mention = document.mentions[index]
-        entity = Entity(mention.type, start - part.start, end - part.start, mention.score)
+        base = sentence.start
+        entity = Entity(mention.type, start - base, end - base, mention.score)
         place_of[index] = places.setdefault(entity.key, len(entities))
         if place_of[index] == len(entities):
             entities.append(entity)
@@ -305,7 +308,7 @@ def _relations(
                 raise CorpusFormatError(
                     document.path,
                     link.line,
-                    f"a relation {shorten(link.type, 40)} links a mention to itself; expected two "
+                    f"a relation {quote(link.type, 40)} links a mention to itself; expected two "
                     "different ones",
                 )
         elif key[1] == key[2]:
@@ -318,6 +321,6 @@ def _relations(
 
 
 def log_changes(path: PathLike, changes: Counter[str]) -> None:
-    """Say once for a file what was changed or left out."""
+    """Log what was changed or left out in a file, with counts."""
     for what, count in sorted(changes.items()):
         logger.warning("%s: %s: %d", path, what, count)

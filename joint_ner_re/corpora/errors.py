@@ -1,4 +1,4 @@
-"""The one error that a reader of corpora raises, and the way other errors become it."""
+"""The error that all readers of corpora raise, and helpers to raise and handle it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Union
 
+from joint_ner_re.messages import cut_middle
+from joint_ner_re.records import RecordError
 from joint_ner_re.sentence import SentenceError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
-_LONGEST_REASON = 1000
+_MAX_REASON = 1000
 
 
 class CorpusFormatError(ValueError):
-    """A file that cannot be read as what it was said to be.
+    """A file does not have the expected format.
 
     # Parameters
 
     path : `str`
         The file.
     line : `int`, optional
-        The line, counted from 1; `None` where the whole file is meant.
+        The line, counted from 1, or `None` for the whole file.
     reason : `str`
         What was found, and what was expected.
     """
 
     def __init__(self, path: PathLike, line: int | None, reason: str) -> None:
-        # What it quotes can be as long as a line of the file; nobody reads that.
-        if len(reason) > _LONGEST_REASON:
-            half = _LONGEST_REASON // 2
-            reason = f"{reason[:half]} ... {reason[-half:]}"
-        # All three go to `Exception`, so that the error survives the way out of a worker process.
+        # A reason may quote a whole line of the file.
+        reason = cut_middle(reason, _MAX_REASON)
+        # Worker processes pickle errors, and unpickling passes these three to the constructor.
         super().__init__(os.fspath(path), line, reason)
         self.path = os.fspath(path)
         self.line = line
@@ -44,12 +44,12 @@ class CorpusFormatError(ValueError):
 
 
 ErrorHandler = Callable[[CorpusFormatError], None]
-"""What a reader calls with an error that it can read on behind."""
+"""A reader calls this with an error after which it can continue reading."""
 
 
 @contextmanager
 def handled(on_error: ErrorHandler | None) -> Iterator[None]:
-    """Gives a `CorpusFormatError` raised inside to `on_error`, if there is one, and goes on."""
+    """Pass a `CorpusFormatError` of the block to `on_error`, if there is one, and continue."""
     try:
         yield
     except CorpusFormatError as error:
@@ -60,17 +60,10 @@ def handled(on_error: ErrorHandler | None) -> Iterator[None]:
 
 @contextmanager
 def located(path: PathLike, line: int) -> Iterator[None]:
-    """Turns a `SentenceError` raised inside into a `CorpusFormatError` with file and line."""
+    """Turn a `SentenceError` or a `RecordError` of the block into a `CorpusFormatError`."""
     try:
         yield
-    except SentenceError as error:
+    except (SentenceError, RecordError) as error:
         raise CorpusFormatError(path, line, str(error)) from error
     except RecursionError as error:
         raise CorpusFormatError(path, line, "a value is nested too deeply") from error
-
-
-def shorten(text: str, limit: int = 80) -> str:
-    """`text` quoted for a message, its middle left out where it is long."""
-    if len(text) > limit:
-        text = text[: limit // 2] + " ... " + text[-limit // 2 :]
-    return repr(text)

@@ -1,5 +1,7 @@
-"""The one place that opens corpora: everything that can be wrong with a file before its format
-matters is found here, and so is the small change of parsing (numbers, lists of ids)."""
+"""Opens corpus files for all formats, and parses what several formats share.
+
+Errors that do not depend on the format, such as a wrong encoding, are raised here.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TextIO, cast
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
+from joint_ner_re.messages import quote
 from joint_ner_re.streams import open_to_read
 from joint_ner_re.writing import replacing
 
 Line = tuple[int, str]
 """A line's number, counted from 1, and its text without the line end."""
 
-# A corpus line is a sentence or a token; SpERT's files hold a whole corpus in one line.
+# SpERT's files have a whole corpus in one line.
 _MAX_LINE_BYTES = 2**28
 _HEAD_BYTES = 2**20
 
 _GZIP = b"\x1f\x8b"
-# What other kinds of files begin with, and what to do about it.
+# The first bytes of other kinds of files, and what the user can do.
 _SIGNATURES = (
     (_GZIP, "is compressed with gzip twice; unpack it once: gunzip FILE"),
     (b"BZh", "is compressed with bzip2; unpack it first: bunzip2 FILE"),
@@ -36,21 +39,21 @@ _SIGNATURES = (
 
 
 def read_lines(path: PathLike, may_be_empty: bool = False) -> Iterator[Line]:
-    """The file's lines as text. `\\n` and `\\r\\n` end a line; a byte order mark is dropped.
+    """The lines of a text file. `\\n` and `\\r\\n` end a line; a byte order mark is dropped.
 
-    A file compressed with gzip, whatever its name, is unpacked while it is read.
+    Files compressed with gzip are unpacked, whatever their name.
 
     # Parameters
 
     path : `str`
         The file.
     may_be_empty : `bool`, optional (default = `False`)
-        Whether a file of white space only is fine.
+        Whether a file with white space only is allowed.
 
     # Raises
 
     `CorpusFormatError`
-        If the file is missing, a directory, unreadable, empty, compressed otherwise than with
+        If the file is missing, a directory, unreadable, empty, compressed in another way than
         gzip, or not UTF-8 text.
     """
     with _opened(path) as file:
@@ -65,12 +68,12 @@ def read_lines(path: PathLike, may_be_empty: bool = False) -> Iterator[Line]:
 
 
 def read_rows(path: PathLike) -> Iterator[Line]:
-    """The lines of a file with one record in each; blank lines may stand at its end only.
+    """The lines of a file that has one record per line; blank lines are allowed only at its end.
 
     # Raises
 
     `CorpusFormatError`
-        As for `read_lines`, and if a blank line is followed by a line that is not.
+        As for `read_lines`, and if a blank line is not at the end.
     """
     blank = 0
     for number, line in read_lines(path):
@@ -85,12 +88,12 @@ def read_rows(path: PathLike) -> Iterator[Line]:
 
 
 def read_text(path: PathLike) -> str:
-    """The whole file as text, its lines ended by `\\n`."""
+    """The whole file as text, with `\\n` between its lines."""
     return "\n".join(line for _, line in read_lines(path))
 
 
 def read_document(path: PathLike) -> str:
-    """The whole file as it stands: offsets may count its line ends and its byte order mark.
+    """The whole file with its line ends and byte order mark, since offsets may count them.
 
     # Raises
 
@@ -113,21 +116,22 @@ def read_document(path: PathLike) -> str:
 
 
 def read_head(path: PathLike) -> list[str]:
-    """The first lines, or the first part of a very long first line, to tell formats apart."""
+    """The first lines, or the start of a very long first line, to detect the format."""
     with _opened(path) as file:
         raw = file.read(_HEAD_BYTES)
     if not raw.strip():
+        # This raises the error for an empty file.
         for _ in read_lines(path):
             pass
     if len(raw) == _HEAD_BYTES:
         complete, newline, _ = raw.rpartition(b"\n")
-        # A single long line may be cut inside a character.
+        # The cut may be inside a character.
         raw = complete if newline else raw.decode("utf-8", errors="ignore").encode("utf-8")
     return [_decode(path, n, line) for n, line in enumerate(raw.split(b"\n"), start=1)]
 
 
 def read_ids(path: PathLike) -> dict[str, int]:
-    """A list of sentence ids, one a line: each id with its line.
+    """The sentence ids of a file with one id per line, each with its line number.
 
     # Raises
 
@@ -139,14 +143,14 @@ def read_ids(path: PathLike) -> dict[str, int]:
         name = line.strip()
         if name in lines:
             raise CorpusFormatError(
-                path, number, f"the id {shorten(name)} stands in line {lines[name]} already"
+                path, number, f"the id {quote(name)} is already in line {lines[name]}"
             )
         lines[name] = number
     return lines
 
 
 def columns(path: PathLike, number: int, line: str, separator: str, names: str) -> list[str]:
-    """The line's columns, as many as there are `names` (which are separated by commas)."""
+    """The columns of a line; there must be as many as `names`, which commas separate."""
     found = line.split(separator)
     expected = len(names.split(","))
     if len(found) != expected:
@@ -155,16 +159,16 @@ def columns(path: PathLike, number: int, line: str, separator: str, names: str) 
             path,
             number,
             f"{len(found)} columns separated by {mark}; expected {expected} ({names}): "
-            f"{shorten(line)}",
+            f"{quote(line)}",
         )
     return found
 
 
 def parse_int(path: PathLike, number: int, text: str, what: str) -> int:
-    """A number of the corpus. Positions have few digits; anything longer is damage."""
+    """A number of up to 9 digits: a longer one can only be an error."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise CorpusFormatError(
-            path, number, f"{what} is {shorten(text, 30)}; expected a number of up to 9 digits"
+            path, number, f"{what} is {quote(text, 30)}; expected a number of up to 9 digits"
         )
     return int(text)
 
@@ -233,9 +237,9 @@ def _not_utf8(path: PathLike, number: int, place: int, byte: int) -> CorpusForma
 
 @contextmanager
 def output(path: PathLike) -> Iterator[TextIO]:
-    """A text file to write, which takes its name only when it is complete; see `replacing`.
+    """A text file to write atomically; see `replacing`.
 
-    One whose name ends in `.gz` is compressed. The same text gives the same bytes.
+    It is compressed if its name ends in `.gz`. Equal texts give equal files.
     """
     if not os.fspath(path).endswith(".gz"):
         with replacing(path) as file:

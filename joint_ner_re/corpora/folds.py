@@ -1,4 +1,4 @@
-"""Splitting a corpus by sentence ids: the published folds, one's own, and a development part."""
+"""Splits a corpus by sentence ids: published folds, new folds and a development part."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import read_text
 from joint_ner_re.corpora.json_values import decode
+from joint_ner_re.messages import quote
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 def read_folds(path: PathLike) -> list[list[str]]:
@@ -39,7 +40,7 @@ def read_folds(path: PathLike) -> list[list[str]]:
     rest = text[end:].strip()
     if rest:
         line = 1 + text.count("\n", 0, text.index(rest, end))
-        raise CorpusFormatError(path, line, f"after the folds stands {shorten(rest)}")
+        raise CorpusFormatError(path, line, f"found {quote(rest)} after the list of folds")
     if not isinstance(value, list) or not value:
         raise CorpusFormatError(path, line, "expected a list of lists of sentence ids")
     fold_of: dict[str, int] = {}
@@ -47,7 +48,7 @@ def read_folds(path: PathLike) -> list[list[str]]:
     for number, fold in enumerate(value):
         if not isinstance(fold, list) or not fold:
             raise CorpusFormatError(
-                path, line, f"fold {number} is {shorten(repr(fold))}; expected a list of ids"
+                path, line, f"fold {number} is {quote(fold)}; expected a list of ids"
             )
         names = [_name(path, line, number, item) for item in fold]
         for name in names:
@@ -55,7 +56,7 @@ def read_folds(path: PathLike) -> list[list[str]]:
                 raise CorpusFormatError(
                     path,
                     line,
-                    f"the id {shorten(name)} of fold {number} is in fold {fold_of[name]} already",
+                    f"the id {quote(name)} of fold {number} is already in fold {fold_of[name]}",
                 )
             fold_of[name] = number
         folds.append(names)
@@ -65,7 +66,7 @@ def read_folds(path: PathLike) -> list[list[str]]:
 def _name(path: PathLike, line: int, number: int, item: Any) -> str:
     if isinstance(item, bool) or not isinstance(item, (int, str)):
         raise CorpusFormatError(
-            path, line, f"fold {number} holds {shorten(repr(item))}; expected numbers or strings"
+            path, line, f"fold {number} holds {quote(item)}; expected numbers or strings"
         )
     return str(item)
 
@@ -73,17 +74,17 @@ def _name(path: PathLike, line: int, number: int, item: Any) -> str:
 def k_folds(ids: Iterable[str], k: int, seed: int) -> list[list[str]]:
     """Split ids into `k` test parts whose sizes differ by at most one.
 
-    The result depends on the set of ids and the seed only: not on the order of the ids, nor on
+    The result depends only on the set of ids and on the seed, not on the order of the ids or on
     Python's version or hash seed.
 
     # Parameters
 
     ids : `Iterable[str]`
-        The sentence ids, each once.
+        The sentence ids, without duplicates.
     k : `int`
         The number of parts, from 2 to the number of ids.
     seed : `int`
-        Another seed, another split.
+        The seed of the pseudorandom split.
 
     # Raises
 
@@ -104,29 +105,30 @@ def k_folds(ids: Iterable[str], k: int, seed: int) -> list[list[str]]:
     return [order[start::k] for start in range(k)]
 
 
-def split_dev(items: Sequence[Item], fraction: float) -> tuple[list[Item], list[Item]]:
-    """Cut a development part from a training part, as PFN does: the first items in file order.
+def split_dev(items: Sequence[T], fraction: float) -> tuple[list[T], list[T]]:
+    """Split off the start of a training part as the development part, as PFN does.
 
     # Parameters
 
     items : `Sequence`
         The training part in file order: ids or sentences.
     fraction : `float`
-        The development part's share, more than 0 and less than 1, rounded down to whole items.
+        The share of the development part, more than 0 and less than 1. The number of items is
+        rounded down.
 
     # Returns
 
-    `tuple[List, List]`
+    `tuple[list, list]`
         The remaining training part and the development part.
 
     # Raises
 
     `ValueError`
-        If `fraction` is impossible or leaves one of the parts empty.
+        If `fraction` is out of range or leaves one of the parts empty.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the fraction is {fraction!r}; expected more than 0 and less than 1")
-    # As people write it: 0.29 of 100 is 29, although 0.29 * 100 is 28.999999999999996.
+    # Exact decimal arithmetic: 0.29 * 100 is 28.999999999999996 in floating point.
     size = int(Fraction(repr(float(fraction))) * len(items))
     if not 0 < size < len(items):
         raise ValueError(

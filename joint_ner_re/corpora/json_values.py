@@ -1,4 +1,4 @@
-"""JSON as corpora need it: strict, bounded, and with errors that know their line."""
+"""A strict JSON decoder for corpora, whose errors name the line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from joint_ner_re.corpora.errors import (
     ErrorHandler,
     PathLike,
     handled,
-    shorten,
 )
 from joint_ner_re.corpora.files import read_rows
+from joint_ner_re.messages import quote
 
 _MAX_DIGITS = 18
 
@@ -21,12 +21,12 @@ _MAX_DIGITS = 18
 def read_objects(
     path: PathLike, on_error: ErrorHandler | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line of a file of JSON lines: its number and its object.
+    """The line number and the object of each line of a JSONL file.
 
     # Raises
 
     `CorpusFormatError`
-        If a line is not one JSON object. With `on_error` the line is passed over instead.
+        If a line is not one JSON object. With `on_error` the line is skipped instead.
     """
     for number, line in read_rows(path):
         value = None
@@ -40,70 +40,45 @@ def _object(path: PathLike, number: int, line: str) -> dict[str, Any]:
     value, end = decode(path, number, line)
     if end != len(line):
         raise CorpusFormatError(
-            path, number, f"expected one JSON object in a line, then found {shorten(line[end:])}"
+            path, number, f"expected one JSON object in a line, then found {quote(line[end:])}"
         )
     if not isinstance(value, dict):
-        raise CorpusFormatError(path, number, f"expected a JSON object; found {shorten(line)}")
+        raise CorpusFormatError(path, number, f"expected a JSON object; found {quote(line)}")
     return value
 
 
 def first_object(first_lines: Sequence[str]) -> dict[str, Any]:
-    """The object in the first line, to tell formats apart; empty if there is none."""
+    """The object in the first line, to detect the format; empty if there is none."""
     try:
         return _object("", 1, first_lines[0].strip(" \t"))
     except CorpusFormatError:
         return {}
 
 
-def get(
-    path: PathLike, line: int, record: Any, key: str, kind: type, what: str, default: Any = None
-) -> Any:
-    """The value of a key, which has to be of this type; `default`, if any, for a missing or null.
-
-    # Raises
-
-    `CorpusFormatError`
-        If `record` is no object, or the value is missing or of another type.
-    """
-    if not isinstance(record, dict):
-        raise CorpusFormatError(path, line, f"{what} is {shown(record)}; expected an object")
-    value = record.get(key)
-    if value is None and default is not None:
-        return default
-    # JSON's true is an int to Python; nobody means it as a position.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        found = f"has {key} {shown(value)}" if key in record else f"lacks the key {key!r}"
-        raise CorpusFormatError(path, line, f"{what} {found}; expected {_KINDS[kind]}")
-    return value
-
-
-_KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
-
-
-def shown(value: Any) -> str:
-    """The value as JSON for a message, cut off where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def decode(path: PathLike, line: int, text: str, start: int = 0) -> tuple[Any, int]:
-    """The JSON value that begins at `start`, and the position after it.
+    """The JSON value that starts at `start`, and the position after it.
 
     # Parameters
 
+    path : `str`
+        The file, for messages.
     line : `int`
-        The line of the file in which the character at `start` stands.
+        The line of the character at `start`.
+    text : `str`
+        The text that contains the value.
+    start : `int`, optional (default = `0`)
+        The position of its first character.
 
     # Raises
 
     `CorpusFormatError`
-        If there is no JSON value, or it has a key twice, NaN, a number of more than 18 digits,
-        half of a surrogate pair, or is nested so deeply that Python gives up.
+        If there is no JSON value, or it has a duplicate key, NaN, a number of more than 18 digits,
+        half of a surrogate pair, or too many levels for Python's parser.
     """
     try:
         value, end = _DECODER.raw_decode(text, start)
         if "\\u" in text[start:end]:
-            # Only an escape can smuggle in half of a surrogate pair, which no UTF-8 file can hold.
+            # An escape may be half of a surrogate pair, which UTF-8 cannot encode.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         line += text.count("\n", start, error.pos)
@@ -124,7 +99,7 @@ def _syntax(error: json.JSONDecodeError, text: str, column: int) -> str:
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return f"the JSON ends too early, at column {column}: {error.msg}; is the file complete?"
     found = text[error.pos : error.pos + 20].partition("\n")[0]
-    return f"not JSON at column {column}, {shorten(found)}: {error.msg}"
+    return f"not JSON at column {column}, {quote(found)}: {error.msg}"
 
 
 def _no_constant(name: str) -> Any:
@@ -142,7 +117,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {shorten(twice)} stands twice in one JSON object")
+        raise ValueError(f"a JSON object has the key {quote(twice)} twice")
     return value
 
 

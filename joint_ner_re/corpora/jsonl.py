@@ -1,4 +1,4 @@
-"""The project's own form: one JSON object a line, as `Sentence.to_json` makes it."""
+"""This project's JSON lines: one object per line, as `Sentence.to_json` makes it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from joint_ner_re.corpora import doccano, prodigy
-from joint_ner_re.corpora.documents import log_changes, part_id
+from joint_ner_re.corpora.documents import log_changes, sentence_id
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
     handled,
     located,
-    shorten,
 )
 from joint_ner_re.corpora.json_values import read_objects
+from joint_ner_re.messages import quote_json
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line begins a JSON object that is neither Prodigy's nor Doccano's."""
+    """Whether the first line starts a JSON object that is neither Prodigy's nor Doccano's."""
     return first_lines[0].lstrip().startswith("{") and not (
         prodigy.looks_like(first_lines) or doccano.looks_like(first_lines)
     )
@@ -36,18 +36,18 @@ def read(
 ) -> Iterator[Sentence]:
     """Read sentences as `write` and the predictor write them.
 
-    What `allennlp extract` wrote for documents that failed is left out, and counted.
+    The error records that `allennlp extract` writes for failed documents are left out and counted.
 
     # Parameters
 
     path : `str`
         The file.
     split_sentences : `bool`, optional (default = `False`)
-        Whether a predicted document becomes the sentences that its `sentences` names, where no
-        entity and no relation crosses them. Each has the id `document:begin-end`; the number of
-        the line stands for the id of a document without one.
+        Whether to split a predicted document into its `sentences`. A document stays whole if an
+        entity or a relation crosses the end of a sentence. Each sentence gets the id
+        `document:begin-end`; the line number replaces a missing document id.
     on_error : `Callable`, optional (default = `None`)
-        Takes each error in a line; the line is passed over.
+        Called with the error of a line, which is skipped.
 
     # Raises
 
@@ -75,19 +75,21 @@ def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -
     starts = [start for start, _ in _bounds(path, line, record["sentences"], len(whole.tokens))]
     ends = [*starts[1:], len(whole.tokens)]
     begins = [0, *(whole.offsets[start][0] for start in starts[1:]), len(whole.text)]
-    part_of = [number for number, start in enumerate(starts) for _ in range(start, ends[number])]
-    homes = [part_of[entity.start] for entity in whole.entities]
-    if any(part_of[e.end - 1] != home for e, home in zip(whole.entities, homes)) or any(
+    sentence_of = [
+        number for number, start in enumerate(starts) for _ in range(start, ends[number])
+    ]
+    homes = [sentence_of[entity.start] for entity in whole.entities]
+    if any(sentence_of[e.end - 1] != home for e, home in zip(whole.entities, homes)) or any(
         homes[relation.head] != homes[relation.tail] for relation in whole.relations
     ):
         return [whole]
-    parts = []
+    sentences = []
     for number, (start, end) in enumerate(zip(starts, ends)):
         begin, stop = begins[number], begins[number + 1]
         inside = [index for index, home in enumerate(homes) if home == number]
         places = {index: place for place, index in enumerate(inside)}
         entities = [whole.entities[index] for index in inside]
-        parts.append(
+        sentences.append(
             Sentence(
                 whole.tokens[start:end],
                 [Entity(e.type, e.start - start, e.end - start, e.score) for e in entities],
@@ -96,17 +98,17 @@ def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -
                     for r in whole.relations
                     if r.head in places
                 ],
-                part_id(whole.id or str(line), begin, stop),
+                sentence_id(whole.id or str(line), begin, stop),
                 whole.text[begin:stop],
                 [(b - begin, e - begin) for b, e in whole.offsets[start:end]],
                 whole.source,
             )
         )
-    return parts
+    return sentences
 
 
 def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> list[Sequence[int]]:
-    """The `sentences` of a predicted document: they follow one another and cover all tokens."""
+    """The `sentences` of a predicted document, after checking that they cover all tokens."""
     expected = 0
     for item in bounds if isinstance(bounds, list) else [bounds]:
         if (
@@ -121,14 +123,14 @@ def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> list[Sequenc
         raise CorpusFormatError(
             path,
             line,
-            f"'sentences' is {shorten(json.dumps(bounds))}; expected [first token, token after "
-            f"the last] of each sentence, one after the other, up to {length}",
+            f"'sentences' is {quote_json(bounds)}; expected [first token, token after the last] "
+            f"of each sentence, without gaps, up to {length}",
         )
     return bounds
 
 
 def write(sentences: Iterable[Sentence], file: TextIO) -> int:
-    """Write one line for each sentence; returns their number."""
+    """Write one line per sentence, and return the number of sentences."""
     count = 0
     for sentence in sentences:
         file.write(json.dumps(sentence.to_json(), ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,11 +1,11 @@
-"""The text files of Bekoulis' multihead system.
+"""The text format of Bekoulis' multihead system.
 
     #doc 17
     0	Ada	B-Peop	['N']	[0]
     1	Marek	I-Peop	['Live_In', 'Work_For']	[3, 5]
 
-Each token has its index, its tag and two parallel lists: the relations in which it is the last
-token of the head, and the last token of each tail. `['N']` and the token's own index mean none.
+Each token has an index, a tag and two parallel lists: the types of the relations whose head ends at
+this token, and the last token of each tail. `['N']` and the token's own index mean no relation.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
 from joint_ner_re.corpora.files import columns, parse_int, read_rows
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
 
 _COLUMNS = "index, token, tag, relations, tails"
 _NONE = "N"
-# Room for hundreds of relations of one token; Python's parser never sees more than this.
+# Enough for hundreds of relations of one token. Longer text is not passed to Python's parser.
 _MAX_LITERAL = 10_000
 
 
@@ -39,15 +40,15 @@ class _Row(NamedTuple):
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line begins with `#doc`."""
+    """Whether the first line starts with `#doc`."""
     return first_lines[0].split()[:1] == ["#doc"]
 
 
 def read(path: PathLike) -> Iterator[Sentence]:
     """Read a file of the multihead system.
 
-    An `I-` tag that continues nothing begins an entity, as in conlleval: the published training
-    file has two, where the first word of an annotated entity is tagged `O`. They are counted.
+    An `I-` tag that continues no entity starts one, as in conlleval, and is counted. The published
+    training file has two, where the first word of an annotated entity is tagged `O`.
 
     # Parameters
 
@@ -57,7 +58,7 @@ def read(path: PathLike) -> Iterator[Sentence]:
     # Raises
 
     `CorpusFormatError`
-        If a line is malformed, or a relation's argument is not the last token of an entity.
+        If a line is malformed, or an argument of a relation is not the last token of an entity.
     """
     changes: Counter = Counter()
     seen: dict[str, int] = {}
@@ -70,12 +71,12 @@ def read(path: PathLike) -> Iterator[Sentence]:
             name, first_line, rows = _name(path, number, line), number, []
             if name in seen:
                 raise CorpusFormatError(
-                    path, number, f"#doc {name} stands in line {seen[name]} already"
+                    path, number, f"#doc {name} is already in line {seen[name]}"
                 )
             seen[name] = number
         elif not first_line:
             raise CorpusFormatError(
-                path, number, f"expected '#doc' and an id before the first token: {shorten(line)}"
+                path, number, f"expected '#doc' and an id before the first token: {quote(line)}"
             )
         else:
             rows.append(_row(path, number, line, len(rows)))
@@ -87,7 +88,7 @@ def read(path: PathLike) -> Iterator[Sentence]:
 def _name(path: PathLike, number: int, line: str) -> str:
     found = line.split()
     if len(found) != 2 or found[0] != "#doc":
-        raise CorpusFormatError(path, number, f"expected '#doc' and an id; found {shorten(line)}")
+        raise CorpusFormatError(path, number, f"expected '#doc' and an id; found {quote(line)}")
     return found[1]
 
 
@@ -100,7 +101,7 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
     tag = found[2]
     if tag != "O" and not (tag[:2] in ("B-", "I-") and tag[2:].strip()):
         raise CorpusFormatError(
-            path, number, f"the tag is {shorten(tag, 40)}; expected O, B-TYPE or I-TYPE"
+            path, number, f"the tag is {quote(tag, 40)}; expected O, B-TYPE or I-TYPE"
         )
     relations = _literal(path, number, found[3], str, "strings")
     tails = _literal(path, number, found[4], int, "numbers")
@@ -108,8 +109,8 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
         raise CorpusFormatError(
             path,
             number,
-            f"{len(relations)} relations and {len(tails)} tails; expected as many of both, and at "
-            f"least ['{_NONE}'] and the token's own index",
+            f"{len(relations)} relations and {len(tails)} tails; expected the same number of both, "
+            f"and at least ['{_NONE}'] and the token's own index",
         )
     if _NONE in relations:
         if relations != [_NONE] or tails != [index]:
@@ -117,7 +118,7 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
                 path,
                 number,
                 f"'{_NONE}' means no relation and stands alone, with the token's own index "
-                f"[{index}]; found {shorten(found[3])} and {shorten(found[4])}",
+                f"[{index}]; found {quote(found[3])} and {quote(found[4])}",
             )
         relations, tails = [], []
     return _Row(number, found[1], tag, relations, tails)
@@ -125,8 +126,8 @@ def _row(path: PathLike, number: int, line: str, index: int) -> _Row:
 
 def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> list[Any]:
     value = _evaluate(text.strip()) if len(text) <= _MAX_LITERAL else None
-    # `type(...) is`: True is an int to isinstance, but no position. And an escape can be half of a
-    # surrogate pair, which no UTF-8 file can hold.
+    # `type(...) is`, because isinstance takes True for an int. An escape may be half of a surrogate
+    # pair, which UTF-8 cannot encode.
     if not isinstance(value, list) or not all(
         type(item) is kind and (not isinstance(item, str) or _is_text(item)) for item in value
     ):
@@ -134,7 +135,7 @@ def _literal(path: PathLike, number: int, text: str, kind: type, name: str) -> l
             path,
             number,
             f"expected a list of {name} such as "
-            f"{['Kill'] if kind is str else [4]}; found {shorten(text)}",
+            f"{['Kill'] if kind is str else [4]}; found {quote(text)}",
         )
     return value
 
@@ -145,8 +146,8 @@ def _is_text(value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _evaluate(text: str) -> Any:
-    # Nearly all lists are the same few, hence the cache. Python warns of oddities in literals,
-    # such as an unknown escape, on standard error; what matters here is the value.
+    # Cached because most lists are the same few. Python's warnings about literals, such as an
+    # unknown escape, are irrelevant here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -210,6 +211,6 @@ def _argument(
             else f"but the sentence has {length} tokens"
         )
         raise CorpusFormatError(
-            path, line, f"the relation {shorten(kind, 40)} has token {position} as argument, {what}"
+            path, line, f"the relation {quote(kind, 40)} has token {position} as argument, {what}"
         )
     return ending_at[position]

@@ -1,7 +1,7 @@
 """Parts of a corpus file: `corpus.rel#train`, `#dev`, `#test` and `#entities`.
 
-The test part is one fold. The development part is cut from what is left, and the training part is
-the rest. `#entities` is for corpora of which only some sentences have annotated relations.
+The test part is one fold. The development part is a share of the other sentences, and the training
+part is the rest. `#entities` is for corpora where only some sentences have annotated relations.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ PARTS = ("train", "dev", "test", ENTITIES_ALONE)
 
 
 class PartitionError(ValueError):
-    """A part that the options do not define, or options that do not fit the file."""
+    """The options do not define this part, or do not fit the file."""
 
 
 def split_part(file_path: str) -> tuple[str, str | None]:
-    """`("a.rel", "dev")` for `"a.rel#dev"`; a file whose own name holds a `#` is itself."""
+    """`("a.rel", "dev")` for `"a.rel#dev"`; an existing file with `#` in its name has no part."""
     path, separator, part = file_path.rpartition("#")
     if not separator or os.path.exists(file_path):
         return file_path, None
@@ -39,22 +39,22 @@ class Partition:
     # Parameters
 
     fold : `int`, optional (default = `None`)
-        The fold, from 0, that is the test part; `None` leaves nothing for testing.
+        The index of the fold that is the test part; `None` means no test part.
     folds : `str`, optional (default = `None`)
-        A JSON file: a list of folds, each a list of sentence ids. Without it folds are made.
+        A JSON file with a list of folds, each a list of sentence ids. `None` means new folds.
     num_folds : `int`, optional (default = `10`)
-        How many folds to make. They depend on the ids and `fold_seed` alone; a sentence without an
-        id is known by its position in the file.
+        The number of new folds. They depend only on the ids and on `fold_seed`. The position in
+        the file replaces a missing id.
     fold_seed : `int`, optional (default = `0`)
-        Another seed makes other folds.
+        The seed of the pseudorandom folds.
     dev_fraction : `float`, optional (default = `0.15`)
-        The share of the sentences outside the fold, the first in the file's order, that is the
-        development part, as in PFN (Yan et al. 2021). With 0 there is none.
+        The share of the development part in the sentences outside the fold, taken from the start
+        of the file as in PFN (Yan et al. 2021). 0 means no development part.
 
     # Raises
 
     `PartitionError`
-        If an option has an impossible value.
+        If an option is out of range.
     """
 
     fold: int | None = None
@@ -73,7 +73,7 @@ class Partition:
                 raise PartitionError(f"{name} is {value}; expected {minimum} or more")
 
     def count_folds(self) -> int:
-        """How many folds there are: those of the file `folds`, or `num_folds`."""
+        """The number of folds in the file `folds`, or `num_folds` without one."""
         return self.num_folds if self.folds is None else len(read_folds(self.folds))
 
     def part(self, path: str, name: str, corpus: Iterable[Sentence]) -> list[Sentence]:
@@ -86,7 +86,7 @@ class Partition:
         name : `str`
             One of `PARTS`.
         corpus : `Iterable[Sentence]`
-            All sentences of the file, which are read once it is clear that there is such a part.
+            All sentences of the file. They are consumed only if there is such a part.
 
         # Raises
 
@@ -111,8 +111,8 @@ class Partition:
         if not self.dev_fraction:
             if name == "dev":
                 raise PartitionError(
-                    f"{path}#dev: dev_fraction is 0, so that there is no development part; set "
-                    "dev_fraction, or validation_data_path to null"
+                    f"{path}#dev: dev_fraction is 0, so there is no development part; set "
+                    "dev_fraction, or set validation_data_path to null"
                 )
             return training
         try:
@@ -122,7 +122,7 @@ class Partition:
         return train if name == "train" else dev
 
     def _test_positions(self, path: str, sentences: Sequence[Sentence]) -> set[int]:
-        """The positions in the file of the test part's sentences."""
+        """The positions of the test sentences in the file."""
         if self.fold is None:
             return set()
         positions = _positions(path, sentences)
@@ -149,8 +149,10 @@ class Partition:
 
 
 def without_relations(path: str, sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The part `#entities`: sentences without a relation, each once, and none whose words are
-    those of a sentence with relations."""
+    """The part `#entities`: the sentences without relations, without duplicates.
+
+    Sentences whose words are those of a sentence with relations are left out, too.
+    """
     related = [sentence for sentence in sentences if sentence.relations]
     seen = set(map(_letters, related))
     kept = []
@@ -161,7 +163,7 @@ def without_relations(path: str, sentences: Sequence[Sentence]) -> list[Sentence
             kept.append(sentence)
     repeated = len(sentences) - len(related) - len(kept)
     logger.info(
-        "%s: left out are %d sentences with relations and %d that repeat others",
+        "%s: %d sentences with relations and %d duplicates were left out",
         path,
         len(related),
         repeated,
@@ -170,20 +172,20 @@ def without_relations(path: str, sentences: Sequence[Sentence]) -> list[Sentence
 
 
 def _letters(sentence: Sentence) -> str:
-    """The same for sentences that differ in tokens, case and punctuation only."""
+    """The letters and digits of a sentence, in lower case: a key to find duplicates."""
     return "".join(filter(str.isalnum, "".join(sentence.tokens))).casefold()
 
 
 def _positions(path: str, sentences: Sequence[Sentence]) -> dict[str, int]:
-    """The sentences' positions in the file, by their ids or, without an id, by position."""
+    """The position of each sentence in the file, by its id or, without an id, by `#position`."""
     positions: dict[str, int] = {}
     for position, sentence in enumerate(sentences):
         name = sentence.id or f"#{position}"
         if name in positions:
             raise PartitionError(
                 f"{path}: the sentences {positions[name]} and {position}, counted from 0, both "
-                f"have the id {name!r}; to divide a file into folds give each sentence an id of "
-                "its own, or none of them any"
+                f"have the id {name!r}; to split a file into folds, give each sentence a unique "
+                "id, or none of them an id"
             )
         positions[name] = position
     return positions

@@ -6,8 +6,8 @@
                     "head_span": {"start": 0, "end": 3, ...}, "child_span": {...}}],
      "answer": "accept"}
 
-`token_end` is the last token, not the one after it; `head` and `child` are the last tokens of
-the two spans.
+`token_end` is the last token of a span, and `head` and `child` are the last tokens of the two
+arguments.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
-    shorten,
+    located,
 )
-from joint_ner_re.corpora.json_values import first_object, get, read_objects
+from joint_ner_re.corpora.json_values import first_object, read_objects
+from joint_ner_re.messages import quote
+from joint_ner_re.records import get
 from joint_ner_re.sentence import Sentence
 
 _OWN_KEYS = {"_input_hash", "_task_hash", "answer", "spans"}
@@ -54,11 +56,11 @@ def read(
     split_sentences: bool = True,
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
-    """Read what `prodigy db-out` wrote of `ner.manual`, `spans.manual`, `rel.manual` and the like.
+    """Read the output of `prodigy db-out` for `ner.manual`, `spans.manual`, `rel.manual` etc.
 
-    Only accepted examples are used. The texts are split as any other raw text, so that training
-    sees the tokens that prediction will: Prodigy's own tokens only say where spans are that give
-    no characters.
+    Only accepted examples are used. The texts are tokenized like any other raw text, so that
+    training and prediction see the same tokens. Prodigy's tokens are used only for spans without
+    character offsets.
 
     # Parameters
 
@@ -67,9 +69,9 @@ def read(
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the texts.
     split_sentences : `bool`, optional (default = `True`)
-        Whether the texts are split into sentences; these have ids such as `12:0-54`.
+        Whether to split texts into sentences, which get ids such as `12:0-54`.
     on_error : `Callable`, optional (default = `None`)
-        Takes each error; the line or the annotation is passed over.
+        Called with the error of a line or an annotation, which is skipped.
 
     # Raises
 
@@ -77,11 +79,12 @@ def read(
         If a line is not an object with Prodigy's keys, or an annotation does not fit the text.
     """
     changes: Counter[str] = Counter()
-    documents = parsed(
-        read_objects(path, on_error),
-        lambda line, record: _document(path, line, record, changes),
-        on_error,
-    )
+
+    def parse(line: int, record: dict[str, Any]) -> Document | None:
+        with located(path, line):
+            return _document(path, line, record, changes)
+
+    documents = parsed(read_objects(path, on_error), parse, on_error)
     yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
     log_changes(path, changes)
 
@@ -101,32 +104,32 @@ def _document(
     if answer != "accept":
         changes[f"examples with the answer {answer!r}, not used"] += 1
         return None
-    text = get(path, line, record, "text", str, "the example")
-    tokens = get(path, line, record, "tokens", list, "the example", [])
+    text = get(record, "text", str, "the example")
+    tokens = get(record, "tokens", list, "the example", [])
     mentions: list[Mention] = []
-    # Where each mention's last token is, if the span says so.
+    # The last token of each mention, if its span has one.
     lasts: list[int | None] = []
-    for item in get(path, line, record, "spans", list, "the example", []):
+    for item in get(record, "spans", list, "the example", []):
         begin, end = _characters(path, line, item, tokens)
         if item.get("label") is None:
             changes["spans without a label, left out"] += 1
             continue
-        mentions.append(Mention(line, get(path, line, item, "label", str, "a span"), begin, end))
+        mentions.append(Mention(line, get(item, "label", str, "a span"), begin, end))
         lasts.append(item.get("token_end"))
     links: list[Link] = []
-    for item in get(path, line, record, "relations", list, "the example", []):
-        label = get(path, line, item, "label", str, "a relation")
+    for item in get(record, "relations", list, "the example", []):
+        label = get(item, "label", str, "a relation")
         head = _argument(path, line, item, "head", mentions, lasts)
         tail = _argument(path, line, item, "child", mentions, lasts)
         if head is None or tail is None:
-            changes["relations from or to words that are no labelled span, left out"] += 1
+            changes["relations with an argument that is no labelled span, left out"] += 1
         else:
             links.append(Link(line, label, head, tail))
     return Document(path, line, _name(line, record), text, mentions, links)
 
 
 def _name(line: int, record: dict[str, Any]) -> str:
-    """The example's own `id`, or that of its source, or the number of its line."""
+    """The `id` of the example or of its `meta`, or the line number."""
     meta = record.get("meta")
     for holder in (record, meta if isinstance(meta, dict) else {}):
         name = holder.get("id")
@@ -136,14 +139,14 @@ def _name(line: int, record: dict[str, Any]) -> str:
 
 
 def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> tuple[int, int]:
-    """Where the span begins and ends in the text."""
+    """The character offsets of a span."""
     if not isinstance(span, dict) or "start" in span or not tokens:
         return (
-            get(path, line, span, "start", int, "a span"),
-            get(path, line, span, "end", int, "a span"),
+            get(span, "start", int, "a span"),
+            get(span, "end", int, "a span"),
         )
-    first = get(path, line, span, "token_start", int, "a span")
-    last = get(path, line, span, "token_end", int, "a span")
+    first = get(span, "token_start", int, "a span")
+    last = get(span, "token_end", int, "a span")
     if not 0 <= first <= last < len(tokens):
         raise CorpusFormatError(
             path,
@@ -152,8 +155,8 @@ def _characters(path: PathLike, line: int, span: Any, tokens: Sequence[Any]) -> 
             f"{len(tokens)}, the number of tokens",
         )
     return (
-        get(path, line, tokens[first], "start", int, "a token"),
-        get(path, line, tokens[last], "end", int, "a token"),
+        get(tokens[first], "start", int, "a token"),
+        get(tokens[last], "end", int, "a token"),
     )
 
 
@@ -165,23 +168,23 @@ def _argument(
     mentions: Sequence[Mention],
     lasts: Sequence[int | None],
 ) -> int | None:
-    """Which mention the relation's `head` or `child` is."""
+    """The index of the mention that is the relation's `head` or `child`, or `None`."""
     span = relation.get(f"{role}_span")
     if span is not None:
-        begin = get(path, line, span, "start", int, f"a {role}_span")
-        end = get(path, line, span, "end", int, f"a {role}_span")
+        begin = get(span, "start", int, f"a {role}_span")
+        end = get(span, "end", int, f"a {role}_span")
         found = [i for i, m in enumerate(mentions) if (m.begin, m.end) == (begin, end)]
-        # Overlapping spans may have the same characters and differ in their label.
+        # Spans with the same characters may differ in their label.
         labelled = [index for index in found if mentions[index].type == span.get("label")]
         found = labelled or found
     else:
-        token = get(path, line, relation, role, int, "a relation")
+        token = get(relation, role, int, "a relation")
         found = [index for index, last in enumerate(lasts) if last == token]
     if len(found) > 1:
         raise CorpusFormatError(
             path,
             line,
-            f"the {role} of the relation {shorten(str(relation['label']), 40)} could be any of "
+            f"the {role} of the relation {quote(str(relation['label']), 40)} could be any of "
             f"{len(found)} spans; expected a {role}_span with its label",
         )
     return found[0] if found else None

@@ -15,17 +15,16 @@ from joint_ner_re.corpora.errors import (
     PathLike,
     handled,
     located,
-    shorten,
 )
 from joint_ner_re.corpora.files import read_text
 from joint_ner_re.corpora.json_values import decode
+from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
 
 _KEYS = ("tokens", "entities", "relations", "orig_id", "text", "offsets")
-# Keys that descendants of SpERT add and that say nothing about entities or relations: the words
-# around the sentence, parts of speech, syntax.
+# Keys of SpERT's successors that are irrelevant here: context words, parts of speech, syntax.
 _IGNORED_KEYS = (
     "ltokens",
     "rtokens",
@@ -40,28 +39,27 @@ _SPACE = re.compile(r"[ \t\n]*")
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the text begins a JSON list of objects."""
+    """Whether the text starts a JSON list of objects."""
     return re.match(r"\s*\[\s*(\{|\]|$)", "\n".join(first_lines)) is not None
 
 
 def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Sentence]:
-    """Read a file of SpERT's, or one that `write` wrote.
+    """Read SpERT's JSON.
 
-    The `id` is `orig_id`, or the index in the list where there is none. `entities` and
-    `relations` may be missing, as in SpERT's files for prediction.
+    The `id` is `orig_id`, or the index in the list if that is missing. `entities` and `relations`
+    may be missing, as in SpERT's files for prediction.
 
     # Parameters
 
     path : `str`
         The file.
     on_error : `Callable`, optional (default = `None`)
-        Takes the error of an element, which is passed over.
+        Called with the error of an element, which is skipped.
 
     # Raises
 
     `CorpusFormatError`
-        If the file is no JSON list of sentences. The line is the one where the wrong element
-        begins.
+        If the file is no JSON list of sentences. It names the line where the element starts.
     """
     ignored: Counter = Counter()
     for index, (line, value) in enumerate(_elements(path, read_text(path))):
@@ -72,15 +70,15 @@ def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Se
         if sentence is not None:
             yield sentence
     for key, count in sorted(ignored.items()):
-        logger.warning("%s: the key %r of %d sentences was not read", path, key, count)
+        logger.warning("%s: the key %r of %d sentences was ignored", path, key, count)
 
 
 def _elements(path: PathLike, text: str) -> Iterator[tuple[int, Any]]:
-    """Each element of the list with the line where it begins, decoded one after the other."""
+    """The elements of the list, decoded one by one, with the lines where they start."""
     place = _skip_space(text, 0)
     if text[place] != "[":
         line = 1 + text.count("\n", 0, place)
-        raise CorpusFormatError(path, line, f"expected a JSON list; found {shorten(text[place:])}")
+        raise CorpusFormatError(path, line, f"expected a JSON list; found {quote(text[place:])}")
     line = 1
     counted = 0
     place = _skip_space(text, place + 1)
@@ -94,13 +92,13 @@ def _elements(path: PathLike, text: str) -> Iterator[tuple[int, Any]]:
         closed = text.startswith("]", end)
         if not closed and not text.startswith(",", end):
             line += text.count("\n", counted, end)
-            found = shorten(text[end : end + 20]) if end < len(text) else "the end of the file"
+            found = quote(text[end : end + 20]) if end < len(text) else "the end of the file"
             raise CorpusFormatError(path, line, f"expected ',' or ']' in the list; found {found}")
         place = end if closed else _skip_space(text, end + 1)
     rest = _skip_space(text, place + 1)
     if rest < len(text):
         line += text.count("\n", counted, rest)
-        raise CorpusFormatError(path, line, f"after the list stands {shorten(text[rest:])}")
+        raise CorpusFormatError(path, line, f"found {quote(text[rest:])} after the list")
 
 
 def _skip_space(text: str, place: int) -> int:
@@ -112,7 +110,7 @@ def _skip_space(text: str, place: int) -> int:
 def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CorpusFormatError(
-            path, line, f"element {index} is {shorten(json.dumps(value))}; expected an object"
+            path, line, f"element {index} is {quote_json(value)}; expected an object"
         )
     record: dict[str, Any] = {"id": index}
     for key, content in value.items():
@@ -121,7 +119,7 @@ def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter)
         elif key not in _KEYS:
             known = ", ".join(_KEYS)
             raise CorpusFormatError(
-                path, line, f"element {index} has the key {shorten(key)}; known keys are {known}"
+                path, line, f"element {index} has the key {quote(key)}; known keys are {known}"
             )
         elif key != "orig_id":
             record[key] = content
@@ -135,10 +133,10 @@ def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter)
 
 
 def write(sentences: Iterable[Sentence], file: TextIO) -> int:
-    """Write a JSON list, one sentence in each line; returns their number.
+    """Write a JSON list with one sentence per line, and return the number of sentences.
 
-    What SpERT's own files do not have is written only where the sentence has it: `text` and
-    `offsets`, and the `score` of entities and relations.
+    `text`, `offsets` and `score`, which SpERT's own files do not have, are written only if the
+    sentence has them.
     """
     count = 0
     for sentence in sentences:
@@ -179,5 +177,5 @@ def _with_score(record: dict[str, Any], score: float | None) -> dict[str, Any]:
 
 
 def _orig_id(name: str) -> Any:
-    """SpERT's ids are numbers. Only what reads back as the same string is written as one."""
+    """The id as a number, as in SpERT's files, if it reads back as the same string."""
     return int(name) if re.fullmatch(r"0|[1-9][0-9]{0,14}", name) else name

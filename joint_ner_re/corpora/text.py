@@ -1,4 +1,4 @@
-"""From a corpus that has text to one that has tokens, in batches."""
+"""Tokenizes the texts of a corpus in batches."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 Span = tuple[int, int]
 Record = TypeVar("Record")
 
-# A text becomes a hundred times as much in memory, as tokens: longer than any book is an error.
-MOST_CHARACTERS = 2**22
+# Tokens take a hundred times the memory of the text, so this bounds it. No book is longer.
+MAX_CHARACTERS = 2**22
 _BATCH = 1000
 _BATCH_CHARACTERS = 2**20
 
 
 class Tokenizer(Protocol):
-    """What a tokenizer must offer; `TextTokenizer` does."""
+    """The interface of a tokenizer; `TextTokenizer` has it."""
 
     def tokenize(self, texts: Iterable[str]) -> Iterable[Sequence[Span]]:
         """The `(begin, end)` offsets of each text's tokens."""
@@ -30,16 +30,20 @@ def tokenized(
 
     # Parameters
 
+    records : `Iterable[Record]`
+        The records.
+    text_of : `Callable[[Record], str]`
+        Gives the text of a record.
     tokenizer : `Tokenizer`, optional
-        `None` stands for `TextTokenizer(granularity="fine")`.
+        `None` means `TextTokenizer(granularity="fine")`.
 
     # Raises
 
     `ValueError`
-        If the tokenizer does not answer each text with one list.
+        If the tokenizer does not return one list per text.
     """
     if tokenizer is None:
-        # Only here, because spaCy takes a second to import.
+        # Imported late, because spaCy takes a second.
         from joint_ner_re.tokenization import TextTokenizer
 
         tokenizer = TextTokenizer(granularity="fine")
@@ -51,15 +55,15 @@ def tokenized(
 
 
 def in_batches(
-    records: Iterable[Record], text_of: Callable[[Record], str], most: int
+    records: Iterable[Record], text_of: Callable[[Record], str], max_records: int
 ) -> Iterator[list[Record]]:
-    """The records, `most` at once, or fewer where their texts are long."""
+    """Batches of `max_records` records, or fewer if their texts are long."""
     batch: list[Record] = []
     characters = 0
     for record in records:
         batch.append(record)
         characters += len(text_of(record))
-        if len(batch) == most or characters >= _BATCH_CHARACTERS:
+        if len(batch) == max_records or characters >= _BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
     if batch:
@@ -67,26 +71,21 @@ def in_batches(
 
 
 def check_length(path: PathLike, line: int, text: str) -> None:
-    """
-    # Raises
-
-    `CorpusFormatError`
-        If the text is too long to be split into tokens.
-    """
-    if len(text) > MOST_CHARACTERS:
+    """Raise a `CorpusFormatError` if the text is too long to be tokenized."""
+    if len(text) > MAX_CHARACTERS:
         raise CorpusFormatError(
             path,
             line,
-            f"a text of {len(text)} characters; expected at most {MOST_CHARACTERS}: divide it",
+            f"a text of {len(text)} characters; expected at most {MAX_CHARACTERS}: divide it",
         )
 
 
 def words(text: str, offsets: Sequence[Span]) -> list[str]:
-    """The tokens themselves."""
+    """The tokens as strings."""
     return [text[begin:end] for begin, end in offsets]
 
 
 def covering(offsets: Sequence[Span], begin: int, end: int) -> Span | None:
-    """The smallest `(start, end)` of tokens that holds the characters; `None` without a token."""
+    """The `(start, end)` of the tokens that overlap these characters; `None` if none does."""
     inside = [i for i, (b, e) in enumerate(offsets) if b < end and begin < e]
     return (inside[0], inside[-1] + 1) if inside else None

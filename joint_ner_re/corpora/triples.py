@@ -1,6 +1,6 @@
-"""Relations, and entities, as tables for spreadsheets and data frames: CSV, UTF-8.
+"""Writes relations and entities as CSV tables (UTF-8) for spreadsheets and data frames.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+A cell that a spreadsheet would take for a formula gets an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
-from joint_ner_re.corpora.documents import parse_part_id
+from joint_ner_re.corpora.documents import parse_sentence_id
 from joint_ner_re.corpora.errors import PathLike
 from joint_ner_re.corpora.files import output
 from joint_ner_re.sentence import Entity, Sentence
@@ -28,15 +28,15 @@ RELATION_COLUMNS = [
 ]
 ENTITY_COLUMNS = [*_PLACE, "entity", "type", "start", "end", "score"]
 
-# What begins a formula in one spreadsheet or another.
+# The first characters of formulas in common spreadsheets.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(sentences: Iterable[Sentence], path: PathLike, entities: PathLike | None = None) -> int:
-    """Write one row for each relation; returns the number of sentences.
+    """Write one row per relation, and return the number of sentences.
 
-    All positions are characters of the document. A sentence without a text has those that its
-    tokens joined by spaces would have.
+    All positions are character offsets in the document. The text of a sentence without one is its
+    tokens joined by spaces.
 
     # Parameters
 
@@ -45,7 +45,7 @@ def write(sentences: Iterable[Sentence], path: PathLike, entities: PathLike | No
     path : `str`
         The file, with the columns `RELATION_COLUMNS`.
     entities : `str`, optional (default = `None`)
-        Another file, with a row for each entity, also those without a relation, and the columns
+        A second file with one row per entity, in a relation or not, and the columns
         `ENTITY_COLUMNS`.
     """
     count = 0
@@ -55,8 +55,8 @@ def write(sentences: Iterable[Sentence], path: PathLike, entities: PathLike | No
         entity_rows = None if entity_file is None else _rows(entity_file, ENTITY_COLUMNS)
         for sentence in map(Sentence.with_text, sentences):
             assert sentence.text is not None
-            document, begin = parse_part_id(sentence)
-            # The number of the line stands for an id that is missing.
+            document, begin = parse_sentence_id(sentence)
+            # The line number replaces a missing id.
             document = document or (sentence.source or "").rpartition(":")[2]
             place = [document, begin, begin + len(sentence.text)]
             for relation in sentence.relations:

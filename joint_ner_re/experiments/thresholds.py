@@ -14,7 +14,7 @@ from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.runs import data_name, device, predict
 from joint_ner_re.experiments.summary import percent
 from joint_ner_re.figures import save_figure
-from joint_ner_re.metrics.score import Figures
+from joint_ner_re.metrics.score import Scores
 from joint_ner_re.models import Thresholds
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tables import markdown_table
@@ -195,7 +195,7 @@ def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -
         single = choose_single(known)
         totals["single"] += held_out.counts(single)
         totals["per_type"] += held_out.counts(choose_per_type(known, single))
-    return {name: Figures.of(*map(int, counts)).f1 for name, counts in totals.items()}
+    return {name: Scores.of(*map(int, counts)).f1 for name, counts in totals.items()}
 
 
 def tune_threshold(
@@ -270,17 +270,17 @@ def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[s
     if per_type == "auto" and len(candidates.names) > 1 and len(candidates.gold) > 1:
         result["per_type"] = choose_per_type(candidates, single)
         # The threshold of before was not chosen here: all sentences are held out from it.
-        before_f1 = Figures.of(*candidates.counts(before)).f1
+        before_f1 = Scores.of(*candidates.counts(before)).f1
         result["held_out_f1"] = {"before": before_f1, **cross_validated(candidates)}
         if result["held_out_f1"]["per_type"] > result["held_out_f1"]["single"]:
             result["chosen"] = result["per_type"]
     result["figures"] = {
-        name: vars(Figures.of(*candidates.counts(result[name])))
+        name: vars(Scores.of(*candidates.counts(result[name])))
         for name in ("before", "single", "per_type", "chosen")
         if result[name] is not None
     }
     result["curve"] = [
-        {"threshold": limit, **vars(Figures.of(*candidates.counts(limit)))}
+        {"threshold": limit, **vars(Scores.of(*candidates.counts(limit)))}
         for limit in (number / 100 for number in range(1, 101))
     ]
     return result

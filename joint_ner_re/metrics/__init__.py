@@ -1,7 +1,7 @@
-"""Compares predicted with gold sentences; docs/evaluation.md has the rules.
+"""Scores predicted sentences against gold sentences; docs/evaluation.md has the rules.
 
 `score` needs no model. `JointScore` and `WeightedMean` are AllenNLP metrics, which are imported
-when they are first used.
+on first use.
 """
 
 from typing import TYPE_CHECKING

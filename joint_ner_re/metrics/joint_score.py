@@ -1,4 +1,4 @@
-"""The scoring rules as an AllenNLP metric, correct when several processes share the work."""
+"""The scores as an AllenNLP metric, which is also correct in distributed training."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,14 @@ from joint_ner_re.sentence import Sentence
 class JointScore(Metric):
     """Entity and relation scores under every criterion, from gold and predicted sentences.
 
+    All processes must use the same types in the same order, since they add up their counts.
+
     # Parameters
 
     entity_types : `Sequence[str]`
         All entity types that can occur.
     relation_types : `Sequence[str]`
-        All relation types that can occur. With the entity types they fix the layout of the
-        counts that processes add up, so every process must be given the same.
+        All relation types that can occur.
     """
 
     supports_distributed = True
@@ -41,8 +42,9 @@ class JointScore(Metric):
         # Parameters
 
         gold : `Iterable[Sentence]`
+            The gold sentences.
         predicted : `Iterable[Sentence]`
-            In the same order.
+            The predicted sentences, in the same order.
         """
         for right, guess in zip(gold, predicted):
             for scorer in self._scorers.values():
@@ -54,26 +56,26 @@ class JointScore(Metric):
 
     @overrides
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """The figures over all processes.
+        """The scores over all processes.
 
         # Returns
 
         `dict[str, float]`
-            Under the strict criterion the names of `joint_ner_re.metrics.score`, such as
-            `relation_f1`, and per type `relation_f1/Work_For`, `relation_support/Work_For`;
-            under the boundaries criterion the averages with `boundaries_` before the name.
+            The strict scores with the names of `joint_ner_re.metrics.score`, such as
+            `relation_f1`, and per type as `relation_f1/Work_For` and `relation_support/Work_For`;
+            the averages of the boundaries criterion with `boundaries_` before the name.
         """
         metrics: dict[str, float] = {}
         for criterion in CRITERIA:
-            figures = report(self._over_all_processes(criterion))
-            per_type = figures.pop("per_type")
+            scores = report(self._over_all_processes(criterion))
+            per_type = scores.pop("per_type")
             prefix = "" if criterion == "strict" else f"{criterion}_"
-            metrics.update({prefix + name: value for name, value in figures.items()})
+            metrics.update({prefix + name: value for name, value in scores.items()})
             if criterion == "strict":
                 for task, types in per_type.items():
                     for name, values in types.items():
-                        for figure, value in values.items():
-                            metrics[f"{task}_{figure}/{name}"] = value
+                        for measure, value in values.items():
+                            metrics[f"{task}_{measure}/{name}"] = value
         if reset:
             self.reset()
         return metrics
@@ -86,7 +88,7 @@ class JointScore(Metric):
             for table in _tables(counts[task])
             for name in self._types[task]
         ]
-        # Shape: (one count for each task, table and type,)
+        # Shape: (number of tasks, tables and types,)
         total = iter(dist_reduce_sum(torch.tensor(local, dtype=torch.long)).tolist())
         reduced: dict[str, Counts] = {}
         for task in TASKS:

@@ -1,4 +1,4 @@
-"""The scoring rules: predicted against gold `Sentence`s, as sets. No tensors here.
+"""Scores predicted against gold sentences. Entities and relations are compared as sets.
 
 The criteria and averages are those of Taillé et al. (2020), "Let's Stop Incorrect Comparisons in
 End-to-end Relation Extraction!": see docs/evaluation.md.
@@ -18,19 +18,19 @@ CRITERIA = ("strict", "boundaries")
 TASKS = ("entity", "relation")
 ANY_TYPE = "*"
 
-Items = set[tuple[str, Hashable]]
+AnnotationKeys = set[tuple[str, Hashable]]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Precision, recall and F1 of one type or average, each 0 where it would be 0/0."""
+class Scores:
+    """Precision, recall and F1 of a type or an average. Each is 0 instead of 0/0."""
 
     precision: float
     recall: float
     f1: float
 
     @classmethod
-    def of(cls, correct: int, predicted: int, gold: int) -> Figures:
+    def of(cls, correct: int, predicted: int, gold: int) -> Scores:
         precision = correct / predicted if predicted else 0.0
         recall = correct / gold if gold else 0.0
         both = precision + recall
@@ -39,52 +39,52 @@ class Figures:
 
 @dataclass
 class Counts:
-    """How many items of each type were predicted, are gold, and are both."""
+    """The numbers of correct, predicted and gold annotations of each type."""
 
     correct: Counter[str] = field(default_factory=Counter)
     predicted: Counter[str] = field(default_factory=Counter)
     gold: Counter[str] = field(default_factory=Counter)
 
-    def add(self, predicted: Items, gold: Items) -> None:
+    def add(self, predicted: AnnotationKeys, gold: AnnotationKeys) -> None:
         self.correct.update(name for name, _ in predicted & gold)
         self.predicted.update(name for name, _ in predicted)
         self.gold.update(name for name, _ in gold)
 
-    def per_type(self) -> dict[str, Figures]:
-        """Every type that is gold or was predicted."""
+    def per_type(self) -> dict[str, Scores]:
+        """The scores of each type that is in gold or was predicted."""
         names = sorted({*self.gold, *self.predicted})
         return {
-            name: Figures.of(self.correct[name], self.predicted[name], self.gold[name])
+            name: Scores.of(self.correct[name], self.predicted[name], self.gold[name])
             for name in names
             if self.gold[name] or self.predicted[name]
         }
 
-    def micro(self) -> Figures:
-        return Figures.of(
+    def micro(self) -> Scores:
+        return Scores.of(
             sum(self.correct.values()), sum(self.predicted.values()), sum(self.gold.values())
         )
 
-    def macro(self) -> Figures:
-        """Plain means over the types; the F1 is the mean of F1s, not the F1 of the means."""
-        figures = list(self.per_type().values())
-        if not figures:
-            return Figures(0.0, 0.0, 0.0)
-        return Figures(
-            sum(f.precision for f in figures) / len(figures),
-            sum(f.recall for f in figures) / len(figures),
-            sum(f.f1 for f in figures) / len(figures),
+    def macro(self) -> Scores:
+        """Means over the types. The F1 is the mean of the F1s, not the F1 of the means."""
+        scores = list(self.per_type().values())
+        if not scores:
+            return Scores(0.0, 0.0, 0.0)
+        return Scores(
+            sum(f.precision for f in scores) / len(scores),
+            sum(f.recall for f in scores) / len(scores),
+            sum(f.f1 for f in scores) / len(scores),
         )
 
 
 class Scorer:
-    """Collects sentences one by one and reports at any time.
+    """Counts sentences one by one and computes scores from the counts.
 
     # Parameters
 
     criterion : `str`, optional (default = `"strict"`)
-        `"strict"`: an entity is right when its span and type are; a relation when both spans,
-        both entity types, the relation type and the direction are. `"boundaries"`: entity types
-        do not matter, neither for entities nor for the arguments of a relation.
+        `"strict"`: an entity is correct if its span and type are; a relation is correct if both
+        spans, both entity types, the relation type and the direction are. `"boundaries"`: the same,
+        but entity types do not matter.
 
     # Raises
 
@@ -99,12 +99,12 @@ class Scorer:
         self.counts: dict[str, Counts] = {task: Counts() for task in TASKS}
 
     def add(self, gold: Sentence, predicted: Sentence) -> None:
-        """Count one sentence.
+        """Count a sentence.
 
         # Raises
 
         `ValueError`
-            If the two have different numbers of tokens: then their positions mean nothing.
+            If the two have different numbers of tokens, since positions are not comparable then.
         """
         if len(gold.tokens) != len(predicted.tokens):
             raise ValueError(
@@ -114,40 +114,40 @@ class Scorer:
         self.counts["entity"].add(self._entities(predicted), self._entities(gold))
         self.counts["relation"].add(self._relations(predicted), self._relations(gold))
 
-    def _entities(self, sentence: Sentence) -> Items:
+    def _entities(self, sentence: Sentence) -> AnnotationKeys:
         if self.criterion == "boundaries":
             return {(ANY_TYPE, (e.start, e.end)) for e in sentence.entities}
         return {(e.type, (e.start, e.end)) for e in sentence.entities}
 
-    def _relations(self, sentence: Sentence) -> Items:
+    def _relations(self, sentence: Sentence) -> AnnotationKeys:
         strict = self.criterion == "strict"
         arguments = [e.key if strict else (e.start, e.end) for e in sentence.entities]
         return {(r.type, (arguments[r.head], arguments[r.tail])) for r in sentence.relations}
 
     def report(self) -> dict[str, Any]:
-        """The figures under the names that `score` documents."""
+        """The scores, as `score` returns them."""
         return report(self.counts)
 
 
 def report(counts: Mapping[str, Counts]) -> dict[str, Any]:
-    """The figures of `score` from the counts of the two tasks."""
-    figures: dict[str, Any] = {}
+    """The scores, as `score` returns them, from the counts of the two tasks."""
+    scores: dict[str, Any] = {}
     per_type: dict[str, dict[str, dict[str, float]]] = {}
     for task in TASKS:
         for prefix, average in (
             (task, counts[task].micro()),
             (f"{task}_macro", counts[task].macro()),
         ):
-            figures[f"{prefix}_precision"] = average.precision
-            figures[f"{prefix}_recall"] = average.recall
-            figures[f"{prefix}_f1"] = average.f1
+            scores[f"{prefix}_precision"] = average.precision
+            scores[f"{prefix}_recall"] = average.recall
+            scores[f"{prefix}_f1"] = average.f1
         per_type[task] = {
             name: {**vars(value), "support": counts[task].gold[name]}
             for name, value in counts[task].per_type().items()
         }
-    figures["mean_f1"] = (figures["entity_f1"] + figures["relation_f1"]) / 2
-    figures["per_type"] = per_type
-    return figures
+    scores["mean_f1"] = (scores["entity_f1"] + scores["relation_f1"]) / 2
+    scores["per_type"] = per_type
+    return scores
 
 
 def score(
@@ -160,7 +160,7 @@ def score(
     gold : `Iterable[Sentence]`
         The annotated sentences.
     predicted : `Iterable[Sentence]`
-        As many sentences, in the same order, with the same tokens.
+        The predicted sentences, in the same order and with the same tokens.
     criterion : `str`, optional (default = `"strict"`)
         `"strict"` or `"boundaries"`: see `Scorer`.
 
@@ -169,9 +169,9 @@ def score(
     `dict[str, Any]`
         `entity_precision`, `entity_recall`, `entity_f1` (micro averages), `entity_macro_precision`,
         `entity_macro_recall`, `entity_macro_f1`, the same six for `relation_`, and `mean_f1`, the
-        mean of the two micro F1. Under `per_type`: `{"entity": {type: {"precision", "recall",
-        "f1", "support"}}, "relation": ...}`. Macro averages run over the types that are gold or
-        predicted. Under `"boundaries"` entities have no types: all are filed under `"*"`.
+        mean of the two micro F1. `per_type` is `{"entity": {type: {"precision", "recall", "f1",
+        "support"}}, "relation": ...}`. Macro averages are over the types that are in gold or were
+        predicted. With `"boundaries"` all entities have the type `"*"`.
 
     # Raises
 

@@ -1,4 +1,4 @@
-"""A mean that does not depend on how the data are divided into batches and processes."""
+"""A mean that does not depend on the batches and processes."""
 
 import torch
 from allennlp.nn.util import dist_reduce_sum
@@ -9,10 +9,10 @@ from torch import Tensor
 
 @Metric.register("weighted_mean")
 class WeightedMean(Metric):
-    """A sum divided by a count, both over all batches of all processes.
+    """The sum divided by the count over all batches of all processes.
 
-    AllenNLP's `Average` is a mean of batches: a small last batch weighs as much as a full one,
-    and every process must have as many.
+    AllenNLP's `Average` is a mean of batch means: a small last batch weighs as much as a full one,
+    and all processes must have the same number of batches.
     """
 
     supports_distributed = True
@@ -22,13 +22,14 @@ class WeightedMean(Metric):
 
     @overrides(check_signature=False)
     def __call__(self, total: float | Tensor, count: float | Tensor) -> None:
-        """
+        """Add the values of a batch.
+
         # Parameters
 
         total : `float | Tensor`
-            The sum of a batch's values.
+            The sum of the values.
         count : `float | Tensor`
-            How many they are.
+            The number of values.
         """
         self._total += float(total)
         self._count += float(count)

@@ -10,7 +10,7 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from overrides import overrides
 
-from joint_ner_re.corpora.text import MOST_CHARACTERS
+from joint_ner_re.corpora.text import MAX_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel, Thresholds
 from joint_ner_re.predictors.halving import in_halves
@@ -210,10 +210,10 @@ def _kind(record: JsonDict) -> str:
         )
     if kinds[-1] != "tokens" and not isinstance(record[kinds[-1]], str):
         raise SentenceError(f"the key {kinds[-1]!r} holds {record[kinds[-1]]!r}; expected a string")
-    if kinds[-1] != "tokens" and len(record[kinds[-1]]) > MOST_CHARACTERS:
+    if kinds[-1] != "tokens" and len(record[kinds[-1]]) > MAX_CHARACTERS:
         raise SentenceError(
             f"the text has {len(record[kinds[-1]])} characters; expected at most "
-            f"{MOST_CHARACTERS}: divide it"
+            f"{MAX_CHARACTERS}: divide it"
         )
     return kinds[-1]
 

@@ -1,4 +1,4 @@
-"""Predictions beside gold annotations, to look at: a page of HTML, and figures.
+"""Shows predictions beside gold annotations: as an HTML page, and as plots.
 
 from joint_ner_re.review import match, write_page
 

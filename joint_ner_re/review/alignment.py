@@ -1,8 +1,7 @@
-"""What is right and what is wrong in one sentence: every prediction with the gold annotation it
-was meant to be.
+"""Pairs the predictions of a sentence with gold annotations, to show what is right and wrong.
 
-The pairs keep to the strict rules of `joint_ner_re.metrics.score`: what counts there as correct is
-`"correct"` here, every other prediction and every other gold annotation is in exactly one pair.
+The pairs agree with the strict scores of `joint_ner_re.metrics.score`: what is correct there is
+`"correct"` here. Every prediction and every gold annotation is in exactly one pair.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ MISSED = "missed"
 
 
 class Kind(NamedTuple):
-    """How a kind of pair is shown, and for which tasks there is one."""
+    """How to show a kind of pair, and the tasks that have it."""
 
     icon: str
     label: str
@@ -44,20 +43,20 @@ KINDS: dict[str, Kind] = {
     SPURIOUS: Kind("✗", "spurious", ("entity", "relation"), "predicted, and nothing in gold"),
     MISSED: Kind("?", "missed", ("entity", "relation"), "in gold, and nothing predicted"),
 }
-"""The kinds of pairs where there is gold, in the order in which they are listed."""
+"""The kinds of pairs when there is gold, in the order of the page's list."""
 
 
 class Item(NamedTuple):
-    """What is counted and searched for: pairs that differ in nothing here are alike.
+    """The properties by which pairs are counted and filtered.
 
     # Parameters
 
     task : `str`
         `"entity"` or `"relation"`.
     kind : `str`
-        A name in `KINDS`, or `"unchecked"` where there is no gold.
+        A name in `KINDS`, or `"unchecked"` without gold.
     predicted, gold : `str`
-        The types, each empty where the pair lacks that side.
+        The types; empty if the pair has no such annotation.
     """
 
     task: str
@@ -67,21 +66,21 @@ class Item(NamedTuple):
 
     @property
     def label(self) -> str:
-        """`"≠ Drug (gold: Dose)"`: the kind's icon, the type, and gold's where it differs."""
+        """`"≠ Drug (gold: Dose)"`: the kind's icon, the type, and gold's type if it differs."""
         icon = KINDS[self.kind].icon + " " if self.kind in KINDS else ""
         both = self.predicted and self.gold and self.predicted != self.gold
         return icon + (self.predicted or self.gold) + (f" (gold: {self.gold})" if both else "")
 
 
 class EntityPair(NamedTuple):
-    """A predicted entity, the gold one it was meant to be, or both."""
+    """A predicted entity, a gold entity, or one of each that belong together."""
 
     kind: str
     predicted: Entity | None
     gold: Entity | None
 
     @property
-    def shown(self) -> Entity:
+    def annotation(self) -> Entity:
         """The prediction if there is one, else the gold entity."""
         return self.predicted or self.gold  # type: ignore[return-value]
 
@@ -91,10 +90,10 @@ class EntityPair(NamedTuple):
 
 
 class RelationPair(NamedTuple):
-    """A predicted relation, the gold one it was meant to be, or both.
+    """A predicted relation, a gold relation, or one of each that belong together.
 
-    `head` and `tail` are positions in the alignment's `entities`, as the prediction has them, or
-    as gold has them where there is no prediction.
+    `head` and `tail` are the positions of its arguments in the alignment's `entities`: those of the
+    prediction or, without one, those of gold.
     """
 
     kind: str
@@ -104,7 +103,7 @@ class RelationPair(NamedTuple):
     tail: int
 
     @property
-    def shown(self) -> Relation:
+    def annotation(self) -> Relation:
         """The prediction if there is one, else the gold relation."""
         return self.predicted or self.gold  # type: ignore[return-value]
 
@@ -121,13 +120,13 @@ def _types(pair: Any) -> tuple[str, str]:
 
 
 class Alignment(NamedTuple):
-    """All pairs of one sentence, the entities in the order of the text."""
+    """All pairs of a sentence, sorted by position in the text."""
 
     entities: list[EntityPair]
     relations: list[RelationPair]
 
     def items(self) -> Iterator[Item]:
-        """One `Item` for every pair."""
+        """The `Item` of each pair."""
         for entity in self.entities:
             yield entity.item
         for relation in self.relations:
@@ -137,16 +136,16 @@ class Alignment(NamedTuple):
 def align(predicted: Sentence, gold: Sentence | None = None) -> Alignment:
     """Pair the annotations of two sentences with the same tokens.
 
-    Predictions and gold are sets, as for `score`: of duplicates the first counts. Equal ones are
-    paired first. Of the others each is in at most one pair:
+    As for `score`, duplicates count once. Equal annotations are paired first (`"correct"`), then
 
-    - an entity with one of the same span (`"mistyped"`), else with one that shares tokens with it
-      (`"boundaries"`), best of the same type, then with the most tokens shared;
-    - a relation with one that has the same spans, type and direction, but an entity of another
-      type (`"argument"`), else with one of another type between the same spans (`"mistyped"`), else
-      with one of the same type in the other direction (`"reversed"`).
+    - an entity with one of the same span (`"mistyped"`), or with one that shares tokens with it
+      (`"boundaries"`), preferring the same type, then the largest number of shared tokens;
+    - a relation with one that has the same spans, type and direction but another entity type
+      (`"argument"`), or with one of another type between the same spans (`"mistyped"`), or with one
+      of the same type in the other direction (`"reversed"`).
 
-    What is left is `"spurious"` or `"missed"`. Without `gold` all pairs are `"unchecked"`.
+    Annotations without a partner are `"spurious"` or `"missed"`. Without `gold` all pairs are
+    `"unchecked"`.
     """
     entities = _pairs(
         {entity.key: entity for entity in reversed(predicted.entities)},
@@ -155,7 +154,7 @@ def align(predicted: Sentence, gold: Sentence | None = None) -> Alignment:
     )
     pairs = sorted(
         (EntityPair(*pair) for pair in entities),
-        key=lambda pair: (pair.shown.start, pair.shown.end, pair.shown.type),
+        key=lambda pair: (pair.annotation.start, pair.annotation.end, pair.annotation.type),
     )
     guessed = {pair.predicted.key: place for place, pair in enumerate(pairs) if pair.predicted}
     right = {pair.gold.key: place for place, pair in enumerate(pairs) if pair.gold}
@@ -171,7 +170,7 @@ def align(predicted: Sentence, gold: Sentence | None = None) -> Alignment:
                 places[link.tail.key],
             )
         )
-    return Alignment(pairs, sorted(relations, key=lambda r: (r.head, r.tail, r.shown.type)))
+    return Alignment(pairs, sorted(relations, key=lambda r: (r.head, r.tail, r.annotation.type)))
 
 
 class _Link(NamedTuple):
@@ -188,7 +187,8 @@ def _links(sentence: Sentence) -> dict[Hashable, _Link]:
     return {sentence.relation_key(link.relation): link for link in links}
 
 
-# A kind that two may have, then what makes one pair of this kind better than another.
+# The rank and the name of the kind of a pair, then what makes one pair of this kind better than
+# another. Lower is better.
 Cost = tuple[Any, ...]
 
 
@@ -226,7 +226,7 @@ def _pairs(
     gold: dict[Any, Any] | None,
     cost: Callable[[Any, Any], Cost | None],
 ) -> list[tuple[str, Any, Any]]:
-    """`(kind, predicted, gold)` of everything in the two, each of which is in one of them."""
+    """`(kind, predicted, gold)` for all annotations, each in exactly one triple."""
     if gold is None:
         return [(UNCHECKED, guess, None) for guess in predicted.values()]
     found = [(CORRECT, guess, gold[key]) for key, guess in predicted.items() if key in gold]

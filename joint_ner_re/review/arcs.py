@@ -1,6 +1,6 @@
-"""Words in a row with labelled arrows above them, as SVG.
+"""Draws words in a row with labelled arrows above them, as SVG.
 
-The page's style sheet gives colours, line styles and fonts. Every text is escaped here.
+The page's style sheet sets colours, line styles and fonts. All texts are escaped here.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-# In pixels.
+# All sizes are in pixels.
 _MIN_DISTANCE = 130
-# A character of a word, of its label and of an arc's label is hardly wider.
+# The usual maximum width of a character in a word, in its label and in an arc's label.
 _WORD_CHARACTER, _TAG_CHARACTER, _LABEL_CHARACTER = 8, 7, 7
 _LEVEL_HEIGHT = 26
-# Between two arrows that end at one word.
+# The distance of arrows that end at one word.
 _SLOT = 12
 _ARROW = 5
 _LINE_HEIGHT = 18
 
 
 class Word(NamedTuple):
-    """A word of the drawing: what stands in it, the label below, its kind, the text under the
-    pointer."""
+    """A word of the drawing: its name, the label below it, its CSS class and its tooltip."""
 
     name: str
     tag: str
@@ -32,7 +31,7 @@ class Word(NamedTuple):
 
 
 class Arc(NamedTuple):
-    """An arrow from one word to another, by their positions, and what its group is marked with."""
+    """An arrow between two words, given by their positions, and the attributes of its SVG group."""
 
     head: int
     tail: int
@@ -56,10 +55,10 @@ def draw_arcs(words: Sequence[Word], arcs: Sequence[Arc]) -> str:
     # Parameters
 
     words : `Sequence[Word]`
-        From left to right.
+        The words from left to right.
     arcs : `Sequence[Arc]`
-        Each between two different words. Short ones are drawn below long ones, so that no two
-        lines lie on each other.
+        The arcs, each between two different words. Short ones are drawn below long ones, so that
+        no two lines coincide.
     """
     distance = max(
         [_MIN_DISTANCE]
@@ -72,17 +71,17 @@ def draw_arcs(words: Sequence[Word], arcs: Sequence[Arc]) -> str:
     base = (max(levels) + 1) * _LEVEL_HEIGHT
     ends = _ends(arcs, centres)
     height = base + 3 * _LINE_HEIGHT
-    parts = [f'<svg class="arcs" width="{distance * len(words)}" height="{height}">']
-    parts += [_word(word, x, base) for word, x in zip(words, centres)]
-    parts += [
+    elements = [f'<svg class="arcs" width="{distance * len(words)}" height="{height}">']
+    elements += [_word(word, x, base) for word, x in zip(words, centres)]
+    elements += [
         _arc(arc, *ends[number], base - levels[number] * _LEVEL_HEIGHT, base)
         for number, arc in enumerate(arcs)
     ]
-    return "".join([*parts, "</svg>"])
+    return "".join([*elements, "</svg>"])
 
 
 def _levels(arcs: Sequence[Arc]) -> list[int]:
-    """How high each arc goes, from 1: above all shorter ones that stand over one of its words."""
+    """The level of each arc, from 1: above all shorter arcs that overlap it."""
     levels = [0] * len(arcs)
     for number in sorted(range(len(arcs)), key=lambda n: arcs[n].right - arcs[n].left):
         arc = arcs[number]
@@ -96,15 +95,15 @@ def _levels(arcs: Sequence[Arc]) -> list[int]:
 
 
 def _ends(arcs: Sequence[Arc], centres: Sequence[int]) -> list[tuple[int, int]]:
-    """Where each arc's head and tail end, so that no two arrows end at the same point."""
+    """The x positions of each arc's two ends. No two arrows end at the same point."""
     at_word: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, arc in enumerate(arcs):
         at_word[arc.head].append((number, arc.tail))
         at_word[arc.tail].append((number, arc.head))
     places: dict[tuple[int, int], int] = {}
     for word, others in at_word.items():
-        # In the order of their heights from both sides, so that they cross as little as can be:
-        # first the arcs from the left, the shortest first, then the others, the longest first.
+        # To minimise crossings: first the arcs from the left, the shortest first, then those from
+        # the right, the longest first.
         others.sort(key=lambda other: (other[1] > word, word - other[1], other[0]))
         first = centres[word] - _SLOT * (len(others) - 1) // 2
         for slot, (number, _) in enumerate(others):

@@ -1,6 +1,6 @@
-"""One sentence as markup: its text with the entities marked, and its relations as arcs.
+"""A sentence as HTML: its text with the entities marked, and its relations as arcs.
 
-The page's style sheet gives colours and lines. Every text and every label is escaped.
+The page's style sheet sets colours and lines. All texts and labels are escaped.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from joint_ner_re.sentence import Entity, Sentence
 
 ItemNumber = Callable[[Item], int]
 
-# Characters of a name in a drawing of relations; the whole name appears under the pointer.
+# The length of a name in a drawing of relations, in characters; the tooltip has the whole name.
 MAX_NAME = 32
-# Characters of text that a second line shows around its entities.
+# How many characters of text a second line shows around its entities.
 _MARGIN = 30
-# A drawing with more would be too wide or too high to read.
+# Drawings with more words or arcs are too large to read.
 MAX_WORDS = 6
 MAX_ARCS = 8
 
@@ -40,11 +40,11 @@ def draw_sentence(sentence: Sentence, alignment: Alignment, item_number: ItemNum
     # Parameters
 
     sentence : `Sentence`
-        The sentence; its own annotations are not looked at.
+        The sentence; only its tokens and text are used.
     alignment : `Alignment`
-        What is drawn.
+        The annotations to draw.
     item_number : `Callable[[Item], int]`
-        Gives what stands as `data-i` at every mark and arc, so that a filter finds them.
+        Gives the attribute `data-i` of each mark and arc, by which the page's filters find them.
     """
     text = _text(sentence.with_text(), alignment, item_number)
     arcs = [
@@ -67,13 +67,12 @@ class _Mark(NamedTuple):
 
 
 def _text(sentence: Sentence, alignment: Alignment, item_number: ItemNumber) -> str:
-    """The text once, with as many entities marked as can be without overlap, then the text around
-    the others."""
+    """The text with as many entities as fit without overlap, then excerpts with the others."""
     assert sentence.text is not None
     marks = []
     for pair in alignment.entities:
         item, number = pair.item, item_number(pair.item)
-        begin, end = _characters(sentence, pair.shown)
+        begin, end = _characters(sentence, pair.annotation)
         marks.append(_Mark(begin, end, pair.kind, number, item.label, _about(pair, sentence)))
         if pair.kind == BOUNDARIES and pair.gold:
             begin, end = _characters(sentence, pair.gold)
@@ -91,7 +90,7 @@ def _characters(sentence: Sentence, entity: Entity) -> tuple[int, int]:
 
 
 def _about(pair: EntityPair, sentence: Sentence) -> str:
-    """What appears under the pointer."""
+    """The tooltip of an entity."""
     score = None if pair.predicted is None else pair.predicted.score
     about = [] if score is None else [f"score {score:.3f}"]
     if pair.kind == BOUNDARIES and pair.gold:
@@ -100,8 +99,7 @@ def _about(pair: EntityPair, sentence: Sentence) -> str:
 
 
 def _layers(marks: Iterable[_Mark]) -> list[list[_Mark]]:
-    """The marks in layers without overlap, at least one; what was predicted goes first, then the
-    longest."""
+    """The marks in layers without overlap, at least one: predictions first, then long marks."""
     layers: list[list[_Mark]] = [[]]
     order = sorted(
         marks,
@@ -118,10 +116,10 @@ def _layers(marks: Iterable[_Mark]) -> list[list[_Mark]]:
 
 
 def _excerpt(text: str, marks: Sequence[_Mark]) -> tuple[str, list[_Mark]]:
-    """The parts of the text around the marks, and the marks where they are in it."""
+    """The text around the marks, and the marks with their positions in it."""
     windows: list[list[int]] = []
     for mark in marks:
-        # From one white space to another, so that no word is cut.
+        # Cut at spaces, so that words stay whole.
         begin = text.rfind(" ", 0, max(0, mark.start - _MARGIN)) + 1
         end = text.find(" ", mark.end + _MARGIN)
         end = end if end >= 0 else len(text)
@@ -143,11 +141,11 @@ def _excerpt(text: str, marks: Sequence[_Mark]) -> tuple[str, list[_Mark]]:
 
 
 def _marked(text: str, marks: Iterable[_Mark]) -> str:
-    """The text with these marks, which are in order and do not overlap."""
-    parts, place = [], 0
+    """The text with these marks, which must be sorted and must not overlap."""
+    pieces, place = [], 0
     for mark in marks:
-        parts.append(_lines(text[place : mark.start]))
-        parts.append(
+        pieces.append(_lines(text[place : mark.start]))
+        pieces.append(
             _MARK.format(
                 kind=mark.kind,
                 item=mark.item,
@@ -157,7 +155,7 @@ def _marked(text: str, marks: Iterable[_Mark]) -> str:
             )
         )
         place = mark.end
-    return "".join([*parts, _lines(text[place:])])
+    return "".join([*pieces, _lines(text[place:])])
 
 
 def _lines(text: str) -> str:
@@ -168,10 +166,9 @@ def _lines(text: str) -> str:
 
 
 def _drawings(relations: Sequence[RelationPair]) -> list[list[int]]:
-    """Which relations are drawn together: those that hang together by their entities.
+    """The indices of the relations of each drawing: those that are connected by their entities.
 
-    Where these are too many for one drawing, each drawing has some of the relations of one entity.
-    The page sets the drawings in lines, so that they are all in sight.
+    If there are too many for one drawing, each drawing has some of the relations of one entity.
     """
     drawings: list[list[int]] = []
     for cluster in _clusters(relations):
@@ -213,7 +210,7 @@ def _arcs(
     numbers: Sequence[int],
     item_number: ItemNumber,
 ) -> str:
-    """One drawing of some relations as arcs between their entities, which alone are drawn."""
+    """A drawing of some relations as arcs between their entities."""
     relations = [alignment.relations[number] for number in numbers]
     places = sorted({end for relation in relations for end in _ends(relation)})
     words = [_word(sentence, alignment.entities[place]) for place in places]
@@ -225,10 +222,10 @@ def _arcs(
             # Both arguments are duplicates of one entity: an arc needs two words.
             tail = len(words)
             words.append(words[head])
-        score = relation.shown.score if relation.predicted else None
+        score = relation.annotation.score if relation.predicted else None
         label = _scored(relation.item.label, score)
         title = " → ".join(
-            sentence.surface(alignment.entities[place].shown)
+            sentence.surface(alignment.entities[place].annotation)
             for place in (relation.head, relation.tail)
         )
         arcs.append(Arc(head, tail, label, relation.kind, item_number(relation.item), title))
@@ -236,10 +233,10 @@ def _arcs(
 
 
 def _word(sentence: Sentence, pair: EntityPair) -> Word:
-    surface = sentence.surface(pair.shown)
+    surface = sentence.surface(pair.annotation)
     short = surface if len(surface) <= MAX_NAME else surface[: MAX_NAME - 1] + "…"
     score = pair.predicted.score if pair.predicted else None
-    about = ", ".join(part for part in (surface, _about(pair, sentence)) if part)
+    about = ", ".join(filter(None, (surface, _about(pair, sentence))))
     return Word(short, _scored(pair.item.label, score), pair.kind, about)
 
 

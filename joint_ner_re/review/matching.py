@@ -1,4 +1,4 @@
-"""Which gold sentence a predicted one belongs to."""
+"""Finds the gold sentence of each predicted sentence."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FIX = "predict on the gold file itself: allennlp predict MODEL GOLD --use-datas
 
 
 class MatchingError(ValueError):
-    """Predictions and gold are of different sentences: the message names the first of them."""
+    """Predictions and gold have different sentences; the message names the first of them."""
 
 
 def match(
     predicted: Iterable[Sentence], gold: Iterable[Sentence]
 ) -> Iterator[tuple[Sentence, Sentence]]:
-    """Each predicted sentence with its gold one, in the order of the predictions.
+    """Pairs of predicted and gold sentences, in the order of the predictions.
 
-    Where every sentence has an id they belong together by id (of an id that occurs several times,
-    the first with the first and so on), else by their position.
+    If all sentences have ids, they are matched by id, and sentences with the same id by their
+    order. Otherwise they are matched by position.
 
     # Raises
 
@@ -53,7 +53,7 @@ def match(
 
 
 def _numbered(sentences: Sequence[Sentence]) -> list[tuple[str, int]]:
-    """Each sentence's id, and how many of that id stand before it."""
+    """Each sentence's id, and the number of earlier sentences with this id."""
     seen: Counter[str] = Counter()
     keys = []
     for sentence in sentences:

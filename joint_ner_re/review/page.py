@@ -1,8 +1,8 @@
-"""A page of HTML that holds everything it needs: sentences, counts, scores, filters.
+"""Writes a self-contained HTML page with sentences, counts, scores and filters.
 
-The sentences stand in the page as JSON and are inserted fifty at a time, so that ten thousand do
-not make it slow. The page's policy allows its own script by its hash and nothing else: no other
-script, no event handler, no network. So a text could not run even if it were not escaped.
+The page has its sentences as JSON and inserts fifty at a time, so that thousands do not make it
+slow. Its content security policy allows only its own script, by its hash: no other script, no event
+handler, no network. So text could not run as code even if it were not escaped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from joint_ner_re.metrics.score import CRITERIA, TASKS, Scorer
+from joint_ner_re.metrics.score import CRITERIA, TASKS, Scorer, Scores
 from joint_ner_re.review.alignment import KINDS, Item, align
 from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Sentence
@@ -28,24 +28,23 @@ from joint_ner_re.writing import PathLike, replacing
 Pair = tuple[Sentence, Sentence | None]
 
 _FOLDER = Path(__file__).parent
-_AVERAGES = ("precision", "recall", "f1")
+_MEASURES = ("precision", "recall", "f1")
 _SPLIT = "<!-- rows -->"
 
 
 def write_page(path: PathLike, title: str, pairs: Iterable[Pair], per_page: int = 50) -> None:
-    """Write a page that shows sentences and, where there is gold, what is wrong in them.
+    """Write a page that shows sentences and, if there is gold, their errors.
 
     # Parameters
 
     path : `str`
-        The HTML file, which appears or is replaced once it is complete.
+        The HTML file, which is written atomically.
     title : `str`
-        What is seen.
-    pairs : `Iterable[tuple[Sentence, Optional[Sentence]]]`
-        The sentences as they were predicted and as they are in gold. Either all or none have
-        gold; without it the sentence itself is shown.
+        The title of the page.
+    pairs : `Iterable[tuple[Sentence, Sentence | None]]`
+        Predicted sentences, all with their gold sentences or all with `None`.
     per_page : `int`, optional (default = `50`)
-        How many sentences are shown at a time.
+        The number of sentences shown at a time.
     """
     style, script = _file("page.css"), _file("page.js")
     head, tail = _file("page.html").split(_SPLIT)
@@ -65,7 +64,7 @@ def write_page(path: PathLike, title: str, pairs: Iterable[Pair], per_page: int 
 
 
 def in_script(value: Any) -> str:
-    """JSON that can stand in a `<script>`: nothing in it ends the script or begins a comment."""
+    """JSON that is safe inside `<script>`: it cannot end the script or start a comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -82,14 +81,14 @@ def _hash(content: str) -> str:
 
 
 def _numbering() -> defaultdict[Any, int]:
-    """Gives every new key the next number."""
+    """A dictionary that gives each new key the next number."""
     numbers: defaultdict[Any, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     return numbers
 
 
 class _Rows:
-    """Writes the sentences one after the other, and keeps only what all of them add up to."""
+    """Writes the sentences one by one, and keeps only their counts."""
 
     def __init__(self) -> None:
         self.numbers = _numbering()
@@ -104,7 +103,7 @@ class _Rows:
             file.write(in_script(self._row(number, sentence, gold)))
 
     def _row(self, number: int, sentence: Sentence, gold: Sentence | None) -> list[Any]:
-        """The sentence's name, its text, its markup, and the numbers of its items."""
+        """The name of a sentence, its text, its HTML, and the numbers of its items."""
         alignment = align(sentence, gold)
         self.counts.update(alignment.items())
         if gold is not None:
@@ -120,7 +119,7 @@ class _Rows:
         ]
 
     def summary(self) -> dict[str, Any]:
-        """What the page shows on top."""
+        """The data of the upper part of the page."""
         types = sorted(
             {
                 (item.task, name)
@@ -140,15 +139,15 @@ class _Rows:
         }
 
     def _scores(self) -> list[dict[str, Any]]:
-        """The lines of the table of scores, strict but for the ones that say otherwise."""
+        """The rows of the table of scores, which are strict unless their name says otherwise."""
         strict, boundaries = (self.scorers[name] for name in ("strict", "boundaries"))
         lines = []
         for task in TASKS:
             counts = strict.counts[task]
             gold, predicted = sum(counts.gold.values()), sum(counts.predicted.values())
             lines.append(_line(task, "all", gold, predicted, counts.micro(), total=True))
-            for name, figures in counts.per_type().items():
-                lines.append(_line(task, name, counts.gold[name], counts.predicted[name], figures))
+            for name, scores in counts.per_type().items():
+                lines.append(_line(task, name, counts.gold[name], counts.predicted[name], scores))
             loose = boundaries.counts[task].micro()
             lines.append(_line(task, "macro average", None, None, counts.macro(), note=True))
             lines.append(_line(task, "all, by boundaries only", None, None, loose, note=True))
@@ -156,7 +155,7 @@ class _Rows:
 
 
 def _line(
-    task: str, name: str, gold: int | None, predicted: int | None, figures: Any, **role: bool
+    task: str, name: str, gold: int | None, predicted: int | None, scores: Scores, **role: bool
 ) -> dict[str, Any]:
-    averages = {average: getattr(figures, average) for average in _AVERAGES}
-    return {"task": task, "name": name, "gold": gold, "predicted": predicted, **averages, **role}
+    measures = {measure: getattr(scores, measure) for measure in _MEASURES}
+    return {"task": task, "name": name, "gold": gold, "predicted": predicted, **measures, **role}

@@ -1,4 +1,4 @@
-"""Figures of what predictions are worth and of how a training went."""
+"""Plots of the scores of predictions and of the progress of a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import (
 from tqdm import tqdm
 
 from joint_ner_re.figures import COLOURS, new_figure, save_figure
-from joint_ner_re.metrics.score import TASKS, Figures, Scorer
+from joint_ner_re.metrics.score import TASKS, Scorer, Scores
 from joint_ner_re.review.alignment import BOUNDARIES, CORRECT, EntityPair, RelationPair, align
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import PathLike
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 NONE = ""
 _MEASURES = ("precision", "recall", "f1")
 _PLURALS = {"entity": "entities", "relation": "relations"}
-# Of a type's name at an axis, in characters.
-_LONGEST_NAME = 24
+# The length of a type's name at an axis, in characters.
+_MAX_NAME = 24
 _EPOCH_FILE = re.compile(r"metrics_epoch_(\d+)\.json$")
 
 
 @dataclass
 class Evidence:
-    """What the figures need of all sentences, collected one by one.
+    """The data of the plots, collected sentence by sentence.
 
     # Parameters
 
     scorer : `Scorer`
         The strict counts.
     confusion : `Counter[tuple[str, str]]`
-        How many gold entities of the first type were predicted as the second; an empty name
-        stands for no entity of exactly that span.
+        How many gold entities of the first type were predicted as the second type. An empty name
+        means that there is no entity with exactly this span.
     scored : `dict[str, list[tuple[float, bool]]]`
-        Of each task, every prediction that has a score: the score, and whether it is correct.
+        For each task, the score of each prediction that has one, and whether it is correct.
     """
 
     scorer: Scorer = field(default_factory=Scorer)
@@ -56,12 +56,12 @@ class Evidence:
     )
 
     def add(self, predicted: Sentence, gold: Sentence) -> None:
-        """Take in one sentence."""
+        """Add a sentence."""
         self.scorer.add(gold, predicted)
         alignment = align(predicted, gold)
         for pair in alignment.entities:
             if pair.kind == BOUNDARIES:
-                # Neither span is right: that is one missed and one spurious.
+                # Neither span is right, so it counts as one missed and one spurious entity.
                 self.confusion[(pair.item.gold, NONE)] += 1
                 self.confusion[(NONE, pair.item.predicted)] += 1
             else:
@@ -75,17 +75,16 @@ class Evidence:
 def draw_scores(
     directory: PathLike, title: str, pairs: Iterable[tuple[Sentence, Sentence]]
 ) -> list[Path]:
-    """Write `scores.png`, `confusion.png` and, where predictions have scores,
-    `precision_recall.png`.
+    """Write `scores.png`, `confusion.png` and, if predictions have scores, `precision_recall.png`.
 
     # Parameters
 
     directory : `str`
-        Where to; it is made if it is not there.
+        The directory of the files, which is created if it is missing.
     title : `str`
-        Which predictions and which gold.
+        The names of the predictions and the gold annotations.
     pairs : `Iterable[tuple[Sentence, Sentence]]`
-        Predicted sentences, each with its gold one.
+        Predicted sentences with their gold sentences.
 
     # Returns
 
@@ -111,7 +110,7 @@ def draw_scores(
 
 
 def score_bars(report: Mapping[str, Any], title: str) -> Figure:
-    """Precision, recall and F1 of every type, with its support, from what `score` gives."""
+    """A bar chart of precision, recall and F1 of each type, from the result of `score`."""
     sizes = [len(report["per_type"][task]) + 1 for task in TASKS]
     figure, axes = new_figure(
         f"Strict scores by type\n{_plain(title)}",
@@ -122,11 +121,11 @@ def score_bars(report: Mapping[str, Any], title: str) -> Figure:
     for one, task in zip(axes[0], TASKS):
         types = report["per_type"][task]
         rows = [("all (micro)", {name: report[f"{task}_{name}"] for name in _MEASURES})]
-        rows[0][1]["support"] = sum(figures["support"] for figures in types.values())
+        rows[0][1]["support"] = sum(scores["support"] for scores in types.values())
         rows += sorted(types.items(), key=lambda row: (-row[1]["support"], row[0]))
         _bars(one, rows)
         one.set_title(_PLURALS[task].capitalize(), fontsize=10)
-        # As thick in both, however many there are.
+        # Bars of the same thickness in both plots, however many there are.
         one.set_ylim(max(sizes) - 0.4, -0.6)
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
@@ -137,7 +136,7 @@ def _bars(axes: Axes, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
     thickness = 0.27
     for number, name in enumerate(_MEASURES):
         places = [row + (number - 1) * thickness for row in range(len(rows))]
-        values = [100 * figures[name] for _, figures in rows]
+        values = [100 * scores[name] for _, scores in rows]
         label = "F1" if name == "f1" else name
         axes.barh(places, values, thickness * 0.92, color=COLOURS[number], label=label)
         if name == "f1":
@@ -145,7 +144,7 @@ def _bars(axes: Axes, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
                 axes.text(value + 1, place, f"{value:.1f}", va="center", fontsize=7)
     axes.set_yticks(
         range(len(rows)),
-        [f"{_short(name)} ({int(figures['support']):,})" for name, figures in rows],
+        [f"{_short(name)} ({int(scores['support']):,})" for name, scores in rows],
         fontsize=8,
     )
     axes.set_xlim(0, 107)
@@ -156,7 +155,7 @@ def _bars(axes: Axes, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
 
 
 def confusion_matrix(confusion: Mapping[tuple[str, str], int], title: str) -> Figure:
-    """How often a gold type was predicted as which, by share of the row; no entity comes last."""
+    """The confusion matrix of entity types, coloured by share of the row; no entity comes last."""
     types = sorted({name for pair in confusion for name in pair} - {NONE})
     names = [*types, NONE]
     side = max(4.6, 2.6 + 0.4 * len(names))
@@ -195,19 +194,19 @@ def confusion_matrix(confusion: Mapping[tuple[str, str], int], title: str) -> Fi
 
 
 class Point(NamedTuple):
-    """The figures when only predictions with at least this score are kept."""
+    """The scores if only predictions with at least this probability are kept."""
 
     threshold: float
-    figures: Figures
+    scores: Scores
 
 
 def curve(scored: Iterable[tuple[float, bool]], support: int) -> list[Point]:
-    """One `Point` for every score that occurs, the highest first."""
+    """A `Point` for each distinct probability, the highest first."""
     points: list[Point] = []
     correct = 0
     for kept, (score, right) in enumerate(sorted(scored, reverse=True), start=1):
         correct += right
-        point = Point(score, Figures.of(correct, kept, support))
+        point = Point(score, Scores.of(correct, kept, support))
         if points and points[-1].threshold == score:
             points[-1] = point
         else:
@@ -218,16 +217,16 @@ def curve(scored: Iterable[tuple[float, bool]], support: int) -> list[Point]:
 def precision_recall(
     scored: Mapping[str, Sequence[tuple[float, bool]]], support: Mapping[str, int], title: str
 ) -> Figure:
-    """Precision against recall as the threshold falls, and all three figures by threshold.
+    """Precision-recall curves, and precision, recall and F1 by threshold.
 
     # Parameters
 
     scored : `Mapping[str, Sequence[tuple[float, bool]]]`
-        Of each task, the score of every prediction and whether it is correct.
+        For each task, the probability of each prediction, and whether it is correct.
     support : `Mapping[str, int]`
-        Of each task, how many are gold.
+        For each task, the number of gold annotations.
     title : `str`
-        Which predictions and which gold.
+        The names of the predictions and the gold annotations.
     """
     figure, axes = new_figure(
         f"Precision and recall by threshold, strict\n{_plain(title)}",
@@ -244,13 +243,13 @@ def precision_recall(
             row[0].text(0.5, 0.5, f"The {name} have no scores", ha="center", fontsize=9)
             continue
         lowest = points[-1].threshold
-        best = max(points, key=lambda point: (point.figures.f1, point.threshold))
-        recalls = [100 * point.figures.recall for point in points]
-        precisions = [100 * point.figures.precision for point in points]
+        best = max(points, key=lambda point: (point.scores.f1, point.threshold))
+        recalls = [100 * point.scores.recall for point in points]
+        precisions = [100 * point.scores.precision for point in points]
         row[0].plot(recalls, precisions, color=COLOURS[0], drawstyle="steps-post")
         row[0].plot(
-            100 * best.figures.recall, 100 * best.figures.precision, "o", color=COLOURS[5],
-            label=f"best F1: {100 * best.figures.f1:.1f} at {best.threshold:.2f}",
+            100 * best.scores.recall, 100 * best.scores.precision, "o", color=COLOURS[5],
+            label=f"best F1: {100 * best.scores.f1:.1f} at {best.threshold:.2f}",
         )  # fmt: skip
         row[0].set_xlim(0, 101)
         row[0].set_xlabel("recall, percent", fontsize=9)
@@ -258,7 +257,7 @@ def precision_recall(
         row[0].set_title(f"{name.capitalize()}, {support[task]:,} gold", fontsize=10)
         thresholds = [point.threshold for point in points]
         for number, measure in enumerate(_MEASURES):
-            values = [100 * getattr(point.figures, measure) for point in points]
+            values = [100 * getattr(point.scores, measure) for point in points]
             label = "F1" if measure == "f1" else measure
             row[1].plot(thresholds, values, color=COLOURS[number], label=label, linewidth=1.5)
         row[1].axvline(best.threshold, color=COLOURS[5], linewidth=1, linestyle=":")
@@ -269,7 +268,7 @@ def precision_recall(
             f"threshold (grey: below {lowest:.2f}, the lowest score of the file)", fontsize=9
         )
         if task == "relation" and lowest > 0.01:
-            # So the model was not told to predict at threshold 0.
+            # The predictions were not made with threshold 0.
             row[1].set_title("The file holds what is above the model's threshold", fontsize=9)
         for one in row:
             one.set_ylim(0, 103)
@@ -278,11 +277,11 @@ def precision_recall(
 
 
 class TrainingError(ValueError):
-    """A directory without the metrics of a training: the message says what was expected."""
+    """A directory without the metrics of a training; the message says what was expected."""
 
 
 def read_epochs(directory: PathLike) -> list[dict[str, Any]]:
-    """The metrics of a training's epochs, in order, as AllenNLP wrote them.
+    """The metrics that AllenNLP wrote for each epoch of a training, in order.
 
     # Raises
 
@@ -315,29 +314,29 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], title: str) -> Figure:
     # Parameters
 
     epochs : `Sequence[Mapping[str, Any]]`
-        The metrics of each epoch, as `read_epochs` gives them.
+        The metrics of each epoch, from `read_epochs`.
     title : `str`
-        Which training.
+        The name of the training.
     """
     figure, axes = new_figure(f"Learning curves\n{_plain(title)}", 1, 2, size=(10.5, 4.4))
     losses, scores = axes[0]
     marker = "." if len(epochs) <= 60 else ""
-    for number, (part, name) in enumerate(
+    for number, (metric, name) in enumerate(
         [("ner_loss", "entities"), ("relation_loss", "relations"), ("loss", "sum")]
     ):
         for prefix, style in (("training", "-"), ("validation", "--")):
             _line(
-                losses, epochs, f"{prefix}_{part}", 1, color=COLOURS[number], linestyle=style,
+                losses, epochs, f"{prefix}_{metric}", 1, color=COLOURS[number], linestyle=style,
                 marker=marker, label=f"{name}, {prefix}",
             )  # fmt: skip
-    for number, (part, name) in enumerate(
+    for number, (metric, name) in enumerate(
         [("entity_f1", "entities"), ("relation_f1", "relations"), ("mean_f1", "mean")]
     ):
         _line(
-            scores, epochs, f"validation_{part}", 100, color=COLOURS[number], marker=marker,
+            scores, epochs, f"validation_{metric}", 100, color=COLOURS[number], marker=marker,
             label=name, linestyle="-",
         )  # fmt: skip
-    # The first epoch's loss can be a hundred times the last one's, and a loss can be 0.
+    # The first loss can be a hundred times the last one, and a loss can be 0.
     losses.set_yscale("symlog", linthresh=1)
     losses.yaxis.set_major_formatter("{x:g}")
     losses.set_ylim(bottom=0)
@@ -367,11 +366,11 @@ def _line(
 
 def _short(name: str) -> str:
     """The beginning and the end of a long name: types often differ at the end."""
-    half = _LONGEST_NAME // 2
-    short = name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+    half = _MAX_NAME // 2
+    short = name if len(name) <= _MAX_NAME else f"{name[: half - 1]}…{name[-half:]}"
     return _plain(short)
 
 
 def _plain(name: str) -> str:
-    # A dollar sign begins a formula, to matplotlib.
+    # matplotlib takes a dollar sign for the start of a formula.
     return name.replace("$", r"\$")

@@ -139,14 +139,13 @@ def test_of_several_places_the_first_is_taken_and_counted(put, caplog):
         (
             "1|Rash after A.|Rash|3|7|A|14|15\n1|Rash after A.|after|8|13|A|13|14\n",
             2,
-            "the mention 'A' is said to stand at 13 to 14 of the document, which is 10 to 11 of "
-            "the sentence by the other mentions' offsets, but the sentence has ' ' there",
+            "the mention 'A' has the offsets 13 to 14 in the document. By the other mentions' "
+            "offsets, that is 10 to 11 in the sentence, but the sentence has ' ' there",
         ),
         (
             "1|Rash after A.|Rash|3|7|A|99|100\n",
             1,
-            "which is 96 to 97 of the sentence by the other mentions' offsets, but that is outside "
-            "the sentence's 13 characters",
+            "that is 96 to 97 in the sentence, but that is outside the sentence's 13 characters",
         ),
         (
             "1|Rash after A.|Rash|3|7|A|14|15\n\n1|B|B|1|2|B|1|2\n",

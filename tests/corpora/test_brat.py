@@ -126,7 +126,7 @@ def test_mentions_in_pieces_are_left_out_with_their_relations_and_counted(put, c
     assert first.entities == (Entity("Loc", 3, 4),)
     assert first.relations == ()
     assert [message.partition(": ")[2] for message in caplog.messages] == [
-        "mentions whose words do not stand together, left out: 1",
+        "discontinuous mentions, left out: 1",
         "relations of mentions that were left out: 1",
     ]
 
@@ -156,12 +156,12 @@ def test_line_ends_and_byte_order_marks_are_counted_as_the_annotations_do(put, t
 @pytest.mark.parametrize(
     "ann, line, reason",
     [
-        ("T1\tPeop 0 3\tBob\n", 1, "'Bob' is said to stand at 0 3, where the text has 'Ada'"),
-        ("\nT1\tPeop 0 99\tBob\n", 2, "is said to stand at 0 99"),
+        ("T1\tPeop 0 3\tBob\n", 1, "'Bob' has the offsets 0 3, where the text has 'Ada'"),
+        ("\nT1\tPeop 0 99\tBob\n", 2, "has the offsets 0 99"),
         ("T1\tPeop 3 3\t\n", 1, "was the text changed after it was annotated?"),
-        ("T1\tPeop 3 4\t \n", 1, "the mention ' ' at 3 to 4 holds no word"),
-        (ANN + "T1\tPeop 0 3\tAda\n", 5, "the id T1 stands in line 1 already"),
-        (ANN + "R1\tKnows Arg1:T1 Arg2:T2\n", 5, "the id R1 stands in line 4 already"),
+        ("T1\tPeop 3 4\t \n", 1, "the mention ' ' at 3 to 4 contains no word"),
+        (ANN + "T1\tPeop 0 3\tAda\n", 5, "the id T1 is already in line 1"),
+        (ANN + "R1\tKnows Arg1:T1 Arg2:T2\n", 5, "the id R1 is already in line 4"),
         (ANN + "R2\tKnows Arg1:T1 Arg2:T9\n", 5, "R2 has the argument T9, which no line defines"),
         (ANN + "R2\tKnows Arg1:T1 Arg2:T1\n", 5, "a relation 'Knows' links a mention to itself"),
         (ANN + "R2\tKnows Arg1:T1\n", 5, "expected a line such as 'T1<tab>TYPE BEGIN END"),
@@ -237,7 +237,7 @@ def test_scores_are_notes_and_are_read_back(tmp_path):
 def test_a_score_of_nothing_is_counted(put, caplog):
     directory = put("T1\tP 0 3\tAda\n#1\tAnnotatorNotes T9\tscore 0.5\n", "Ada")
     assert [e.score for s in read(directory) for e in s.entities] == [None]
-    assert "scores of what no line defines, not used: 1" in caplog.text
+    assert "scores of undefined annotations, not used: 1" in caplog.text
 
 
 def test_what_brat_cannot_hold_is_changed_and_counted(tmp_path, caplog):

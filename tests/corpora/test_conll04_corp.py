@@ -61,7 +61,7 @@ def test_ids_that_the_corpus_lacks_are_named(corpora, put):
 
 
 def test_an_id_given_twice_is_refused(corpora, put):
-    with pytest.raises(CorpusFormatError, match=":2: the id '17' stands in line 1 already"):
+    with pytest.raises(CorpusFormatError, match=":2: the id '17' is already in line 1"):
         list(read(corpora / "conll04.corp", ids=put("17\n17\n")))
 
 
@@ -125,7 +125,7 @@ TWO = rows("Peop:A", "shot", "Peop:B")
         (TWO + "\n" + rows("a", name="8"), 5, "9 columns separated by tabs; expected 3"),
         (TWO + "\n\n\n" + rows("a", name="8"), 6, "a blank line too many"),
         ("\n" + TWO, 1, "a blank line too many"),
-        (TWO + "\n\n" + TWO, 6, "sentence 7 stands in line 1 already"),
+        (TWO + "\n\n" + TWO, 6, "sentence 7 is already in line 1"),
     ],
 )
 def test_malformed_lines_are_refused(put, content, line, reason):

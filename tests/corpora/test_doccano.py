@@ -69,12 +69,18 @@ def changed(key, **values):
         ({"id": 4, "text": "Ada"}, "expected one of the keys entities, label, labels"),
         ({"text": "Ada", "label": ["positive"]}, 'a label is "positive"; expected [begin, end'),
         ({"text": "Ada", "label": [[0, 3, 5]]}, "a label is [0, 3, 5]"),
-        ({"text": "Ada", "label": "X"}, 'the example has label "X"; expected a list'),
-        (changed("entities", id=7), "the entity's id 7 stands twice in a line"),
-        (changed("entities", end_offset=99), "stands at 9 to 99"),
-        (changed("entities", start_offset=None), "an entity has start_offset null; expected a wh"),
+        (
+            {"text": "Ada", "label": "X"},
+            "the key 'label' of the example holds \"X\"; expected a",
+        ),
+        (changed("entities", id=7), "the entity's id 7 is twice in a line"),
+        (changed("entities", end_offset=99), "has the offsets 9 to 99"),
+        (
+            changed("entities", start_offset=None),
+            "the key 'start_offset' of an entity holds null; expected an",
+        ),
         (changed("relations", to_id=5), "a relation has to_id 5, but no entity has this id"),
-        (changed("relations", type=5), "a relation has type 5; expected a string"),
+        (changed("relations", type=5), "the key 'type' of a relation holds 5; expected a string"),
         (changed("relations", to_id=7), "a relation 'Live_In' links a mention to itself"),
     ],
 )

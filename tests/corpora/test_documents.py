@@ -8,8 +8,8 @@ from joint_ner_re.corpora.documents import (
     Link,
     Mention,
     log_changes,
-    parse_part_id,
-    part_id,
+    parse_sentence_id,
+    sentence_id,
     sentences_of,
 )
 from joint_ner_re.corpora.errors import CorpusFormatError
@@ -122,10 +122,10 @@ def test_what_became_the_same_is_kept_once():
 @pytest.mark.parametrize(
     "begin, end, reason",
     [
-        (3, 3, "stands at 3 to 3; expected 0 <= begin < end <= 9"),
-        (5, 10, "stands at 5 to 10"),
-        (-1, 2, "stands at -1 to 2"),
-        (3, 4, "the mention ' ' at 3 to 4 holds no word; remove it or widen it"),
+        (3, 3, "has the offsets 3 to 3; expected 0 <= begin < end <= 9"),
+        (5, 10, "has the offsets 5 to 10"),
+        (-1, 2, "has the offsets -1 to 2"),
+        (3, 4, "the mention ' ' at 3 to 4 contains no word; remove it or widen it"),
     ],
 )
 def test_an_impossible_mention_is_an_error_and_can_be_passed_over(begin, end, reason):
@@ -174,10 +174,10 @@ def test_a_tokenizer_that_forgets_a_text_is_refused():
 
 def test_ids_of_parts_lead_back():
     text = "abc"
-    whole = Sentence(["abc"], text=text, offsets=[(0, 3)], id=part_id("x:1-2", 120, 123))
+    whole = Sentence(["abc"], text=text, offsets=[(0, 3)], id=sentence_id("x:1-2", 120, 123))
     assert whole.id == "x:1-2:120-123"
-    assert parse_part_id(whole) == ("x:1-2", 120)
+    assert parse_sentence_id(whole) == ("x:1-2", 120)
     # Something else that looks like one.
     other = Sentence(["abc"], text=text, offsets=[(0, 3)], id="x:1-2")
-    assert parse_part_id(other) == ("x:1-2", 0)
-    assert parse_part_id(Sentence(["abc"], id="x:0-3")) == ("x:0-3", 0)
+    assert parse_sentence_id(other) == ("x:1-2", 0)
+    assert parse_sentence_id(Sentence(["abc"], id="x:0-3")) == ("x:0-3", 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from joint_ner_re.corpora.errors import CorpusFormatError, located, shorten
+from joint_ner_re.corpora.errors import CorpusFormatError, located
 from joint_ner_re.sentence import Sentence, SentenceError
 
 
@@ -51,11 +51,6 @@ def test_a_value_nested_too_deeply_for_a_message_is_an_error_too():
         located("f", 4),
     ):
         raise RecursionError
-
-
-def test_long_texts_are_shortened_in_the_middle():
-    assert shorten("short") == "'short'"
-    assert shorten("a" * 50 + "b" * 50, 20) == "'" + "a" * 10 + " ... " + "b" * 10 + "'"
 
 
 def test_a_reason_that_quotes_too_much_loses_its_middle():

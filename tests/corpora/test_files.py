@@ -134,7 +134,7 @@ def test_the_head_of_a_long_line_is_cut_between_characters(put, monkeypatch):
 
 def test_ids_are_unique(put):
     assert files.read_ids(put("17\n18 \nx\n\n")) == {"17": 1, "18": 2, "x": 3}
-    with pytest.raises(CorpusFormatError, match=":3: the id '17' stands in line 1 already"):
+    with pytest.raises(CorpusFormatError, match=":3: the id '17' is already in line 1"):
         files.read_ids(put("17\n18\n17\n"))
 
 

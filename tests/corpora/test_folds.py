@@ -27,13 +27,13 @@ def test_strings_are_ids_too(put):
         ("[]", "expected a list of lists"),
         ("[[1], []]", "fold 1 is '[]'; expected a list of ids"),
         ("[[1], 2]", "fold 1 is '2'; expected a list of ids"),
-        ("[[1], [2, 1]]", "the id '1' of fold 1 is in fold 0 already"),
-        ('[[1, "1"]]', "the id '1' of fold 0 is in fold 0 already"),
-        ("[[1.5]]", "fold 0 holds '1.5'; expected numbers or strings"),
-        ("[[true]]", "fold 0 holds 'True'"),
-        ("[[null]]", "fold 0 holds 'None'"),
+        ("[[1], [2, 1]]", "the id '1' of fold 1 is already in fold 0"),
+        ('[[1, "1"]]', "the id '1' of fold 0 is already in fold 0"),
+        ("[[1.5]]", "fold 0 holds 1.5; expected numbers or strings"),
+        ("[[true]]", "fold 0 holds True"),
+        ("[[null]]", "fold 0 holds None"),
         ("[[1, 2", "ends too early"),
-        ("[[1]] x", "after the folds stands 'x'"),
+        ("[[1]] x", "found 'x' after the list of folds"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
@@ -119,6 +119,6 @@ def test_both_parts_must_have_members(items):
 
 
 def test_what_stands_after_the_folds_is_shown_with_its_line(put):
-    with pytest.raises(CorpusFormatError, match="after the folds stands 'x'") as caught:
+    with pytest.raises(CorpusFormatError, match="found 'x' after the list of folds") as caught:
         read_folds(put("[[1],\n[2]]\n\n x"))
     assert caught.value.line == 4

@@ -20,7 +20,7 @@ def test_a_value_and_its_end():
         ("", 5, "ends too early"),
         ('{"a": NaN}', 5, "NaN is not JSON"),
         ('{"a": -Infinity}', 5, "-Infinity is not JSON"),
-        ('{"a": 1, "a": 2}', 5, "the key 'a' stands twice"),
+        ('{"a": 1, "a": 2}', 5, "a JSON object has the key 'a' twice"),
         ('{"a": 1234567890123456789}', 5, "a number of 19 digits; expected at most 18"),
         ('{"a": "\\ud83d"}', 5, "the escape \\ud83d is no character"),
         ("[" * 100_000, 5, "the JSON is nested too deeply"),

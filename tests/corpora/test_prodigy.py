@@ -82,7 +82,7 @@ def test_words_that_are_no_labelled_span_have_no_relations(read, caplog):
     (sentence,) = read({**RECORD, "spans": [PEOP, left, LOC], "relations": relations})
     assert len(sentence.entities) == 2 and len(sentence.relations) == 1
     assert [message.partition(": ")[2] for message in caplog.messages] == [
-        "relations from or to words that are no labelled span, left out: 1",
+        "relations with an argument that is no labelled span, left out: 1",
         "spans without a label, left out: 1",
     ]
 
@@ -101,11 +101,17 @@ def test_spans_on_the_same_words_are_told_by_their_label(read):
     [
         (without(RECORD, "text"), "the example lacks the key 'text'; expected a string"),
         ({**RECORD, "answer": "maybe"}, "the answer is 'maybe'; expected accept, reject, ignore"),
-        ({**RECORD, "spans": [3]}, "a span is 3; expected an object"),
-        ({**RECORD, "spans": {}}, "the example has spans {}; expected a list"),
-        ({**RECORD, "spans": [{**PEOP, "start": True}]}, "a span has start true; expected a whole"),
-        ({**RECORD, "spans": [{**PEOP, "label": 3}]}, "a span has label 3; expected a string"),
-        ({**RECORD, "spans": [{**PEOP, "end": 99}]}, "stands at 0 to 99"),
+        ({**RECORD, "spans": [3]}, "a span is 3; expected a JSON object"),
+        ({**RECORD, "spans": {}}, "the key 'spans' of the example holds {}; expected a list"),
+        (
+            {**RECORD, "spans": [{**PEOP, "start": True}]},
+            "'start' of a span holds true; expected an",
+        ),
+        (
+            {**RECORD, "spans": [{**PEOP, "label": 3}]},
+            "'label' of a span holds 3; expected a str",
+        ),
+        ({**RECORD, "spans": [{**PEOP, "end": 99}]}, "has the offsets 0 to 99"),
         (
             {**RECORD, "spans": [{**without(PEOP, "start"), "token_end": 5}]},
             "a span covers tokens 0 to 5; expected 0 <= token_start <= token_end < 5",

@@ -41,8 +41,8 @@ def test_known_extra_keys_are_counted_and_logged(put, caplog):
     with caplog.at_level(logging.WARNING):
         assert [s.tokens for s in read(path)] == [("a",), ("b",)]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: the key 'ltokens' of 1 sentences was not read",
-        f"{path}: the key 'pos' of 2 sentences was not read",
+        f"{path}: the key 'ltokens' of 1 sentences was ignored",
+        f"{path}: the key 'pos' of 2 sentences was ignored",
     ]
 
 
@@ -104,8 +104,8 @@ GOOD = '{"tokens": ["a", "b"], "entities": [{"type": "X", "start": 0, "end": 1}]
         ("[\n" + GOOD + "\n" + GOOD + "]", 3, "expected ',' or ']' in the list; found '{"),
         ("[\n" + GOOD + ",\n" + GOOD[:-20], 3, "ends too early"),
         ("[\n" + GOOD + ",\n]", 3, "not JSON at column 1, ']'"),
-        ("[\n" + GOOD + "]\n\nmore", 4, "after the list stands 'more'"),
-        ("[\n" + GOOD + ",\n7]", 3, "element 1 is '7'; expected an object"),
+        ("[\n" + GOOD + "]\n\nmore", 4, "found 'more' after the list"),
+        ("[\n" + GOOD + ",\n7]", 3, "element 1 is 7; expected an object"),
         (
             '[{"tokens": ["a"],\n "labels": []}]',
             1,

@@ -57,7 +57,7 @@ def test_long_texts_come_in_small_batches(monkeypatch):
 
 @pytest.mark.parametrize("length", [4, 5])
 def test_a_text_that_would_fill_the_memory_is_an_error_with_its_line(monkeypatch, tmp_path, length):
-    monkeypatch.setattr(text, "MOST_CHARACTERS", 4)
+    monkeypatch.setattr(text, "MAX_CHARACTERS", 4)
     files = {
         "ade_neg": "1 NEG abc\n2 NEG {}\n",
         "ade_rel": "1|a b|a|0|1|b|2|3\n2|{}|a|0|1|a|0|1\n",

@@ -224,7 +224,7 @@ def test_several_files_are_read_one_after_the_other(corpus, partly, caplog):
     known = [instance["annotation"].relations_known for instance in found]
     assert known == [False] * 3 + [True] * (len(known) - 3)
     assert caplog.messages[0] == (
-        f"{partly}: left out are 1 sentences with relations and 2 that repeat others"
+        f"{partly}: 1 sentences with relations and 2 duplicates were left out"
     )
     assert [message.split(" (")[0] for message in caplog.messages[1:]] == paths
     assert ids(JointReader(max_instances=4).read(paths)) == ["first", "none", "both", "a1"]

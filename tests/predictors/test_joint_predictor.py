@@ -510,7 +510,7 @@ def test_a_very_long_sentence_is_predicted_in_parts(predictor, monkeypatch):
 
 
 def test_a_text_that_would_fill_the_memory_is_an_error(predictor, monkeypatch):
-    monkeypatch.setattr(joint_predictor, "MOST_CHARACTERS", 4)
+    monkeypatch.setattr(joint_predictor, "MAX_CHARACTERS", 4)
     assert predictor.predict_json({"text": "Kesh"})["tokens"] == ["Kesh"]
     for kind in ("text", "sentence"):
         with pytest.raises(SentenceError, match="has 5 characters; expected at most 4"):

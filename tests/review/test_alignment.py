@@ -126,7 +126,7 @@ def test_a_relation_is_paired_with_the_one_that_differs_least():
 
 def test_ends_of_relations_are_places_in_the_order_of_the_text():
     alignment = align(sentence([C, A], [("R", 0, 1)]), sentence([A, B, C], [("S", 1, 0)]))
-    assert [pair.shown.key for pair in alignment.entities] == [A, B, C]
+    assert [pair.annotation.key for pair in alignment.entities] == [A, B, C]
     assert [(pair.kind, pair.head, pair.tail) for pair in alignment.relations] == [
         ("missed", 1, 0),
         ("spurious", 2, 0),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from joint_ner_re.metrics.score import Figures, score
+from joint_ner_re.metrics.score import Scores, score
 from joint_ner_re.review.plots import (
     NONE,
     Evidence,
@@ -76,9 +76,9 @@ def test_predictions_are_scored_and_judged(evidence):
 def test_a_curve_has_a_point_for_every_score():
     points = curve([(0.5, True), (0.9, True), (0.5, False), (0.1, False)], support=4)
     assert points == [
-        Point(0.9, Figures.of(1, 1, 4)),
-        Point(0.5, Figures.of(2, 3, 4)),
-        Point(0.1, Figures.of(2, 4, 4)),
+        Point(0.9, Scores.of(1, 1, 4)),
+        Point(0.5, Scores.of(2, 3, 4)),
+        Point(0.1, Scores.of(2, 4, 4)),
     ]
     assert curve([], 4) == []
 

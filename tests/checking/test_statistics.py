@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joint_ner_re.checking.counts import Counts, Spread, distance
+from joint_ner_re.checking.statistics import PartStatistics, Spread, distance
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 
@@ -26,7 +26,7 @@ def test_nothing_has_no_spread():
 
 
 def test_counts_of_a_few_sentences():
-    counts = Counts()
+    counts = PartStatistics()
     entities = [Entity("A", 0, 2), Entity("B", 1, 3), Entity("A", 4, 5)]
     relations = [Relation("R", 0, 2), Relation("S", 0, 2), Relation("R", 2, 0)]
     counts.add(Sentence("abcde", entities, relations))

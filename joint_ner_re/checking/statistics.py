@@ -1,4 +1,4 @@
-"""The figures of one part of a corpus, counted sentence by sentence."""
+"""Statistics of a part of a corpus, collected sentence by sentence."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Part(NamedTuple):
     format: str | None = None
 
 
-class Spread:
-    """How a number is spread: exact, in memory for the different values only."""
+class Distribution:
+    """The exact distribution of an integer, kept as a count of each distinct value."""
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
 
     def add(self, value: int) -> None:
-        """Take in one value."""
+        """Add a value."""
         self.counts[value] += 1
 
     def percentile(self, percent: int) -> int:
-        """The least value that so many percent of the values do not exceed; 0 without values."""
+        """The smallest value that `percent` % of the values do not exceed; 0 without values."""
         total = sum(self.counts.values())
         seen = 0
         for value in sorted(self.counts):
@@ -39,28 +39,28 @@ class Spread:
     def to_json(self) -> dict[str, Any]:
         """Mean, median, 95th percentile and maximum."""
         total = sum(self.counts.values())
-        whole = sum(value * count for value, count in self.counts.items())
+        sum_of_values = sum(value * count for value, count in self.counts.items())
         return {
-            "mean": round(whole / total, 2) if total else 0.0,
+            "mean": round(sum_of_values / total, 2) if total else 0.0,
             "median": self.percentile(50),
             "percentile_95": self.percentile(95),
             "max": max(self.counts, default=0),
         }
 
 
-class Counts:
-    """The figures of one part."""
+class PartStatistics:
+    """The statistics of a part of a corpus."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
-        self.sentence_lengths = Spread()
-        self.entity_lengths = Spread()
-        self.distances = Spread()
+        self.sentence_lengths = Distribution()
+        self.entity_lengths = Distribution()
+        self.distances = Distribution()
         self.entities: Counter[str] = Counter()
         self.relations: Counter[str] = Counter()
 
     def add(self, sentence: Sentence) -> None:
-        """Take in one sentence."""
+        """Add a sentence."""
         overlapping = sentence.overlapping()
         arguments = Counter((r.head, r.tail) for r in sentence.relations)
         self.totals.update(
@@ -86,7 +86,7 @@ class Counts:
             self.distances.add(distance(sentence, relation))
 
     def to_json(self) -> dict[str, Any]:
-        """All figures."""
+        """All statistics as a JSON object."""
         return {
             **{name.replace(" ", "_"): self.totals[name] for name in TOTALS},
             "sentence_length": self.sentence_lengths.to_json(),
@@ -110,6 +110,6 @@ TOTALS = (
 
 
 def distance(sentence: Sentence, relation: Relation) -> int:
-    """How many tokens stand between the relation's two entities; 0 if they overlap."""
+    """The number of tokens between the relation's two entities; 0 if they overlap."""
     head, tail = sentence.entities[relation.head], sentence.entities[relation.tail]
     return max(0, max(head.start, tail.start) - min(head.end, tail.end))
