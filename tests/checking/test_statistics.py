@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joint_ner_re.checking.statistics import PartStatistics, Spread, distance
+from joint_ner_re.checking.statistics import PartStatistics, Distribution, distance
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=60))
 def test_spread_is_that_of_numpy(values):
-    spread = Spread()
+    spread = Distribution()
     for value in values:
         spread.add(value)
     found = spread.to_json()
@@ -22,7 +22,7 @@ def test_spread_is_that_of_numpy(values):
 
 
 def test_nothing_has_no_spread():
-    assert Spread().to_json() == {"mean": 0.0, "median": 0, "percentile_95": 0, "max": 0}
+    assert Distribution().to_json() == {"mean": 0.0, "median": 0, "percentile_95": 0, "max": 0}
 
 
 def test_counts_of_a_few_sentences():
