@@ -28,7 +28,7 @@ from torch import Tensor
 
 from joint_ner_re.models import JointModel
 from joint_ner_re.modules import BiRnnStack
-from joint_ner_re.predictors.side_by_side import MOST_AT_ONCE, side_by_side
+from joint_ner_re.predictors.threads import MAX_THREADS, map_in_threads
 
 Product = tuple[Callable[..., Tensor], Tensor, Tensor, Tensor]
 
@@ -76,7 +76,7 @@ def floor(
     )
     training = setting.task == TRAINING
     # Batches run side by side in extraction, as those of the shipped model.
-    at_once = 1 if training or setup.device != "cpu" else min(setup.threads, MOST_AT_ONCE)
+    at_once = 1 if training or setup.device != "cpu" else min(setup.threads, MAX_THREADS)
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     rooms = [Room(setup.device, dtype) for _ in range(at_once)]
     products: list[list[Product]] = [[] for _ in rooms]
@@ -121,7 +121,7 @@ def run_products(products: Sequence[Sequence[Product]]) -> None:
             for multiply, left, right, result in own:
                 multiply(left, right, out=result)
 
-    side_by_side(run, products)
+    map_in_threads(run, products)
     synchronize()
 
 

@@ -44,7 +44,7 @@ from stock import with_tags as vocabulary_with_tags
 
 from joint_ner_re.models import JointModel
 from joint_ner_re.modules import CharacterEmbedder
-from joint_ner_re.predictors.side_by_side import side_by_side
+from joint_ner_re.predictors.threads import map_in_threads
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import flatten
 
@@ -125,7 +125,7 @@ def workload(system: str, setup: Setup, setting: Setting) -> Workload:
     if system != CRF_TAGGER:
         facts.update(_found(model, batches))
     # As the shipped predictor does; AllenNLP's does one after the other.
-    each = side_by_side if system in (SHIPPED, SHIPPED_LOW) and setup.device == "cpu" else in_turn
+    each = map_in_threads if system in (SHIPPED, SHIPPED_LOW) and setup.device == "cpu" else in_turn
     if setting.task == INDEXED:
         return Workload(_extraction_with_indexing(model, made, setting.batch_size, each), facts)
     return Workload(extraction(model, [arguments(batch) for batch in batches], each), facts)

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from joint_ner_re.extraction import ExtractionError, batches, blocks, on_ray
-from joint_ner_re.extraction.blocks import Block, cut_file, input_files, items_of
+from joint_ner_re.extraction.blocks import Block, cut_file, documents_in, input_files
 from joint_ner_re.extraction.on_ray import extract_on_ray
 from joint_ner_re.resumable import ResumeError
 
@@ -15,7 +15,7 @@ def cut(path, size):
     """The blocks of a file, and the documents of each."""
     cut = cut_file(str(path), size)
     cuts = [Block(n, str(path), cut.file_bytes, *one) for n, one in enumerate(cut.cuts)]
-    return [[(item.number, item.content) for item in items_of(block)] for block in cuts]
+    return [[(item.number, item.content) for item in documents_in(block)] for block in cuts]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])

@@ -258,7 +258,7 @@ def test_a_cache_on_a_full_disk_is_left_and_stays_whole(disk, caplog):
     with caplog.at_level(logging.WARNING):
         cache.put(vectors)
     assert f"{path}: " in caplog.text
-    assert "nothing is kept on disk" in caplog.text
+    assert "nothing is cached on disk" in caplog.text
     assert all(torch.equal(cache.get(key, 40), vectors[key]) for key in vectors)
     again = VectorCache(100, 1000, path)
     assert torch.equal(again.get(b"\0", 40), vectors[b"\0"])

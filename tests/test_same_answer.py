@@ -79,7 +79,7 @@ def assert_same(found, expected):
 )
 def test_in_any_batch_order_and_thread(predictor, alone, order, sizes, tokens, kind, threads):
     with pytest.MonkeyPatch.context() as patch, thread_limit(threads):
-        patch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)
+        patch.setattr(joint_predictor, "MAX_BATCH_TOKENS", tokens)
         rest = list(order)
         for size in sizes:
             batch, rest = rest[:size], rest[size:]
@@ -98,7 +98,7 @@ def test_with_entities_that_overlap(make, fixtures, monkeypatch, tokens, threads
         level.scorer.output.bias.data.zero_()
     predictor = joint_predictor.JointPredictor(made.model, made.reader)
     alone = [answer(predictor.predict_json({"text": text})) for text in TEXTS]
-    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", tokens)
+    monkeypatch.setattr(joint_predictor, "MAX_BATCH_TOKENS", tokens)
     with thread_limit(threads):
         outputs = predictor.predict_batch_json([{"text": text} for text in TEXTS])
     for output, expected in zip(outputs, alone):

@@ -15,13 +15,13 @@ class ShowsProgress(Command):
     """A command whose progress appears on standard output, one line for each step."""
 
     def run(self, args: argparse.Namespace) -> None:
-        from joint_ner_re.experiments.progress import shown
+        from joint_ner_re.experiments.progress import progress_on_stdout
 
-        with shown():
+        with progress_on_stdout():
             self.experiment(args)
 
     def experiment(self, args: argparse.Namespace) -> None:
-        """What `run` does while progress is shown."""
+        """What `run` does while progress is printed."""
         raise NotImplementedError
 
 

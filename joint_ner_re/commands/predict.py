@@ -16,7 +16,7 @@ from overrides import overrides
 
 from joint_ner_re.allennlp_changes import make
 from joint_ner_re.commands.endings import CommandError
-from joint_ner_re.extraction.batches import Item, batches_of, lines_of, predicted_lines
+from joint_ner_re.extraction.batches import InputDocument, batches_of, lines_of, predicted_lines
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import replacing
 
@@ -63,7 +63,7 @@ class PredictManager(predict._PredictManager):
             errors += failed
         return documents, errors
 
-    def _items(self) -> Iterator[Item]:
+    def _items(self) -> Iterator[InputDocument]:
         """The lines of the input, with their numbers."""
         if self._input_file == "-":
             yield from lines_of(sys.stdin.buffer, 0)

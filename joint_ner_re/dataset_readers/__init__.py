@@ -1,4 +1,4 @@
-"""Sentences to AllenNLP instances, and these to batches."""
+"""Readers that turn corpora into AllenNLP instances."""
 
 from joint_ner_re.configuration import add_ranges
 from joint_ner_re.dataset_readers.ade import AdeReader
@@ -15,7 +15,7 @@ __all__ = [
     "JointReader",
 ]
 
-# AllenNLP does not check these.
+# AllenNLP does not check these options.
 add_ranges(
     {
         "dataset_reader.max_instances": (1, 10**12),

@@ -12,7 +12,8 @@ class AdeReader(JointReader):
     # Parameters
 
     granularity : `str`, optional (default = `"fine"`)
-        ADE annotates parts of hyphenated words, so raw text is split at every punctuation mark.
+        `"fine"` splits raw text at every punctuation mark, because ADE annotates parts of
+        hyphenated words.
     **kwargs
         As for `JointReader`.
     """

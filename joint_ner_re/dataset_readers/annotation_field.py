@@ -1,4 +1,4 @@
-"""The one place where annotations become tensors."""
+"""Turns annotations into tensors; no other module does."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ _NUMBERS = ("starts", "ends", "types", "levels")
 class AnnotationField(Field[AnnotationTensors]):
     """A sentence's entities and relations.
 
-    Entities that overlap are on different levels (`tag_codec.tag_levels`). They stand in the order
-    of their levels, then of their positions. Those with the same type and span are one.
+    Entities that overlap are on different levels (`tag_codec.tag_levels`). Entities are sorted by
+    level, then by position. Duplicates (same type and span) are merged.
 
     The tensors are `starts`, `ends`, `types` and `levels`, of shape (entities,); `mask`, of shape
     (entities,); `relations`, of shape (entities, entities, relation types), 1 where
@@ -33,7 +33,8 @@ class AnnotationField(Field[AnnotationTensors]):
 
     sentence : `Sentence`
     relations_known : `bool`, optional (default = `True`)
-        Whether relations are annotated, so that there are no others than those of the sentence.
+        Whether relations are annotated. If so, all pairs without an annotation are negative
+        examples.
     """
 
     __slots__ = [
@@ -119,7 +120,7 @@ class AnnotationField(Field[AnnotationTensors]):
     @overrides
     def batch_tensors(self, tensor_list: list[AnnotationTensors]) -> AnnotationTensors:
         return {
-            # An empty list makes a tensor of floats: give the positions their type again.
+            # An empty list becomes a tensor of floats, so convert the positions to integers.
             name: torch.stack([t[name] for t in tensor_list]).to(
                 torch.long if name in _NUMBERS else tensor_list[0][name].dtype
             )

@@ -1,4 +1,4 @@
-"""Words to the numbers of their casing classes."""
+"""The token indexer for casing classes."""
 
 from allennlp.data import Token, TokenIndexer, Vocabulary
 from allennlp.data.token_indexers.token_indexer import IndexedTokenList
@@ -12,9 +12,9 @@ _NUMBERS = {name: number for number, name in enumerate(CASINGS, start=1)}
 
 @TokenIndexer.register("casing")
 class CasingIndexer(TokenIndexer):
-    """Gives each token the number, from 1, of its casing class; 0 is padding.
+    """Gives each token the number of its casing class, from 1; 0 is padding.
 
-    Belongs to the token embedder `casing`.
+    Use it with the token embedder `casing`.
     """
 
     @overrides

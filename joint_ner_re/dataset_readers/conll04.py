@@ -15,13 +15,13 @@ from joint_ner_re.sentence import Sentence
 class Conll04Reader(JointReader):
     """Reads CoNLL04 in any format: SpERT's JSON, multi-head's text, or the original corpus.
 
-    The original corpus is one file for all splits. With `id_lists`, `conll04.corp#train` is the
-    part that the list of that name chooses; without, the parts are those of `JointReader`.
+    The original corpus is one file for all splits. With `id_lists`, `conll04.corp#train` selects
+    the sentences in the list named `train`. Without them, the parts are those of `JointReader`.
 
     # Parameters
 
     id_lists : `dict[str, str]`, optional (default = `None`)
-        Names of parts, each with a file of sentence ids, one a line.
+        For each name of a part, a file with one sentence id per line.
     **kwargs
         As for `JointReader`.
     """

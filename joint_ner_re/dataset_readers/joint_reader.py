@@ -1,4 +1,4 @@
-"""Sentences to Instances, written once for every corpus."""
+"""Turns the sentences of any corpus into instances."""
 
 import logging
 import os
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 # Formats of raw text, which the reader's tokenizer splits; the others come with tokens.
 TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(name))
-# The model sees the beginning of a longer token. In a batch every token takes as much memory as the
-# longest, so a single token of a megabyte would fill it.
+# The model sees only the beginning of a longer token. Every token of a batch takes as much memory
+# as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 
@@ -44,16 +44,16 @@ class JointReader(CheckedOptions, DatasetReader):
     holds the `Sentence` under `"sentence"` and, under `"dropped"`, the `(start, end)` of the
     entities that the protocol took out of it.
 
-    A path may end in `#train`, `#dev` or `#test`. The test part is one fold; the development
-    part is cut from what is left, and the training part is the rest. In a file that is
-    already one fold's training part, give no fold: then `#train` and `#dev` divide it.
+    A path may end in `#train`, `#dev` or `#test`. The test part is one fold. The remaining
+    sentences are divided into the development part and the training part. If a file is already the
+    training part of one fold, give no fold: then `#train` and `#dev` divide the file.
 
-    A path may also end in `#entities`, for a corpus of which a part only has annotated relations.
-    These are the sentences without a relation, each once, and without those whose words are the
-    same as of one with relations. Whether they hold relations counts as unknown: training takes
-    nothing but their entities.
+    A path may also end in `#entities`, for a corpus in which only some sentences have annotated
+    relations. It selects the sentences without relations, each once, except those that occur
+    elsewhere in the corpus with relations. Training learns only entities from them, because it is
+    not known whether they hold relations.
 
-    In place of a path there may be a list of paths: `train_data_path` can name several files.
+    A list of paths is read as one corpus, so `train_data_path` can name several files.
 
     # Parameters
 
@@ -62,10 +62,10 @@ class JointReader(CheckedOptions, DatasetReader):
     format : `str`, optional (default = `None`)
         The corpus format; detected from the file when not given.
     overlap : `str`, optional (default = `"keep"`)
-        What becomes of entities that share a token with another one. `"keep"`: they stay gold;
-        how many of them a model can hold depends on its `tag_levels`. `"drop_sentences"`: their
-        sentences are left out. `"drop_entities"`: they leave gold and prediction, and their
-        relations do. What is dropped is counted and logged once per file.
+        What to do with entities that overlap. `"keep"`: they stay gold; how many of them a model
+        can find depends on its `tag_levels`. `"drop_sentences"`: leave out their sentences.
+        `"drop_entities"`: remove them and their relations from gold and predictions. The log says
+        once per file how much was dropped.
     tokenizer_pipeline : `str`, optional (default = `"en"`)
         How raw text is split: the `pipeline` of `joint_ner_re.tokenization.TextTokenizer`.
     granularity : `str`, optional (default = `"standard"`)
@@ -73,24 +73,24 @@ class JointReader(CheckedOptions, DatasetReader):
     fold : `int`, optional (default = `None`)
         The fold, from 0, that is the test part.
     folds : `str`, optional (default = `None`)
-        A JSON file: a list of folds, each a list of sentence ids. Without it folds are made.
+        A JSON file: a list of folds, each a list of sentence ids. Default: folds are made.
     num_folds : `int`, optional (default = `10`)
-        How many folds to make. They depend on the ids and `fold_seed` alone; a sentence without
-        an id is known by its position in the file. Two sentences with one id are an error.
+        How many folds to make. They depend only on `fold_seed` and the sentence ids; a sentence
+        without an id counts by its position in the file. Duplicate ids are an error.
     fold_seed : `int`, optional (default = `0`)
-        Another seed makes other folds.
+        Seed of the random division into folds.
     dev_fraction : `float`, optional (default = `0.15`)
-        The development part: this share, the first in the file's order, of the sentences
-        outside the fold, as in PFN (Yan et al. 2021). With 0 there is none, and the training
-        part is all that is outside the fold.
+        Size of the development part, as a share of the sentences outside the fold. It takes the
+        first of them in the file's order, as in PFN (Yan et al. 2021). With 0 there is no
+        development part.
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
     # Raises
 
     `ConfigurationError`
-        If an option has an impossible value; on reading, if the fold does not exist or a part is
-        asked for that the options do not define.
+        If an option has an impossible value; on reading, if the fold does not exist or the options
+        do not define the requested part.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class JointReader(CheckedOptions, DatasetReader):
     @overrides
     def _read(self, file_path: PathLike | Sequence[PathLike]) -> Iterator[Instance]:
         paths = [file_path] if isinstance(file_path, (str, os.PathLike)) else file_path
-        # What is dropped must not count for `max_instances`, so it goes first.
+        # Drop sentences before sharding, so that they do not count for `max_instances`.
         yield from self.shard_iterable(chain.from_iterable(map(self._instances, paths)))
 
     def _instances(self, file_path: PathLike) -> Iterator[Instance]:
@@ -146,7 +146,7 @@ class JointReader(CheckedOptions, DatasetReader):
         # Raises
 
         `ConfigurationError`
-            If there is none with a token: nothing can be learned or measured with such a file.
+            If no sentence has a token: nothing can be learned or measured from such a file.
         """
         path, part = split_part(os.fspath(file_path))
         if "://" in path:
@@ -160,7 +160,7 @@ class JointReader(CheckedOptions, DatasetReader):
                     has_tokens = has_tokens or bool(sentence.tokens)
                     yield instance
         finally:
-            # With `max_instances` nobody reads on to the end.
+            # In `finally`, because `max_instances` stops reading before the end.
             _log(os.fspath(file_path), self._overlap, counts)
         if not has_tokens:
             dropped = counts["dropped sentences"]
@@ -170,7 +170,7 @@ class JointReader(CheckedOptions, DatasetReader):
             )
 
     def sentences(self, path: str, part: str | None) -> Iterable[Sentence]:
-        """The sentences of a file, or of one part of it.
+        """The sentences of a file or of one of its parts.
 
         # Raises
 
@@ -193,7 +193,7 @@ class JointReader(CheckedOptions, DatasetReader):
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True
     ) -> Instance | None:
-        """The sentence's instance under the overlap protocol, if it has one."""
+        """The sentence's instance, or `None` if the overlap protocol drops the sentence."""
         counts["sentences"] += 1
         overlapping = sentence.overlapping()
         if not overlapping:
@@ -225,11 +225,11 @@ class JointReader(CheckedOptions, DatasetReader):
 
         sentence : `Sentence`
         labelled : `bool`, optional (default = `True`)
-            Whether the sentence's annotations are gold; without, only predictions can be made.
+            Whether to include the sentence's annotations as gold.
         dropped : `Sequence[tuple[int, int]]`, optional (default = `()`)
-            Spans that the protocol took out of gold, to leave predictions as well.
+            Spans that the protocol removed from gold, to be removed from predictions too.
         relations_known : `bool`, optional (default = `True`)
-            Whether relations are annotated, if the sentence is labelled.
+            Whether a labelled sentence has its relations annotated.
         """
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
         metadata = {"sentence": sentence, "dropped": list(dropped)}
@@ -247,7 +247,7 @@ class JointReader(CheckedOptions, DatasetReader):
 
 
 def _count_beyond(annotation: AnnotationField, counts: "Counter[str]") -> None:
-    """Counts what a model with one level of tags cannot hold, with two, and so on."""
+    """Counts what a model cannot find with one level of tags, with two levels, and so on."""
     levels = annotation.levels
     for number in range(1, max(levels) + 1):
         beyond = "beyond one level of tags" if number == 1 else f"beyond {number} levels"

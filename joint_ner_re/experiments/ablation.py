@@ -1,4 +1,4 @@
-"""The paper's question: what are the layers of each task's own good for?"""
+"""Ablation of layers: what do the layers that belong to one task contribute?"""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -20,36 +20,35 @@ from joint_ner_re.experiments.repetition import (
     without_fold,
     without_seeds,
 )
+from joint_ner_re.experiments.reports import (
+    command_line,
+    markdown_page,
+    percents,
+    report_lock,
+    write_report,
+)
 from joint_ner_re.experiments.runs import Run, claim, perform, predictions, result
 from joint_ner_re.experiments.significance import SAMPLES, compare_runs
-from joint_ner_re.experiments.summary import (
-    KINDS,
-    command_line,
-    percents,
-    summarise,
-)
-from joint_ner_re.figures import save_figure
+from joint_ner_re.experiments.summary import KINDS, summarise
 from joint_ner_re.metrics.score import TASKS
-from joint_ner_re.resumable import locked
 from joint_ner_re.tables import markdown_table
-from joint_ner_re.writing import write_json, write_text
 
 FULL = "full"
 
 
 def variants_of(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """The ablation's variants by name, each with its depths; none twice.
+    """The depths of each variant, by the variant's name, without duplicates.
 
     # Raises
 
     `ConfigurationError`
-        If the configuration has no layers of a task's own.
+        If the configuration has no layers that belong to one task.
     """
     full = depths_of(config)
     if not full["ner"] + full["relation"]:
         raise ConfigurationError(
-            "the configuration has no layer of NER's or RE's own (model.encoder.ner.num_layers and "
-            "model.encoder.relation.num_layers are 0); expected at least one, to be left out"
+            "the configuration has no layer that belongs to one task (model.encoder.ner.num_layers "
+            "and model.encoder.relation.num_layers are 0); expected at least one, to leave out"
         )
     everything = {
         FULL: full,
@@ -81,17 +80,17 @@ def ablation_runs(
     seeds: Sequence[int],
     folds: Sequence[int] | None = None,
 ) -> list[Run]:
-    """The runs of one variant: one for each seed, or for each fold and seed.
+    """The runs of one variant: one for each seed, or for each fold and each seed.
 
     # Parameters
 
     config : `Mapping[str, Any]`
     variant : `str`
     depths : `Mapping[str, int]`
-        By stack.
+        The depth of each stack.
     seeds : `Sequence[int]`
     folds : `Sequence[int]`, optional (default = `None`)
-        Then the folds' test parts are scored, not the validation data.
+        Score the test parts of these folds. Default: score the validation data.
     """
     overrides = {DEPTHS[stack]: depths[stack] for stack in STACKS}
     own = with_overrides(deepcopy(dict(config)), overrides)
@@ -126,9 +125,9 @@ def ablate(
     # Parameters
 
     config : `Mapping[str, Any]`
-        Its depths are those of the full variant.
+        The full variant.
     directory : `Path`
-        With a directory for each variant. What is finished is not done again.
+        Holds a directory for each variant. Finished runs are not repeated.
     source : `Source`
     seeds : `Sequence[int]`
     folds : `Sequence[int]`, optional (default = `None`)
@@ -143,10 +142,10 @@ def ablate(
     }
     common = without_seeds(config if folds is None else without_fold(config))
     claim(directory, "ablate", common, {runs[FULL][0].part: runs[FULL][0].data})
-    # All variants of one seed before the next seed: a part of the runs can be compared, too.
+    # All variants of one seed before the next seed, so that they can be compared early.
     ordered = [run for group in zip(*runs.values()) for run in group]
     perform(ordered, directory, keep_checkpoints)
-    with locked(directory / ".writing.lock", wait=True):
+    with report_lock(directory):
         _write(directory, source, variants, runs, samples)
 
 
@@ -163,7 +162,7 @@ def _write(
     }
     expected, finished = (sum(map(len, some.values())) for some in (runs, done))
     if not done[FULL]:
-        say("no run of the full variant is finished yet: nothing to compare with")
+        say("no run of the full variant is finished yet, so there is nothing to compare with")
         return
     records: dict[str, Any] = {}
     for name, depths in variants.items():
@@ -186,24 +185,24 @@ def _write(
         "finished": finished,
         "variants": records,
     }
-    write_json(directory / "ablation.json", study)
-    write_text(
-        directory / "ablation.md", _markdown(study, samples, _rest(directory, source, study))
-    )
-    save_figure(plot_ablation(study), directory / "ablation.png")
+    page = _page(study, samples, _rest(directory, source, study))
+    written = write_report(directory, "ablation", study, page, plot_ablation(study))
     for name, record in records.items():
-        figures = record["scores"]["strict"]
+        scores = record["scores"]["strict"]
         say(
             f"{name}: strict F1 on the {first.part} data: entities "
-            f"{percents(figures['entity_f1'])}, relations {percents(figures['relation_f1'])}"
+            f"{percents(scores['entity_f1'])}, relations {percents(scores['relation_f1'])}"
         )
-    say(f"{finished} of {expected} runs; all scores: {directory / 'ablation.md'} (.json, .png)")
+    say(f"{finished} of {expected} runs; all scores: {written}")
 
 
 def _compare(
     directory: Path, full: Sequence[Run], other: Sequence[Run], samples: int
 ) -> dict[str, Any] | None:
-    """Over what both have: the folds' sentences one after the other, each with all its seeds."""
+    """Compare two variants on the folds and seeds that both have.
+
+    The sentences of the folds are concatenated. A sentence counts with the runs of all seeds.
+    """
     by_key = {_key(run): run for run in full}
     pairs = [(by_key[_key(run)], run) for run in other if _key(run) in by_key]
     if not pairs:
@@ -211,7 +210,7 @@ def _compare(
     groups: dict[Any, list[tuple[Run, Run]]] = {}
     for pair in pairs:
         groups.setdefault(pair[0].about["seed"], []).append(pair)
-    # A sentence's runs are added up, so every seed must have the same folds.
+    # The counts of a sentence are added over seeds, so every seed must have the same folds.
     folds = set.intersection(*({_fold(a) for a, _ in group} for group in groups.values()))
     if not folds:
         return None
@@ -235,18 +234,19 @@ def _fold(run: Run) -> Any:
 
 def _joined(directory: Path, runs: Sequence[Run]) -> tuple[list[Any], list[Any]]:
     """The gold sentences and the predictions of the folds, in the folds' order."""
-    parts = [predictions(directory, run) for run in sorted(runs, key=_fold)]
-    return [s for gold, _ in parts for s in gold], [s for _, guess in parts for s in guess]
+    folds = [predictions(directory, run) for run in sorted(runs, key=_fold)]
+    return [s for gold, _ in folds for s in gold], [s for _, guess in folds for s in guess]
 
 
 def _rest(directory: Path, source: Source, study: Mapping[str, Any]) -> str:
+    """The command that does the missing runs."""
     options = [*source.options, "--seeds", ",".join(map(str, study["seeds"]))]
     if study["folds"]:
         options += ["--folds", ",".join(map(str, study["folds"]))]
     return command_line("ablate", source.path, "-s", directory, *options)
 
 
-def _markdown(study: Mapping[str, Any], samples: int, rest: str) -> str:
+def _page(study: Mapping[str, Any], samples: int, rest: str) -> str:
     missing = study["expected"] - study["finished"]
     scope = f"seeds {', '.join(map(str, study['seeds']))}"
     if study["folds"]:
@@ -254,72 +254,67 @@ def _markdown(study: Mapping[str, Any], samples: int, rest: str) -> str:
     notes = [f"Scored on the {study['part']} data `{', '.join(study['data'])}`; {scope}."]
     if missing:
         notes.append(f"**{study['finished']} of {study['expected']} runs.** The rest: `{rest}`")
-    rows = []
-    for record in study["variants"].values():
-        comparison = record.get("comparison")
-        row = [
-            record["title"],
-            " + ".join(str(record["depths"][stack]) for stack in STACKS),
-            f"{record['parameters']['trainable']['mean']:,.0f}",
-        ]
-        for task in TASKS:
-            row.append(percents(record["scores"]["strict"][f"{task}_f1"]))
-            row += _against(comparison[task]) if comparison else ["", ""]
-        rows.append([*row, len(record["runs"]), f"{record['seconds']['mean']:.0f}"])
-    details = [
-        [
-            record["title"],
-            task,
-            *(
-                percents(record["scores"][criterion][f"{task}{average}_{kind}"])
-                for criterion, average, kind in _DETAILS
-            ),
-        ]
-        for task in TASKS
-        for record in study["variants"].values()
-    ]
-    return (
-        "\n\n".join(
-            [
-                f"# {study['title']}",
-                *notes,
-                "Strict micro F1 in percent, mean ± standard deviation over the runs. The "
-                "difference to the full variant has its 95 % bootstrap interval; p is of a paired "
-                f"approximate randomisation over sentences, {samples:,} samples, all runs of a "
-                "sentence together, not corrected for the number of comparisons.",
-                markdown_table(
-                    [
-                        "variant",
-                        "layers: shared + NER + RE",
-                        "trainable parameters",
-                        "entities F1",
-                        "difference",
-                        "p",
-                        "relations F1",
-                        "difference",
-                        "p",
-                        "runs",
-                        "seconds a run",
-                    ],
-                    rows,
-                ),
-                "## More scores",
-                markdown_table(
-                    ["variant", "task", "precision", "recall", "macro F1", "F1, boundaries"],
-                    details,
-                ),
-            ]
-        )
-        + "\n"
+    records = study["variants"].values()
+    return markdown_page(
+        f"# {study['title']}",
+        *notes,
+        "Strict micro F1 in percent, mean ± standard deviation over the runs. The difference to "
+        "the full variant has its 95 % bootstrap interval. p is that of a paired approximate "
+        f"randomisation over sentences with {samples:,} samples, where all runs of a sentence stay "
+        "together; it is not corrected for the number of comparisons.",
+        markdown_table(_COLUMNS, [_row(record) for record in records]),
+        "## More scores",
+        markdown_table(
+            ["variant", "task", "precision", "recall", "macro F1", "F1, boundaries"],
+            [_details(record, task) for task in TASKS for record in records],
+        ),
     )
 
 
+_COLUMNS = [
+    "variant",
+    "layers: shared + NER + RE",
+    "trainable parameters",
+    "entities F1",
+    "difference",
+    "p",
+    "relations F1",
+    "difference",
+    "p",
+    "runs",
+    "seconds a run",
+]
+
+
+def _row(record: Mapping[str, Any]) -> list[Any]:
+    comparison = record.get("comparison")
+    row = [
+        record["title"],
+        " + ".join(str(record["depths"][stack]) for stack in STACKS),
+        f"{record['parameters']['trainable']['mean']:,.0f}",
+    ]
+    for task in TASKS:
+        row.append(percents(record["scores"]["strict"][f"{task}_f1"]))
+        row += _against(comparison[task]) if comparison else ["", ""]
+    return [*row, len(record["runs"]), f"{record['seconds']['mean']:.0f}"]
+
+
+# Criterion, average and kind of score.
 _DETAILS = [
     ("strict", "", KINDS[0]),
     ("strict", "", KINDS[1]),
     ("strict", "_macro", KINDS[2]),
     ("boundaries", "", KINDS[2]),
 ]
+
+
+def _details(record: Mapping[str, Any], task: str) -> list[str]:
+    scores = record["scores"]
+    return [
+        record["title"],
+        task,
+        *(percents(scores[c][f"{task}{average}_{kind}"]) for c, average, kind in _DETAILS),
+    ]
 
 
 def _against(comparison: Mapping[str, float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How many layers are shared and how many each task owns: the paper's three hyperparameters."""
+"""The allocation of layers: how many are shared, and how many belong to each task."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from allennlp.common.checks import ConfigurationError
 
 STACKS = ("shared", "ner", "relation")
-# The stacks' depths as keys of a configuration.
+# The configuration's key for the depth of each stack.
 DEPTHS = {stack: f"model.encoder.{stack}.num_layers" for stack in STACKS}
 
 
 def depths_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """The depths of a configuration's stacks by name.
+    """The depth of each stack in a configuration.
 
     # Raises
 
     `ConfigurationError`
-        If a stack has none.
+        If a stack has no depth.
     """
     depths = {}
     for stack, key in DEPTHS.items():
@@ -33,11 +33,11 @@ def depths_of(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def describe(params: Mapping[str, Any]) -> str:
-    """Parameters in short: `shared 1, ner 1, relation 2` for depths."""
+    """Parameters in short form, such as `shared 1, ner 1, relation 2`."""
     names = {key: stack for stack, key in DEPTHS.items()}
     return ", ".join(f"{names.get(key, key)} {short(value)}" for key, value in params.items())
 
 
 def short(value: Any) -> str:
-    """A value for a table: floats have four digits."""
+    """A value for a table. Floats are rounded to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,8 @@
-"""The files that AllenNLP writes: complete or not there, and the same bytes for the same training.
+"""Makes AllenNLP's files either complete or absent, and the same for the same training.
 
-AllenNLP writes its files in place. A training that is killed meanwhile leaves half a checkpoint, on
-which `--recover` fails, or half an archive. Importing this module makes AllenNLP write a temporary
-file and rename it: see `joint_ner_re.allennlp_changes` and `joint_ner_re.writing.replacing`.
+AllenNLP writes its files in place. A killed training leaves half a checkpoint, on which `--recover`
+fails, or half an archive. Importing this module makes AllenNLP write a temporary file and rename
+it: see `joint_ner_re.allennlp_changes` and `joint_ner_re.writing.replacing`.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_te
 logger = logging.getLogger(__name__)
 
 
-def _aside(write: Callable, position: int, keyword: str = "") -> Callable:
-    """The function, writing to a temporary file that takes the given name at the end.
+def _atomic(write: Callable, position: int, keyword: str = "") -> Callable:
+    """Makes a function write a temporary file, which is renamed when it is complete.
 
     # Parameters
 
     write : `Callable`
     position : `int`
-        Which of its arguments names the file.
+        The position of the argument that names the file.
     keyword : `str`, optional (default = `""`)
-        That argument's name, if it may be given by name.
+        The name of that argument.
     """
 
     @functools.wraps(write)
@@ -64,9 +64,9 @@ def archive_model(
     archive_path: PathLike | None = None,
     include_in_archive: list[str] | None = None,
 ) -> str:
-    """AllenNLP's function of this name; the same files give the same bytes.
+    """AllenNLP's function, except that the same files give the same bytes.
 
-    Members are sorted, without times, owners and permissions of their own.
+    Members are sorted and have no times and owners, and uniform permissions.
 
     # Raises
 
@@ -94,7 +94,7 @@ def archive_model(
 def _members(
     directory: Path, weights: Path, include_in_archive: list[str]
 ) -> Iterator[tuple[str, Path]]:
-    """The archive's members by name, in order; those that AllenNLP reads first come first."""
+    """The archive's members by name, in the order in which AllenNLP reads them."""
     yield CONFIG_NAME, directory / CONFIG_NAME
     yield "weights.th", weights
     included = [path for pattern in include_in_archive for path in directory.glob(pattern)]
@@ -113,11 +113,11 @@ def _without_origin(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def save_vocabulary(self: Vocabulary, directory: PathLike) -> None:
-    """AllenNLP's `save_to_files`, which writes the list of namespaces in the order of a set."""
+    """AllenNLP's `save_to_files`, with sorted namespaces instead of the order of a set."""
     os.makedirs(directory, exist_ok=True)
     files = {NAMESPACE_PADDING_FILE: sorted(self._non_padded_namespaces)}
     for namespace, tokens in self._index_to_token.items():
-        # The reader adds the padding token, which has the index 0.
+        # AllenNLP adds the padding token, which has the index 0, when it reads the file.
         first = 1 if tokens.get(0) == self._padding_token else 0
         files[f"{namespace}.txt"] = [
             tokens[index].replace("\n", "@@NEWLINE@@") for index in range(first, len(tokens))
@@ -134,21 +134,21 @@ def save_model_state(self: GradientDescentTrainer, path: PathLike) -> None:
 def create_serialization_dir(
     params: Params, serialization_dir: PathLike, recover: bool, force: bool
 ) -> None:
-    """AllenNLP's function, after what killed processes have left is removed."""
+    """AllenNLP's function, after removing the leftovers of killed processes."""
     directory = Path(serialization_dir)
     if directory.is_dir():
         remove_leftovers(directory)
-        # If it was killed before the first file was complete, there is nothing to resume or lose.
+        # After a kill before the first complete file there is nothing to recover.
         recover = recover and any(directory.iterdir())
     _create_serialization_dir(params, serialization_dir, recover, force)
 
 
-# AllenNLP's own.
+# AllenNLP's function, before it is replaced.
 _create_serialization_dir = training_util.create_serialization_dir
 
-dump_metrics = _aside(common_util.dump_metrics, 0, "file_path")
-evaluate = _aside(SimpleEvaluator.__call__, 5, "predictions_output_file")
-write_params = _aside(Params.to_file, 1, "params_file")
-write_meta = _aside(Meta.to_file, 1, "path")
+dump_metrics = _atomic(common_util.dump_metrics, 0, "file_path")
+evaluate = _atomic(SimpleEvaluator.__call__, 5, "predictions_output_file")
+write_params = _atomic(Params.to_file, 1, "params_file")
+write_meta = _atomic(Meta.to_file, 1, "path")
 
 make(__name__)

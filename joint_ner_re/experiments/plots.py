@@ -1,4 +1,4 @@
-"""The experiments' figures: means with standard deviations, and every run as a dot."""
+"""The figures of experiments: means with standard deviations, and each run as a dot."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ LEGEND = "dots: the runs; bars: their mean, with whiskers of one standard deviat
 def plot_groups(
     axes: Axes, groups: Sequence[Group], series: Sequence[str], colours: Sequence[str] = COLOURS
 ) -> None:
-    """Side by side, per group and series: all values, their mean and standard deviation.
+    """Plot all values, their mean and standard deviation, for each group and series.
 
     # Parameters
 
     axes : `Axes`
     groups : `Sequence[tuple[str, Mapping[str, Sequence[float]]]]`
-        Each group's name and, per series, its values from 0 to 1.
+        The name of each group and its values in each series, from 0 to 1.
     series : `Sequence[str]`
         The names of the series, in order.
     colours : `Sequence[str]`, optional
-        One for each series.
+        A colour for each series.
     """
     width = 0.8 / len(series)
     for place, name in enumerate(series):
@@ -47,7 +47,7 @@ def plot_groups(
     axes.set_xticks(range(len(groups)), [name for name, _ in groups], fontsize=9)
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.set_ylabel("F1 in percent")
-    # Room for the numbers above the highest values.
+    # Leave space for the numbers above the highest values.
     axes.margins(y=0.15)
     if len(series) > 1:
         axes.legend(
@@ -58,8 +58,8 @@ def plot_groups(
 def _plot_values(
     axes: Axes, centre: float, width: float, numbers: Sequence[float], colour: str
 ) -> None:
-    figures = spread(numbers)
-    mean, deviation = figures["mean"], figures["standard_deviation"] or 0.0
+    values = spread(numbers)
+    mean, deviation = values["mean"], values["standard_deviation"] or 0.0
     axes.hlines(mean, centre - 0.4 * width, centre + 0.4 * width, color=colour, linewidth=2.5)
     if deviation:
         axes.errorbar(centre, mean, yerr=deviation, color=colour, capsize=4, linewidth=1)
@@ -87,11 +87,11 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
     # Parameters
 
     title : `str`
-        Says which experiment on which data.
+        Names the experiment and the data.
     summary : `Mapping[str, Any]`
-        As of `joint_ner_re.experiments.summary.summarise`.
+        The result of `joint_ner_re.experiments.summary.summarise`.
     part : `str`
-        What was scored: `"test"` or `"validation"`.
+        The scored part: `"test"` or `"validation"`.
     """
     runs = list(summary["runs"].values())
     series = [f"{part}, strict", f"{part}, boundaries"]
@@ -136,16 +136,16 @@ def plot_summary(title: str, summary: Mapping[str, Any], part: str) -> Figure:
     return figure
 
 
-SHOWN_AT_MOST = 40
+MAX_TRIALS_IN_PLOT = 40
 
 
 def plot_study(study: Mapping[str, Any]) -> Figure:
-    """The trials' scores: a map of the three depths where they were searched, else sorted dots.
+    """The scores of the trials: a map if the space is the three depths, otherwise sorted dots.
 
     # Parameters
 
     study : `Mapping[str, Any]`
-        As in `study.json`; at least one trial has a score.
+        The content of `study.json`. At least one trial must have a score.
     """
     scored = [trial for trial in study["trials"] if trial["score"] is not None]
     if set(study["space"]) == set(DEPTHS.values()):
@@ -161,7 +161,7 @@ def _plot_depths(study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
     shared, ner, relation = (range(values[0], values[-1] + 1) for values in depths)
     figure, axes = new_figure(
         f"{study['title']}: {study['metric']} on {study['data']}, {len(trials)} trials\n"
-        "box: the best; in brackets: pruned, or going on\ngrey: not tried",
+        "box: the best; in brackets: pruned or running\ngrey: not tried",
         columns=len(shared),
         size=(max(6.5, 1.8 + len(shared) * (0.9 + 0.62 * len(ner))), 2.3 + 0.62 * len(relation)),
     )
@@ -194,14 +194,14 @@ def _plot_depths(study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
         panel.set_xticks(range(len(ner)), list(ner))
         panel.set_yticks(range(len(relation)), list(relation))
         panel.set_title(f"{depth} shared", fontsize=10)
-        panel.set_xlabel("layers of NER's own")
-    panels[0].set_ylabel("layers of RE's own")
+        panel.set_xlabel("NER layers")
+    panels[0].set_ylabel("RE layers")
     figure.colorbar(image, ax=list(panels), label=str(study["metric"]), shrink=0.9)
     return figure
 
 
 def _plot_sorted(study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Figure:
-    best = sorted(trials, key=lambda trial: -trial["score"])[:SHOWN_AT_MOST]
+    best = sorted(trials, key=lambda trial: -trial["score"])[:MAX_TRIALS_IN_PLOT]
     of = f"the best {len(best)} of {len(trials)}" if len(best) < len(trials) else len(best)
     figure, axes = new_figure(
         f"{study['title']}: {study['metric']} on {study['data']}, {of} trials",
@@ -209,7 +209,7 @@ def _plot_sorted(study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
     )
     for colour, done, label in (
         (COLOURS[0], True, "complete"),
-        (COLOURS[1], False, "pruned or going on: the best so far"),
+        (COLOURS[1], False, "pruned or running: the best so far"),
     ):
         points = [
             (trial["score"], place)
@@ -232,12 +232,12 @@ def _plot_sorted(study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) 
 
 
 def plot_ablation(study: Mapping[str, Any]) -> Figure:
-    """Each variant's F1, entities above and relations below.
+    """F1 of each variant: entities above, relations below.
 
     # Parameters
 
     study : `Mapping[str, Any]`
-        As in `ablation.json`.
+        The content of `ablation.json`.
     """
     variants = list(study["variants"].values())
     folds = f", folds {', '.join(map(str, study['folds']))}" if study["folds"] else ""
@@ -279,11 +279,11 @@ def plot_thresholds(result: Mapping[str, Any]) -> Figure:
     # Parameters
 
     result : `Mapping[str, Any]`
-        As in `threshold.json`.
+        The content of `threshold.json`.
     """
     figure, axes = new_figure(
         f"Relations of {result['data']} ({result['sentences']} sentences), strict micro scores\n"
-        "by the one threshold of all types"
+        "by the threshold, the same for all types"
     )
     limits = [point["threshold"] for point in result["curve"]]
     for kind, label in (("f1", "F1"), ("precision", "precision"), ("recall", "recall")):

@@ -1,4 +1,4 @@
-"""What a long experiment reports while it runs, and how a training inside it keeps quiet."""
+"""The progress messages of an experiment, and how the trainings inside it are silenced."""
 
 import contextlib
 import logging
@@ -10,8 +10,8 @@ from joint_ner_re.training.callbacks import logger
 
 
 @contextlib.contextmanager
-def shown() -> Iterator[None]:
-    """In the block, the experiment's own messages go to standard output, and only there."""
+def progress_on_stdout() -> Iterator[None]:
+    """In the block, the experiment's messages go to standard output and nowhere else."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     before = logger.level, logger.propagate
@@ -27,13 +27,13 @@ def shown() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Show one line, if `shown` is in force."""
+    """Report one line of progress; `progress_on_stdout` makes it visible."""
     logger.info(text)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """In the block, AllenNLP logs into files only; its bars appear on a terminal only."""
+    """In the block, AllenNLP logs only to files and shows progress bars only on a terminal."""
     root = logging.getLogger()
     before = list(root.handlers), root.level, sys.excepthook
     with open(os.devnull, "w") as nowhere, contextlib.ExitStack() as stack:
@@ -44,7 +44,7 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
-            # AllenNLP's `train_model` puts handlers and a hook of its own in their place.
+            # AllenNLP's `train_model` has replaced the handlers and the hook by its own.
             for handler in root.handlers:
                 handler.close()
             root.handlers, sys.excepthook = before[0], before[2]

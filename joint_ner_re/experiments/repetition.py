@@ -1,4 +1,4 @@
-"""One configuration, many times: over folds, or over seeds."""
+"""Repeats one configuration over folds or over seeds."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -15,6 +15,7 @@ from joint_ner_re.corpora.partitions import split_part
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.experiments.plots import plot_summary
 from joint_ner_re.experiments.progress import quiet, say
+from joint_ner_re.experiments.reports import command_line, percents, report_lock, write_report
 from joint_ner_re.experiments.runs import (
     Run,
     claim,
@@ -23,10 +24,7 @@ from joint_ner_re.experiments.runs import (
     predictions,
     result,
 )
-from joint_ner_re.experiments.summary import AVERAGES, command_line, markdown, percents, summarise
-from joint_ner_re.figures import save_figure
-from joint_ner_re.resumable import locked
-from joint_ner_re.writing import write_json, write_text
+from joint_ner_re.experiments.summary import AVERAGES, summarise, summary_page
 
 READERS = ("dataset_reader", "validation_dataset_reader")
 SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
@@ -34,14 +32,14 @@ SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a configuration comes from, for titles and for commands to type again.
+    """A configuration as the user gave it, for titles and for commands to repeat.
 
     # Parameters
 
     path : `str`
         The file.
     overrides : `str`, optional (default = `""`)
-        What was given with `-o`.
+        The value of `-o`.
     """
 
     path: str
@@ -57,12 +55,12 @@ class Source:
 
 
 def count_folds(config: Mapping[str, Any]) -> int:
-    """How many folds the configuration's reader has.
+    """The number of folds of the configuration's reader.
 
     # Raises
 
     `ConfigurationError`
-        If it is a reader without folds.
+        If the reader has no folds.
     """
     with quiet():
         reader = DatasetReader.from_params(Params(deepcopy(config["dataset_reader"])))
@@ -75,21 +73,21 @@ def count_folds(config: Mapping[str, Any]) -> int:
 
 
 def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> list[Run]:
-    """One run a fold: trained on its training part, scored on its test part.
+    """One run per fold, trained on its training part and scored on its test part.
 
-    The file is the one of `train_data_path`, whichever part of it that names. Without a
-    `validation_data_path` no epoch is chosen: the last one is scored.
+    The file is that of `train_data_path`, whatever part the path names. Without a
+    `validation_data_path` the last epoch is scored.
 
     # Parameters
 
     config : `Mapping[str, Any]`
     folds : `Sequence[int]`, optional (default = `None`)
-        Which, from 0; all when not given.
+        The numbers of the folds, from 0. Default: all.
 
     # Raises
 
     `ConfigurationError`
-        If there is no such fold, or the test data is not a fold's.
+        If there is no such fold, or `test_data_path` is not the test part of a fold.
     """
     known = range(count_folds(config))
     for fold in known if folds is None else folds:
@@ -107,8 +105,8 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
     test = config.get("test_data_path") or f"{path}#test"
     if split_part(test)[1] != "test":
         raise ConfigurationError(
-            f"test_data_path is {test!r}; a fold is scored on its own test part: expected a path "
-            "that ends in '#test', or none (-o '{\"test_data_path\": null}')"
+            f"test_data_path is {test!r}, but a fold is scored on its own test part; expected a "
+            "path that ends in '#test', or none (-o '{\"test_data_path\": null}')"
         )
     runs = []
     for fold in known if folds is None else sorted(set(folds)):
@@ -119,14 +117,14 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
         own["train_data_path"] = f"{path}#train"
         if config.get("validation_data_path"):
             own["validation_data_path"] = f"{path}#dev"
-        # It plays no part in training: not even its words are to be known.
+        # Otherwise the words of the test data would get into the vocabulary.
         own.pop("test_data_path", None)
         runs.append(Run(f"fold_{fold}", own, test, "test", {"fold": fold}))
     return runs
 
 
 def without_fold(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without its choice of a fold."""
+    """The configuration without the number of the fold."""
     copy = deepcopy(dict(config))
     for reader in READERS:
         if copy.get(reader):
@@ -137,7 +135,7 @@ def without_fold(config: Mapping[str, Any]) -> dict[str, Any]:
 def seed_runs(
     config: Mapping[str, Any], seeds: Sequence[int], data: str | None = None
 ) -> list[Run]:
-    """One run a seed, scored on the validation data, or on other data.
+    """One run per seed, scored on the validation data or on other data.
 
     # Raises
 
@@ -146,8 +144,8 @@ def seed_runs(
     """
     if data is None and not config.get("validation_data_path"):
         raise ConfigurationError(
-            "the configuration has no validation_data_path; expected one, by which the best epoch "
-            "is chosen and the runs are scored, or other data (--data)"
+            "the configuration has no validation_data_path, which chooses the best epoch and "
+            "scores the runs; expected one, or other data (--data)"
         )
     part = "validation" if data is None else "test"
     return [
@@ -179,16 +177,16 @@ def cross_validate(
     folds: Sequence[int] | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
-    """Train and score every fold; `scores.json`, `.md` and `.png` say what they come to.
+    """Train and score every fold; `scores.json`, `.md` and `.png` sum up the results.
 
     # Parameters
 
     config : `Mapping[str, Any]`
     directory : `Path`
-        With a directory for each fold. Folds that are finished are not done again.
+        Holds a directory for each fold. Finished folds are not repeated.
     source : `Source`
     folds : `Sequence[int]`, optional (default = `None`)
-        Which to do now; all when not given. The summary has all that are finished.
+        The folds to do now. Default: all. The summary covers all finished folds.
     keep_checkpoints : `bool`, optional (default = `False`)
     """
     all_runs = fold_runs(config)
@@ -210,17 +208,17 @@ def repeat(
     data: str | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
-    """Train and score with several seeds; `scores.json`, `.md` and `.png` say what they come to.
+    """Train and score with several seeds; `scores.json`, `.md` and `.png` sum up the results.
 
     # Parameters
 
     config : `Mapping[str, Any]`
     directory : `Path`
-        With a directory for each seed. Seeds that are finished are not done again.
+        Holds a directory for each seed. Finished seeds are not repeated.
     source : `Source`
     seeds : `Sequence[int]`
     data : `str`, optional (default = `None`)
-        What to score; the validation data when not given.
+        The data to score. Default: the validation data.
     keep_checkpoints : `bool`, optional (default = `False`)
     """
     runs = seed_runs(config, seeds, data)
@@ -252,12 +250,12 @@ def _write(
     source: Source,
     data: str | None = None,
 ) -> str:
-    """Write what the finished ones of `runs` come to, if there are any; returns it in short."""
-    with locked(directory / ".writing.lock", wait=True):
-        return _write_alone(directory, runs, title, kind, source, data)
+    """Sum up the finished runs in the directory's report. Returns the main scores as a message."""
+    with report_lock(directory):
+        return _write_locked(directory, runs, title, kind, source, data)
 
 
-def _write_alone(
+def _write_locked(
     directory: Path,
     runs: Sequence[Run],
     title: str,
@@ -282,34 +280,28 @@ def _write_alone(
         **summarise(results, pooled),
     }
     scope = f"{len(done)} of {len(runs)} {kind}s" if missing else f"{len(runs)} {kind}s"
-    notes = [
-        f"{scope}."
-        if not missing
-        else f"**{scope}.** " + _rest(directory, source, kind, missing, data)
-    ]
+    note = f"{scope}."
+    if missing:
+        note = f"**{note}** The rest: `{_rest(directory, source, kind, missing, data)}`"
     if pooled is not None:
         write_corpus(
             [sentence for _, predicted in pooled for sentence in predicted],
             directory / "predictions.jsonl",
             "jsonl",
         )
-    write_json(directory / "scores.json", summary)
-    write_text(directory / "scores.md", markdown(title, notes, summary, part))
-    picture = plot_summary(f"{title}, {scope}, F1 on {', '.join(summary['data'])}", summary, part)
-    save_figure(picture, directory / "scores.png")
-    figures = summary["scores"]["strict"]
-    f1 = ", ".join(f"{name} {percents(figures[f'{p}_f1'])}" for name, p in AVERAGES.items())
-    return (
-        f"{scope}, strict F1 on the {part} data: {f1}; all scores: {directory / 'scores.md'} "
-        "(.json, .png)"
-    )
+    figure = plot_summary(f"{title}, {scope}, F1 on {', '.join(summary['data'])}", summary, part)
+    page = summary_page(title, note, summary, part)
+    written = write_report(directory, "scores", summary, page, figure)
+    scores = summary["scores"]["strict"]
+    f1 = ", ".join(f"{name} {percents(scores[f'{p}_f1'])}" for name, p in AVERAGES.items())
+    return f"{scope}, strict F1 on the {part} data: {f1}; all scores: {written}"
 
 
 def _rest(
     directory: Path, source: Source, kind: str, missing: Sequence[int], data: str | None
 ) -> str:
+    """The command that does the missing runs."""
     command = "cross-validate" if kind == "fold" else "repeat"
     numbers = ",".join(map(str, missing))
     options = [*source.options, *(["--data", data] if data else [])]
-    line = command_line(command, source.path, "-s", directory, f"--{kind}s", numbers, *options)
-    return f"The rest: `{line}`"
+    return command_line(command, source.path, "-s", directory, f"--{kind}s", numbers, *options)

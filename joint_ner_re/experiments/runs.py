@@ -1,7 +1,7 @@
-"""One run: a configuration trained into a directory, its predictions for a part, their scores.
+"""A run trains a configuration into a directory, predicts for a part of the data, and scores it.
 
-Everything can be interrupted at any moment and resumes when it is called again: a step is finished
-when its last file is there, and that file appears complete.
+A run can be interrupted at any moment, and resumes when it is called again. A step is finished when
+its last file exists; that file appears only when it is complete.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.resumable import ResumeError, compare_settings, in_use, locked, read_settings
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.training.callbacks import watched
-from joint_ner_re.training.checkpointer import load_whole
+from joint_ner_re.training.checkpointer import load_complete
 from joint_ner_re.writing import write_json
 
 CALLBACK = {"type": "progress"}
-# By its present name and its former one.
+# By its current and its former name.
 _SHOWS_PROGRESS = (CALLBACK, {"type": "experiment"})
 SETTINGS = "settings.json"
 TRAINING = "training.json"
@@ -46,20 +46,20 @@ _CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th$")
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be trained and scored.
+    """A configuration to train, and the data to score it on.
 
     # Parameters
 
     name : `str`
-        Names its directory, such as `fold_0`.
+        The name of its directory, such as `fold_0`.
     config : `dict[str, Any]`
         The complete configuration.
     data : `str`
-        The corpus, or its part, that is scored.
+        The corpus to score, or a part of it.
     part : `str`, optional (default = `"test"`)
-        What that is called in the names of files: `"test"` or `"validation"`.
+        How file names call that data: `"test"` or `"validation"`.
     about : `dict[str, Any]`, optional
-        What tells this run from the others, such as `{"fold": 0}`.
+        How this run differs from the others, such as `{"fold": 0}`.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Run:
 
 
 def read_config(path: str, overrides: str = "") -> dict[str, Any]:
-    """A configuration as `allennlp train` understands it.
+    """Read a configuration as `allennlp train` does.
 
     # Raises
 
     `ConfigurationError`
-        If there is no such file or it, or the overrides, cannot be understood.
+        If there is no such file, or the file or the overrides cannot be understood.
     """
     if not os.path.isfile(path):
         raise ConfigurationError(
@@ -93,7 +93,7 @@ def read_config(path: str, overrides: str = "") -> dict[str, Any]:
 
 
 def read_result(path: Path) -> Any | None:
-    """What a JSON file holds; `None` where there is no file or not a whole one."""
+    """The content of a JSON file; `None` if it does not exist or is incomplete."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -107,7 +107,7 @@ def claim(
     data: Mapping[str, str] | None = None,
     **more: Any,
 ) -> None:
-    """Make the experiment's directory, or make sure that it belongs to the same experiment.
+    """Create the experiment's directory, or make sure that it belongs to the same experiment.
 
     # Parameters
 
@@ -115,23 +115,24 @@ def claim(
     command : `str`
         The experiment, such as `"cross-validate"`.
     config : `Mapping[str, Any]`
-        What all runs in the directory have in common.
+        The settings that all runs in the directory share.
     data : `Mapping[str, str]`, optional (default = `None`)
-        What is scored, for each part. Other parts can be scored later.
+        The scored data of each part. Other parts can be scored later.
     more : `Any`
         Other settings that must stay the same.
 
     # Raises
 
     `ResumeError`
-        If the directory holds something else.
+        If the directory belongs to another experiment or holds something else.
     """
     path = directory / SETTINGS
     other_directory = "give another directory with -s"
     wanted = json.loads(
         json.dumps({"command": command, "config": config, "data": data or {}, **more})
     )
-    # List the directory first: another process that begins now writes the settings before all else.
+    # List the directory before reading the settings: a process that starts meanwhile writes its
+    # settings first.
     names = [p.name for p in directory.iterdir()] if directory.exists() else []
     found = read_settings(path, other_directory)
     if found is None:
@@ -151,7 +152,7 @@ def claim(
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with the configuration's options among them, so that their names are its own."""
+    """The settings with the configuration's options at top level, for shorter names in messages."""
     return {**settings, "config": None, **(settings.get("config") or {})}
 
 
@@ -161,7 +162,7 @@ def perform(
     keep_checkpoints: bool = False,
     after_each: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Do the unfinished runs, one after the other, except those that another process is doing.
+    """Do the unfinished runs one after the other, except those that another process is doing.
 
     # Parameters
 
@@ -169,9 +170,9 @@ def perform(
     directory : `Path`
         Holds a directory for each run.
     keep_checkpoints : `bool`, optional (default = `False`)
-        Whether to keep every checkpoint of a finished training; `model.tar.gz` is kept anyway.
+        Whether to keep all checkpoints of a finished training. `model.tar.gz` is always kept.
     after_each : `Callable[[], Any]`, optional
-        Is called when a run is finished.
+        Called after each finished run.
     """
     started = monotonic()
     for number, run in enumerate(runs, start=1):
@@ -194,7 +195,7 @@ def complete(
     title: str = "",
     keep_checkpoints: bool = False,
 ) -> None:
-    """Train and score one run, or what is left of it to do; see `perform`."""
+    """Train and score one run, or do the rest of it; see `perform`."""
     with watched(title or run.name):
         train(run.config, directory, keep_checkpoints)
         if read_result(directory / f"{run.part}_scores.json") is None:
@@ -211,10 +212,10 @@ def result(directory: Path, run: Run) -> dict[str, Any] | None:
 
 
 def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = False) -> None:
-    """Train as `allennlp train` does; a training that was interrupted is recovered.
+    """Train as `allennlp train` does. An interrupted training resumes.
 
-    `training.json` is written last: the best and the last epoch with their scores on the
-    validation data, the number of parameters, and the seconds.
+    Writes `training.json` last: the scores of the best and the last epoch on the validation data,
+    the number of parameters, and the seconds.
     """
     if not (directory / TRAINING).exists():
         complete_config = deepcopy(dict(config))
@@ -225,7 +226,7 @@ def train(config: Mapping[str, Any], directory: Path, keep_checkpoints: bool = F
         params = Params(complete_config)
         recover = _make_recoverable(directory, complete_config)
         if recover:
-            say(f"{directory.name}: goes on from its last checkpoint")
+            say(f"{directory.name}: resumes from its last checkpoint")
         with quiet():
             model = train_model(params, str(directory), recover=recover, return_model=True)
         assert model is not None
@@ -252,7 +253,7 @@ def _training(directory: Path, model: Model) -> dict[str, Any]:
 
 
 def count_parameters(model: Model) -> dict[str, int]:
-    """How many numbers a model learns (`trainable`), and has (`total`)."""
+    """The number of parameters that a model trains (`trainable`) and has (`total`)."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return {
         "trainable": sum(size for size, trainable in sizes if trainable),
@@ -267,7 +268,10 @@ def _validation(metrics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _make_recoverable(directory: Path, config: Mapping[str, Any]) -> bool:
-    """Leave in the directory what AllenNLP can go on from, or nothing at all."""
+    """Make sure that AllenNLP can resume from the directory; if not, remove the directory.
+
+    Returns whether AllenNLP can resume.
+    """
     if not directory.exists():
         return False
     if read_result(directory / "config.json") == json.loads(json.dumps(config)):
@@ -279,22 +283,22 @@ def _make_recoverable(directory: Path, config: Mapping[str, Any]) -> bool:
                 directory / f"{kind}_state_e{epochs}_b{batches}.th"
                 for kind in ("model", "training")
             )
-            if load_whole(model, trainer) is not None:
+            if load_complete(model, trainer) is not None:
                 return True
             model.unlink()
             with contextlib.suppress(FileNotFoundError):
                 trainer.unlink()
-    say(f"{directory.name}: has no checkpoint to go on from and begins again")
+    say(f"{directory.name}: has no checkpoint to resume from, so it starts over")
     shutil.rmtree(directory)
     return False
 
 
 def evaluate(run: Run, directory: Path) -> None:
-    """Predict for the run's data and score it.
+    """Predict for the run's data and score the predictions.
 
-    Writes, under the part's name, `_gold.jsonl` and `_predictions.jsonl`, both as they are scored
-    (the reader's protocol for overlaps may take entities out of them), and last `_scores.json`:
-    what `joint_ner_re.metrics.score` gives, per criterion.
+    Writes `PART_gold.jsonl` and `PART_predictions.jsonl` as they are scored (the reader's overlap
+    protocol may have removed entities) and, last, `PART_scores.json` with the scores of
+    `joint_ner_re.metrics.score` for each criterion.
     """
     with quiet():
         archive = load_archive(str(directory), cuda_device=device(run.config))
@@ -309,7 +313,7 @@ def evaluate(run: Run, directory: Path) -> None:
 
 
 def predict(model: Model, reader: Any, data: str) -> tuple[list[Sentence], list[Sentence]]:
-    """The gold sentences of some data, and the model's predictions as they are scored."""
+    """The gold sentences of a corpus, and the model's predictions for them as they are scored."""
     if not isinstance(model, JointModel):
         raise ConfigurationError(
             f"the model is a {type(model).__name__}; expected one of the type 'joint_ner_re'"
@@ -321,7 +325,7 @@ def predict(model: Model, reader: Any, data: str) -> tuple[list[Sentence], list[
 
 
 def predictions(directory: Path, run: Run) -> tuple[list[Sentence], list[Sentence]]:
-    """The gold sentences and the predictions of a finished run."""
+    """The gold sentences and the predictions that a finished run has written."""
     gold, predicted = (
         list(read_corpus(directory / run.name / f"{run.part}_{kind}.jsonl", "jsonl"))
         for kind in ("gold", "predictions")
@@ -330,7 +334,7 @@ def predictions(directory: Path, run: Run) -> tuple[list[Sentence], list[Sentenc
 
 
 def device(config: Mapping[str, Any]) -> int:
-    """The device that the configuration's training uses: -1 or the number of a GPU."""
+    """The device that the configuration trains on: -1 or the number of a GPU."""
     chosen = config.get("trainer", {}).get("cuda_device")
     if chosen is None:
         return 0 if torch.cuda.is_available() else -1
@@ -338,5 +342,5 @@ def device(config: Mapping[str, Any]) -> int:
 
 
 def data_name(path: str) -> str:
-    """A path's last part: the same on every machine."""
+    """The last component of a path, which is the same on every machine."""
     return re.split(r"[/\\]", path)[-1]

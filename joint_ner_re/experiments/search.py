@@ -1,38 +1,32 @@
-"""Searching a space of configurations with Optuna.
+"""Searches a space of configurations with Optuna.
 
-Several processes can work on one study: each chooses its next trial under the study's lock, and a
-trial's own lock shows whether its process is alive. The trial of a killed process is resumed.
+Several processes can work on one study. Each chooses its next trial under the study's lock, and
+holds the lock of that trial while it works on it. A trial of a killed process is resumed.
 """
 
 import contextlib
 import itertools
-import json
-import math
 import random
 import shutil
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import optuna
-from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from joint_ner_re.experiments.allocation import DEPTHS, describe, short
+from joint_ner_re.experiments.allocation import describe
 from joint_ner_re.experiments.plots import plot_study
 from joint_ner_re.experiments.progress import say
 from joint_ner_re.experiments.repetition import Source
+from joint_ner_re.experiments.reports import report_lock, write_report
 from joint_ner_re.experiments.runs import (
     TRAINING,
     claim,
@@ -40,121 +34,21 @@ from joint_ner_re.experiments.runs import (
     read_result,
     train,
 )
-from joint_ner_re.figures import save_figure
+from joint_ner_re.experiments.search_report import study_page, trial_record
+from joint_ner_re.experiments.search_space import points_of, read_space, values_of
 from joint_ner_re.resumable import locked
-from joint_ner_re.tables import markdown_table
 from joint_ner_re.training.callbacks import Epoch, watched
-from joint_ner_re.writing import write_json, write_text
+from joint_ner_re.writing import write_json
 
-DEFAULT_SPACE: dict[str, dict[str, Any]] = {
-    key: {"type": "int", "low": 0, "high": 3} for key in DEPTHS.values()
-}
-# How often in a row the sampler may come back to points whose scores are known.
+# How often in a row the sampler may return to points whose scores are known.
 MAX_REPEATED = 10
-# How often a trial is begun whose process is killed each time.
+# How often a trial is started if its process is killed each time.
 MAX_ATTEMPTS = 3
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def read_space(path: str | None, config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """The space of a jsonnet file; the three depths without one.
-
-    # Parameters
-
-    path : `str`, optional
-        The file: per key of the configuration, with dots, an object such as
-        `{"type": "float", "low": 1e-4, "high": 1e-2, "log": true}`.
-    config : `Mapping[str, Any]`
-        Must have every key.
-
-    # Raises
-
-    `ConfigurationError`
-        If the file, or an entry, cannot be understood.
-    """
-    entries: Mapping[str, Any] = DEFAULT_SPACE
-    if path is not None:
-        if not Path(path).is_file():
-            raise ConfigurationError(f"--space: {path!r} is not a file")
-        try:
-            entries = Params.from_file(path).as_dict(quiet=True)
-        except (ConfigurationError, RuntimeError) as error:
-            raise ConfigurationError(f"--space: {path} cannot be understood: {error}") from error
-    if not entries:
-        raise ConfigurationError(f"--space: {path} is empty; expected at least one key")
-    # Jsonnet sorts keys; the depths read better in the order in which a sentence passes them.
-    order = [*DEPTHS.values(), *entries]
-    names = [name for name in dict.fromkeys(order) if name in entries]
-    space = {name: _distribution(name, entries[name]) for name in names}
-    for name in space:
-        if not _has(config, name):
-            raise ConfigurationError(
-                f"--space: the configuration has no {name!r}; expected a key that is visible in "
-                "the config.json of a training, with dots, such as 'trainer.optimizer.lr'"
-            )
-    return space
-
-
-def _has(config: Any, name: str) -> bool:
-    for key in name.split("."):
-        if isinstance(config, list) and key.isdigit() and int(key) < len(config):
-            config = config[int(key)]
-        elif isinstance(config, dict) and key in config:
-            config = config[key]
-        else:
-            return False
-    return True
-
-
-_KINDS: dict[str, Any] = {
-    "int": (IntDistribution, {"low", "high", "log", "step"}),
-    "float": (FloatDistribution, {"low", "high", "log", "step"}),
-    "categorical": (CategoricalDistribution, {"choices"}),
-}
-
-
-def _distribution(name: str, entry: Any) -> BaseDistribution:
-    options = dict(entry) if isinstance(entry, dict) else {}
-    kind = options.pop("type", None)
-    if kind not in _KINDS:
-        raise ConfigurationError(
-            f"--space: {name} is {json.dumps(entry)}; expected an object whose type is one of "
-            f"{', '.join(_KINDS)}"
-        )
-    made, known = _KINDS[kind]
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise ConfigurationError(
-            f"--space: {name} has the key {unknown[0]!r}; the type {kind!r} has "
-            f"{', '.join(sorted(known))}"
-        )
-    try:
-        return made(**options)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"--space: {name} is {json.dumps(entry)}: {error}") from error
-
-
-def points_of(space: Mapping[str, BaseDistribution]) -> int | None:
-    """How many points the space has; `None` where it is continuous."""
-    if any(isinstance(d, FloatDistribution) and d.step is None for d in space.values()):
-        return None
-    return math.prod(len(_values(distribution)) for distribution in space.values())
-
-
-def _values(distribution: Any) -> list[Any]:
-    """All values of a distribution that has finitely many."""
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if distribution.step is None:
-        raise ConfigurationError(
-            "--sampler grid: the space has a float without a step; expected finitely many values"
-        )
-    count = int(round((distribution.high - distribution.low) / distribution.step)) + 1
-    return [distribution.low + number * distribution.step for number in range(count)]
-
-
-class Search:
-    """One study in its directory; see `search`."""
+class Study:
+    """An Optuna study and its directory; see `search`."""
 
     def __init__(
         self,
@@ -183,10 +77,10 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with locked(directory / ".study.lock", wait=True):
             url = storage or f"sqlite:///{directory / 'study.db'}"
-            # Several processes write: each waits for the others.
+            # Several processes write the file, and each waits up to 100 s for the others.
             options = {"connect_args": {"timeout": 100}} if url.startswith("sqlite") else None
             pruners = optuna.pruners
-            # In its first epochs a model may find nothing at all, and still become the best.
+            # A model that finds nothing in its first epochs may still become the best.
             epochs = config["trainer"].get("num_epochs", 20)
             self.study = optuna.create_study(
                 storage=optuna.storages.RDBStorage(url, engine_kwargs=options),
@@ -200,7 +94,7 @@ class Search:
             self._set_aside()
 
     def run(self) -> None:
-        """Do trials until there are enough, or the time is up."""
+        """Run trials until there are enough or the time is up."""
         started = monotonic()
         while self.timeout is None or monotonic() - started < self.timeout:
             with contextlib.ExitStack() as stack:
@@ -213,7 +107,7 @@ class Search:
             say(f"the time of {self.timeout:.0f} s is up")
 
     def _next(self, stack: contextlib.ExitStack) -> Trial | None:
-        """A trial to work on, locked; one that a killed process left behind comes first."""
+        """The next trial, locked. Trials that killed processes left behind come first."""
         with locked(self.directory / ".study.lock", wait=True):
             orphan = self._orphan(stack)
             if orphan is not None:
@@ -224,7 +118,7 @@ class Search:
                 if len(own) >= self.trials:
                     busy = sum(trial.state == TrialState.RUNNING for trial in own)
                     if busy:
-                        say(f"no trial is left to begin; {busy} are with other processes")
+                        say(f"no trial is left to start; other processes are running {busy}")
                     return None
                 params = self._sample(trials, new=repeated == MAX_REPEATED)
                 if params is None:
@@ -234,16 +128,16 @@ class Search:
                 if known is None:
                     trial = self._begin(params)
                     mine = stack.enter_context(locked(self._lock(trial.number)))
-                    assert mine, "only a process that has the study's lock begins trials"
+                    assert mine, "only a process that has the study's lock starts trials"
                     return trial
                 self._repeat(known)
         raise AssertionError("unreachable")
 
     def _trials(self) -> list[FrozenTrial]:
-        """The study's trials, except those of earlier versions that lack parameters.
+        """The study's trials, except incomplete ones of earlier versions.
 
-        Earlier versions stored one parameter after the other. A process that was killed in between
-        left a trial without the others, which must be neither resumed nor scored.
+        Earlier versions stored one parameter after the other, so that a killed process left a trial
+        without some parameters. It must be neither resumed nor scored.
         """
         return [t for t in self.study.get_trials(deepcopy=False) if self._has_all(t)]
 
@@ -251,7 +145,7 @@ class Search:
         return set(trial.params) >= set(self.space)
 
     def _set_aside(self) -> None:
-        """Fail the trials without all their parameters, and say so; `_trials` leaves them out."""
+        """Mark the trials that lack parameters as failed, and report them."""
         for trial in self.study.get_trials(deepcopy=False):
             if self._has_all(trial) or self._elsewhere(trial):
                 continue
@@ -270,12 +164,12 @@ class Search:
             if frozen.state != TrialState.RUNNING:
                 continue
             path = self._lock(frozen.number)
-            # A trial without a lock file here belongs to another directory, or its process was
-            # killed just after beginning it.
+            # Without a lock file, the trial belongs to another directory or its process was killed
+            # just after starting it.
             if not path.exists() and self._elsewhere(frozen):
                 continue
             inner = contextlib.ExitStack()
-            # Its process may have ended it since the list of trials was read.
+            # Its process may have finished it after we read the list of trials.
             if not inner.enter_context(locked(path)) or not self._is_running(frozen.number):
                 inner.close()
                 continue
@@ -300,8 +194,9 @@ class Search:
         return frozen.user_attrs.get("directory", self._place) != self._place
 
     def _sample(self, trials: Sequence[FrozenTrial], new: bool) -> dict[str, Any] | None:
-        """The sampler's next point, or one that is new; `None` when there is no new one."""
-        # Every trial has a seed of its own: processes that share one would begin alike.
+        """The sampler's next point or, if `new`, an untried one; `None` if all have been tried."""
+        # The seed depends on the trial, because processes with one seed would choose the same
+        # points.
         seed = int(self.config.get("random_seed") or 0) + len(trials)
         finite = points_of(self.space) is not None
         point = self._untried(trials, seed) if finite else None
@@ -316,8 +211,8 @@ class Search:
                 if self.sampler == "tpe"
                 else optuna.samplers.RandomSampler(seed=seed)
             )
-        # Optuna stores what it samples one parameter at a time. In a copy of the study in memory
-        # a kill in between leaves nothing behind.
+        # Optuna stores sampled parameters one at a time. So sample in a copy of the study in
+        # memory: a kill then leaves no incomplete trial behind.
         copy = optuna.create_study(direction="maximize", sampler=sampler)
         copy.add_trials(trials)
         return copy.ask(self.space).params
@@ -327,7 +222,7 @@ class Search:
         return Trial(self.study, self._store(params, TrialState.RUNNING, directory=self._place))
 
     def _repeat(self, known: FrozenTrial) -> None:
-        """Store that the sampler has come back to the point of another trial, and its score."""
+        """Store a trial for a point that the sampler has chosen again, with the known score."""
         complete = known.state == TrialState.COMPLETE
         self._store(
             known.params,
@@ -344,7 +239,7 @@ class Search:
         value: float | None = None,
         **attributes: Any,
     ) -> int:
-        """Store a trial; returns the identifier that the storage gives it."""
+        """Store a trial. Returns its identifier in the storage."""
         trial = optuna.create_trial(
             state=state,
             value=value,
@@ -355,9 +250,9 @@ class Search:
         return self.study._storage.create_new_trial(self.study._study_id, trial)
 
     def _untried(self, trials: Sequence[FrozenTrial], seed: int) -> dict[str, Any] | None:
-        """A point that no trial has tried: the first one for a grid, otherwise a random one."""
+        """An untried point: the first one for a grid, otherwise a random one."""
         tried = {tuple(trial.params.get(name) for name in self.space) for trial in trials}
-        values = [_values(distribution) for distribution in self.space.values()]
+        values = [values_of(distribution) for distribution in self.space.values()]
         if self.sampler != "grid":
             numbers = random.Random(seed)
             for _ in range(1000):
@@ -370,26 +265,15 @@ class Search:
         return None
 
     def _perform(self, trial: Trial) -> None:
-        """Train with the trial's parameters and tell the study what came of it."""
+        """Train with the trial's parameters and report the result to the study."""
         number, params = trial.number, trial.params
         directory = self.directory / f"trial_{number}"
         config = with_overrides(deepcopy(dict(self.config)), params)
-
-        def on_epoch(epoch: Epoch) -> None:
-            trial.set_user_attr("parameters", count_parameters(epoch.model))
-            trial.set_user_attr("seconds", round(epoch.seconds, 1))
-            with warnings.catch_warnings():
-                # A trial that goes on from a checkpoint may report an epoch again.
-                warnings.simplefilter("ignore", UserWarning)
-                trial.report(epoch.score, epoch.number)
-            if trial.should_prune():
-                raise optuna.TrialPruned(f"after {epoch.number + 1} epochs")
-
         ended = sum(t.state in ENDED and "same_as" not in t.user_attrs for t in self._trials())
         title = f"trial {number} ({ended + 1} of {self.trials}): {describe(params)}"
         say(title)
         try:
-            with watched(f"trial {number}", on_epoch):
+            with watched(f"trial {number}", partial(_report_epoch, trial)):
                 train(config, directory, self.keep_checkpoints)
         except optuna.TrialPruned as reason:
             say(f"trial {number}: pruned {reason}")
@@ -398,7 +282,7 @@ class Search:
                 for path in directory.glob("*.th"):
                     path.unlink()
         except (RuntimeError, ValueError) as error:
-            # Such as a loss that is no number, or a model that the memory cannot hold.
+            # For example, the loss is not finite or the model does not fit into the memory.
             say(f"trial {number}: failed: {error}")
             trial.set_user_attr("error", str(error))
             self.study.tell(trial, state=TrialState.FAIL)
@@ -415,9 +299,9 @@ class Search:
             self.study.tell(trial, objective(self.metric, training["best"]))
 
     def write(self) -> None:
-        """Write `study.json`, `.md`, `.png` and `best_overrides.json`: what there is so far."""
-        with locked(self.directory / ".writing.lock", wait=True):
-            records = [_record(t, self.space) for t in self._trials()]
+        """Write `study.json`, `.md`, `.png` and `best_overrides.json` for the trials so far."""
+        with report_lock(self.directory):
+            records = [trial_record(t, self.space) for t in self._trials()]
             records = [r for r in records if r["same_as"] is None]
             order = {"COMPLETE": 0, "PRUNED": 1, "RUNNING": 2}
             records.sort(key=lambda r: (order.get(r["state"], 3), -(r["score"] or 0), r["number"]))
@@ -430,12 +314,23 @@ class Search:
                 "space": {name: str(d) for name, d in self.space.items()},
                 "trials": records,
             }
-            write_json(self.directory / "study.json", study)
-            write_text(self.directory / "study.md", _markdown(study))
             complete = [r for r in records if r["state"] == "COMPLETE"]
             if complete:
                 write_json(self.directory / "best_overrides.json", complete[0]["params"])
-                save_figure(plot_study(study), self.directory / "study.png")
+            figure = plot_study(study) if complete else None
+            write_report(self.directory, "study", study, study_page(study), figure)
+
+
+def _report_epoch(trial: Trial, epoch: Epoch) -> None:
+    """Report an epoch's score to the study, and stop a trial that should be pruned."""
+    trial.set_user_attr("parameters", count_parameters(epoch.model))
+    trial.set_user_attr("seconds", round(epoch.seconds, 1))
+    with warnings.catch_warnings():
+        # A trial that resumes from a checkpoint may report an epoch again.
+        warnings.simplefilter("ignore", UserWarning)
+        trial.report(epoch.score, epoch.number)
+    if trial.should_prune():
+        raise optuna.TrialPruned(f"after {epoch.number + 1} epochs")
 
 
 def search(directory: Path, config: Mapping[str, Any], space_file: str | None, **options) -> None:
@@ -444,12 +339,12 @@ def search(directory: Path, config: Mapping[str, Any], space_file: str | None, *
     # Parameters
 
     directory : `Path`
-        With a directory for each trial, and the study's results.
+        Holds a directory for each trial, and the study's results.
     config : `Mapping[str, Any]`
     space_file : `str`, optional
         See `read_space`.
     options : `Any`
-        As for `Search`.
+        As for `Study`.
     """
     if options["trials"] < 1:
         raise ConfigurationError(f"--trials is {options['trials']}; expected 1 or more")
@@ -459,91 +354,25 @@ def search(directory: Path, config: Mapping[str, Any], space_file: str | None, *
     space = read_space(space_file, config)
     if options.get("sampler") == "grid":
         for distribution in space.values():
-            _values(distribution)
+            values_of(distribution)
     claim(directory, "search", config, space={name: str(d) for name, d in space.items()})
-    work = Search(config, directory, space=space, **options)
-    work.run()
-    work.write()
+    study = Study(config, directory, space=space, **options)
+    study.run()
+    study.write()
     best = read_result(directory / "best_overrides.json")
     if best is not None:
         say(f"best: {describe(best)}; all trials: {directory / 'study.md'} (.json, .png)")
 
 
-def objective(metric: Any, figures: Mapping[str, Any]) -> float:
-    """A validation metric of AllenNLP's (`"+mean_f1"`, or several), greater being better."""
+def objective(metric: Any, scores: Mapping[str, Any]) -> float:
+    """The value of AllenNLP's validation metric (`"+mean_f1"`, or a list). Greater is better."""
     names = [metric] if isinstance(metric, str) else list(metric)
-    return sum((-1 if name[0] == "-" else 1) * figures[name[1:]] for name in names)
+    return sum((-1 if name[0] == "-" else 1) * scores[name[1:]] for name in names)
 
 
 def _same(trials: Sequence[FrozenTrial], params: Mapping[str, Any]) -> FrozenTrial | None:
-    """The trial that has tried this point, or is trying it."""
+    """The trial with this point, running or ended."""
     for trial in trials:
         if trial.params == params and "same_as" not in trial.user_attrs:
             return trial
     return None
-
-
-def _record(trial: FrozenTrial, names: Iterable[str]) -> dict[str, Any]:
-    attributes = trial.user_attrs
-    reported = trial.intermediate_values
-    return {
-        "number": trial.number,
-        "state": trial.state.name,
-        # A pruned trial's is the best that it came to.
-        "score": trial.value
-        if trial.state == TrialState.COMPLETE
-        else max(reported.values(), default=None),
-        "params": {name: trial.params.get(name) for name in names},
-        "parameters": attributes.get("parameters"),
-        "epochs": len(reported),
-        "best_epoch": attributes.get("best_epoch"),
-        "seconds": attributes.get("seconds"),
-        "same_as": attributes.get("same_as"),
-        "error": attributes.get("error"),
-    }
-
-
-def _markdown(study: Mapping[str, Any]) -> str:
-    names = list(study["space"])
-    stacks = {key: f"{stack} layers" for stack, key in DEPTHS.items()}
-    counts: dict[str, int] = {}
-    for record in study["trials"]:
-        counts[record["state"]] = counts.get(record["state"], 0) + 1
-    rows = [
-        [
-            record["number"],
-            *(short(record["params"].get(name, "-")) for name in names),
-            "-" if record["score"] is None else f"{record['score']:.4f}",
-            f"{record['parameters']['trainable']:,}" if record["parameters"] else "-",
-            record["epochs"],
-            "-" if record["seconds"] is None else f"{record['seconds']:.0f}",
-            record["state"].lower() + (f": {record['error']}" if record["error"] else ""),
-        ]
-        for record in study["trials"]
-    ]
-    states = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    return (
-        "\n\n".join(
-            [
-                f"# {study['title']}",
-                f"{len(study['trials'])} trials ({states}), sampler {study['sampler']}; the score "
-                f"is `{study['metric']}` on `{study['data']}` in the best epoch. Best first; a "
-                "trial that is pruned or goes on has its best score so far.",
-                markdown_table(
-                    [
-                        "trial",
-                        *(stacks.get(name, name) for name in names),
-                        "score",
-                        "trainable parameters",
-                        "epochs",
-                        "seconds",
-                        "state",
-                    ],
-                    rows,
-                ),
-                "To train the best one again: "
-                '`allennlp train CONFIG -s DIR -o "$(cat best_overrides.json)"`',
-            ]
-        )
-        + "\n"
-    )

@@ -1,6 +1,6 @@
-"""Is one system better than another on the same sentences, or was it luck?
+"""Tests whether one system is significantly better than another on the same sentences.
 
-The strict micro F1 of two systems, compared by paired approximate randomisation over sentences
+The strict micro F1 of two systems is compared by paired approximate randomisation over sentences
 (Yeh 2000, "More accurate tests for the statistical significance of result differences") and by a
 paired bootstrap.
 """
@@ -15,24 +15,25 @@ from joint_ner_re.metrics.score import TASKS, Scorer
 from joint_ner_re.sentence import Sentence
 
 SAMPLES = 10_000
-# So many numbers are held in memory at once.
-NUMBERS_AT_ONCE = 4_000_000
+# Bounds the memory.
+MAX_NUMBERS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A second system against a first one.
+    """A comparison of two systems.
 
     # Parameters
 
     first, second : `float`
         Their micro F1.
     difference : `float`
-        The second's less the first's.
+        `second - first`.
     low, high : `float`
         The bounds of the difference's 95 % bootstrap interval.
     p_value : `float`
-        How likely a difference of this size, in either direction, is if the systems are alike.
+        The probability of a difference at least as large, in either direction, if the systems are
+        equally good.
     """
 
     first: float
@@ -46,7 +47,7 @@ class Comparison:
 def sentence_counts(
     gold: Sequence[Sentence], predicted: Sequence[Sentence]
 ) -> dict[str, numpy.ndarray]:
-    """Per task, how much of each sentence is right, predicted and gold, strictly.
+    """For each task, the strictly correct, predicted and gold annotations of each sentence.
 
     Each array has the shape (sentences, 3).
     """
@@ -64,22 +65,22 @@ def sentence_counts(
 def compare(
     first: numpy.ndarray, second: numpy.ndarray, samples: int = SAMPLES, seed: int = 0
 ) -> Comparison:
-    """Compare two systems by what they did sentence by sentence.
+    """Compare two systems by their counts for each sentence.
 
     # Parameters
 
     first, second : `numpy.ndarray`
-        Of shape (sentences, 3), as of `sentence_counts`; for several runs of each system, the sums
-        over the runs: a sentence is then swapped, or drawn, with all its runs, because they are not
-        independent of one another.
+        The `sentence_counts` of each system. Shape: (sentences, 3). If a system has several runs,
+        the sums over the runs: all runs of a sentence are then swapped, or drawn, together, because
+        they are not independent.
     samples : `int`, optional (default = `10000`)
-        How many randomisations, and how many bootstrap samples.
+        The number of randomisations and of bootstrap samples.
     seed : `int`, optional (default = `0`)
 
     # Raises
 
     `ValueError`
-        If the two are not of the same, one or more, sentences.
+        If the systems do not have the same number of sentences, or have none.
     """
     if first.shape != second.shape or not len(first):
         raise ValueError(
@@ -101,7 +102,7 @@ def compare(
         draws = numbers.multinomial(count, numpy.full(count, 1 / count), size)
         return micro_f1(draws @ second) - micro_f1(draws @ first)
 
-    # Rounding must not make an equal difference a smaller one.
+    # The tolerance keeps rounding from making an equal difference smaller.
     extreme = sum(
         int((numpy.abs(values) >= abs(observed) - 1e-12).sum())
         for values in _chunks(shuffled, samples, count)
@@ -114,7 +115,7 @@ def compare(
         float(observed),
         float(low),
         float(high),
-        # The observed arrangement is one of those that could have been.
+        # The observed arrangement counts as one of the randomisations.
         (extreme + 1) / (samples + 1),
     )
 
@@ -124,12 +125,12 @@ def compare_runs(
     second: Iterable[tuple[Sequence[Sentence], Sequence[Sentence]]],
     **options: Any,
 ) -> dict[str, dict[str, float]]:
-    """Per task, the `compare` of two systems that each have several runs.
+    """For each task, compares two systems that have several runs each.
 
     # Parameters
 
     first, second : `Iterable[tuple[Sequence[Sentence], Sequence[Sentence]]]`
-        Per run, its gold sentences and predictions, all of the same sentences.
+        The gold sentences and the predictions of each run. All runs have the same sentences.
     options : `Any`
         As for `compare`.
     """
@@ -144,7 +145,7 @@ def compare_runs(
 
 
 def micro_f1(counts: numpy.ndarray) -> numpy.ndarray:
-    """F1 from (correct, predicted, gold) in the last dimension; 0 where there is nothing."""
+    """F1 from (correct, predicted, gold) in the last dimension; 0 if all are 0."""
     both = counts[..., 1] + counts[..., 2]
     return 2 * counts[..., 0] / numpy.maximum(both, 1)
 
@@ -152,6 +153,6 @@ def micro_f1(counts: numpy.ndarray) -> numpy.ndarray:
 def _chunks(
     draw: Callable[[int], numpy.ndarray], samples: int, sentences: int
 ) -> Iterator[numpy.ndarray]:
-    size = max(1, NUMBERS_AT_ONCE // sentences)
+    size = max(1, MAX_NUMBERS_AT_ONCE // sentences)
     for start in range(0, samples, size):
         yield draw(min(size, samples - start))

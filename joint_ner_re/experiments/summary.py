@@ -1,31 +1,31 @@
-"""Many runs in one table: means, standard deviations, pooled scores; as JSON and as Markdown."""
+"""Sums up many runs: means, standard deviations and pooled scores, as JSON and as Markdown."""
 
-import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from joint_ner_re.experiments.reports import markdown_page, percent, percents
 from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import CRITERIA, TASKS
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tables import markdown_table
 
 KINDS = ("precision", "recall", "f1")
-# The averages' names in tables, and the beginnings of their names in `score`.
+# The names of averages in tables, and their prefixes in `score`.
 AVERAGES = {
     "entities, micro": "entity",
     "entities, macro": "entity_macro",
     "relations, micro": "relation",
     "relations, macro": "relation_macro",
 }
-FIGURES = [f"{prefix}_{kind}" for prefix in AVERAGES.values() for kind in KINDS] + ["mean_f1"]
+SCORES = [f"{prefix}_{kind}" for prefix in AVERAGES.values() for kind in KINDS] + ["mean_f1"]
 
 Spread = dict[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """`mean`, `standard_deviation` (with n - 1; `None` for one value) and `runs`, their number."""
+    """`mean`, `standard_deviation` (with n - 1; `None` for one value) and `runs` (their number)."""
     numbers = list(values)
     return {
         "mean": statistics.fmean(numbers),
@@ -37,22 +37,22 @@ def spread(values: Iterable[float]) -> Spread:
 def summarise(
     results: Results, pooled: Sequence[tuple[list[Sentence], list[Sentence]]] | None = None
 ) -> dict[str, Any]:
-    """What several finished runs come to.
+    """Sums up several finished runs.
 
     # Parameters
 
     results : `Mapping[str, Mapping[str, Any]]`
-        Per run, what `joint_ner_re.experiments.runs.result` gives.
+        The `joint_ner_re.experiments.runs.result` of each run, by name.
     pooled : `Sequence[tuple[list[Sentence], list[Sentence]]]`, optional (default = `None`)
         The gold sentences and the predictions of each run, to be scored together.
 
     # Returns
 
     `dict[str, Any]`
-        `scores`: per criterion and figure of `joint_ner_re.metrics.score` a `spread`;
-        `per_type`: per criterion, task, type and figure a `spread` over the runs that have the
-        type, and `support`, its sum; `validation`: the same figures of the best and the last epoch;
-        `pooled`: per criterion what `score` gives for all runs together; `parameters` and
+        `scores`: for each criterion and score of `joint_ner_re.metrics.score` its `spread`;
+        `per_type`: for each criterion, task, type and score the `spread` over the runs that have
+        the type, and the sum of `support`; `validation`: the spreads of the best and the last
+        epoch; `pooled`: for each criterion the `score` of all runs together; `parameters` and
         `seconds`; and the `runs` themselves.
     """
     scores = [one["scores"] for one in results.values()]
@@ -87,14 +87,14 @@ def summarise(
 def _spreads(reports: Sequence[Mapping[str, Any]]) -> dict[str, Spread]:
     return {
         name: spread(report[name] for report in reports)
-        for name in FIGURES
+        for name in SCORES
         if all(name in report for report in reports)
     }
 
 
 def _of_criterion(metrics: Mapping[str, Any], criterion: str) -> dict[str, Any]:
     prefix = "" if criterion == "strict" else f"{criterion}_"
-    return {name: metrics[prefix + name] for name in FIGURES if prefix + name in metrics}
+    return {name: metrics[prefix + name] for name in SCORES if prefix + name in metrics}
 
 
 def _per_type(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -111,36 +111,25 @@ def _per_type(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def percent(value: float) -> str:
-    """`0.7931` as `79.3`."""
-    return f"{100 * value:.1f}"
-
-
-def percents(values: Spread) -> str:
-    """Mean and standard deviation, such as `79.3 ± 1.2`."""
-    deviation = values["standard_deviation"]
-    return percent(values["mean"]) + ("" if deviation is None else f" ± {percent(deviation)}")
-
-
-def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part: str) -> str:
-    """The summary as a page: averages, validation, types, runs.
+def summary_page(title: str, note: str, summary: Mapping[str, Any], part: str) -> str:
+    """The summary as a Markdown page: averages, types, validation, runs.
 
     # Parameters
 
     title : `str`
-    notes : `Sequence[str]`
-        Paragraphs under the title.
+    note : `str`
+        The paragraph under the title.
     summary : `Mapping[str, Any]`
-        As of `summarise`.
+        The result of `summarise`.
     part : `str`
-        What was scored: `"test"` or `"validation"`.
+        The scored part: `"test"` or `"validation"`.
     """
     count = len(summary["runs"])
     of = f"mean ± standard deviation of {count} runs" if count > 1 else "one run"
     parameters = summary["parameters"]
     sections = [
         f"# {title}",
-        *notes,
+        note,
         f"Data: {', '.join(f'`{name}`' for name in summary['data'])}. Scores are in percent, "
         f"{of}. {parameters['trainable']['mean']:,.0f} trainable parameters of "
         f"{parameters['total']['mean']:,.0f}; {summary['seconds']['mean']:.0f} s of training each.",
@@ -180,11 +169,11 @@ def markdown(title: str, notes: Sequence[str], summary: Mapping[str, Any], part:
             ],
         ),
     ]
-    return "\n\n".join(sections) + "\n"
+    return markdown_page(*sections)
 
 
 def _of_validation(validation: Mapping[str, Any]) -> list[str]:
-    """A section about the epochs, if there was something to choose them by."""
+    """The section on the validation data, if there were any."""
     columns = {f"{epoch} epoch": validation[epoch]["strict"] for epoch in ("best", "last")}
     if not any(columns.values()):
         return ["No validation data: the last epoch was scored."]
@@ -204,8 +193,3 @@ def _of_validation(validation: Mapping[str, Any]) -> list[str]:
             ],
         ),
     ]
-
-
-def command_line(command: str, *arguments: Any) -> str:
-    """A command as one types it."""
-    return " ".join(["allennlp", command, *(shlex.quote(str(value)) for value in arguments)])

@@ -1,4 +1,4 @@
-"""From which probability on is a relation predicted? Chosen on development data."""
+"""Chooses the least probability of predicted relations, on development data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,12 @@ from allennlp.common.checks import ConfigurationError
 from joint_ner_re import archives
 from joint_ner_re.experiments.plots import plot_thresholds
 from joint_ner_re.experiments.progress import quiet, say
+from joint_ner_re.experiments.reports import markdown_page, percent, write_report
 from joint_ner_re.experiments.runs import data_name, device, predict
-from joint_ner_re.experiments.summary import percent
-from joint_ner_re.figures import save_figure
 from joint_ner_re.metrics.score import Scores
 from joint_ner_re.models import Thresholds
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tables import markdown_table
-from joint_ner_re.writing import write_json, write_text
 
 FOLDS = 5
 NAMES = {"before": "before", "single": "one for all types", "per_type": "one for each type"}
@@ -26,20 +24,20 @@ NAMES = {"before": "before", "single": "one for all types", "per_type": "one for
 
 @dataclass(frozen=True)
 class Candidates:
-    """All pairs of predicted entities with all relation types, and what is gold.
+    """Candidate relations: all pairs of predicted entities with all relation types.
 
     # Parameters
 
     sentences : `numpy.ndarray`
-        Each candidate's sentence, from 0.
+        The sentence of each candidate, from 0.
     types : `numpy.ndarray`
-        Each candidate's relation type, as an index of `names`.
+        The relation type of each candidate, as an index of `names`.
     scores : `numpy.ndarray`
-        Its probability.
+        The probability of each candidate.
     correct : `numpy.ndarray`
-        Whether it is gold, strictly.
+        Whether each candidate is strictly correct.
     gold : `numpy.ndarray`
-        How many gold relations each sentence has.
+        The number of gold relations of each sentence.
     names : `Sequence[str]`
         The relation types.
     """
@@ -52,7 +50,7 @@ class Candidates:
     names: Sequence[str]
 
     def of(self, chosen: numpy.ndarray) -> "Candidates":
-        """Those of the sentences where `chosen` is true."""
+        """The candidates of the sentences where `chosen` is true."""
         kept = chosen[self.sentences]
         return Candidates(
             self.sentences[kept],
@@ -64,7 +62,7 @@ class Candidates:
         )
 
     def counts(self, thresholds: Thresholds) -> tuple[int, int, int]:
-        """How many relations are right, predicted and gold."""
+        """The numbers of correct, predicted and gold relations."""
         if isinstance(thresholds, dict):
             limits = numpy.array([thresholds[name] for name in self.names])[self.types]
         else:
@@ -76,7 +74,7 @@ class Candidates:
 def candidates_of(
     gold: Sequence[Sentence], predicted: Sequence[Sentence], names: Sequence[str]
 ) -> Candidates:
-    """The candidates of predictions that were made with a threshold of 0."""
+    """The candidates in predictions with a threshold of 0."""
     numbers = {name: number for number, name in enumerate(names)}
     rows: list[tuple[int, int, float, bool]] = []
     for place, (right, guess) in enumerate(zip(gold, predicted)):
@@ -97,7 +95,7 @@ def candidates_of(
 
 
 class Plateau(NamedTuple):
-    """Thresholds that predict the same: more than `low`, up to `high`."""
+    """A range of thresholds that predict the same: more than `low`, up to `high`."""
 
     low: float
     high: float
@@ -105,7 +103,7 @@ class Plateau(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """A threshold in the middle, with as few digits as stay inside."""
+        """The middle of the range, rounded to as few digits as possible inside the range."""
         exact = (self.low + self.high) / 2
         for digits in range(2, 9):
             rounded = round(exact, digits)
@@ -122,20 +120,20 @@ def best_plateau(
     # Parameters
 
     scores, correct : `numpy.ndarray`
-        Of the candidates.
+        Scores and correctness of the candidates.
     gold : `int`
-        How many gold relations there are.
+        The number of gold relations.
     others : `tuple[int, int]`, optional (default = `(0, 0)`)
-        How many other relations are right, and predicted, whatever the threshold.
+        The numbers of correct and predicted relations that do not depend on the threshold.
     """
     order = numpy.argsort(-scores, kind="stable")
     ranked = scores[order]
-    # Candidates with one score are predicted together: the cuts are where the score falls.
+    # Candidates with the same score are predicted together, so cut where the score changes.
     ends = numpy.flatnonzero(numpy.diff(ranked, append=-1.0) < 0) + 1
     predicted = numpy.concatenate([[0], ends])
     right = numpy.concatenate([[0], numpy.cumsum(correct[order])])[predicted]
     f1 = 2 * (right + others[0]) / numpy.maximum(predicted + others[1] + gold, 1)
-    # Cut k has the thresholds from lows[k], exclusive, to highs[k].
+    # Cut k stands for the thresholds from lows[k] (exclusive) to highs[k].
     highs = numpy.concatenate([[1.0], ranked[ends - 1]])
     lows = numpy.concatenate([ranked[ends - 1], [0.0]])
     best = f1 >= f1.max() - 1e-12
@@ -149,16 +147,16 @@ def best_plateau(
 
 
 def choose_single(candidates: Candidates) -> float:
-    """The threshold for all types with the highest strict micro F1."""
+    """The threshold with the highest strict micro F1, the same for all types."""
     plateau = best_plateau(candidates.scores, candidates.correct, int(candidates.gold.sum()))
     return plateau.middle
 
 
 def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> dict[str, float]:
-    """A threshold for each type, so that the strict micro F1 of all together is highest.
+    """A threshold for each type, for the highest strict micro F1 over all types.
 
-    Type by type, the others staying as they are, until nothing changes; types without a right
-    candidate keep the single threshold.
+    One threshold is changed at a time, until none changes. Types without a correct candidate keep
+    the single threshold.
     """
     chosen = dict.fromkeys(candidates.names, single)
     gold = int(candidates.gold.sum())
@@ -168,7 +166,8 @@ def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> 
             own = candidates.types == number
             if not candidates.correct[own].any():
                 continue
-            # A threshold above 1 predicts nothing of this type: what is left are the others.
+            # A threshold above 1 predicts nothing of this type, so these are the other types'
+            # counts.
             right, predicted, _ = candidates.counts({**chosen, name: 2.0})
             plateau = best_plateau(
                 candidates.scores[own], candidates.correct[own], gold, (right, predicted)
@@ -180,12 +179,12 @@ def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> 
 
 
 def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -> dict[str, float]:
-    """Strict micro F1 of both choices on sentences that had no part in them.
+    """Strict micro F1 of both choices on sentences that were held out from them.
 
     # Returns
 
     `dict[str, float]`
-        `single` and `per_type`; the folds' counts are added up.
+        The F1 of `single` and of `per_type`, from the sums of the folds' counts.
     """
     count = len(candidates.gold)
     fold_of = numpy.random.default_rng(seed).permutation(count) % min(folds, count)
@@ -216,14 +215,15 @@ def tune_threshold(
     output_archive : `str`, optional (default = `None`)
         The archive with the chosen threshold.
     directory : `Path`, optional (default = `None`)
-        Where `threshold.json`, `.md` and `.png` go.
+        The directory for `threshold.json`, `.md` and `.png`.
     per_type : `str`, optional (default = `"auto"`)
-        `"auto"`: one for each relation type if they are better on held-out sentences. `"never"`.
+        `"auto"`: choose one threshold per relation type if that is better on held-out sentences.
+        `"never"`: choose one for all types.
 
     # Raises
 
     `ConfigurationError`
-        If the archive, or the data, cannot be used.
+        If the archive or the data cannot be used.
     """
     say(f"predicting all pairs of {data_name(data)}")
     with archives.extracted(archive) as extracted, quiet():
@@ -237,7 +237,9 @@ def tune_threshold(
     names = loaded.model.relation_types  # type: ignore[union-attr]
     candidates = candidates_of(gold, predicted, names)  # type: ignore[arg-type]
     if not candidates.gold.sum():
-        raise ConfigurationError(f"{data} has no relations; expected some to choose by")
+        raise ConfigurationError(
+            f"{data} has no relations; expected some, to choose the threshold on"
+        )
     result = _choose(candidates, config["model"].get("relation_threshold", 0.5), per_type)
     result = {"data": data_name(data), "sentences": len(gold), **result}
     for line in _lines(result):
@@ -245,12 +247,10 @@ def tune_threshold(
     chosen: Thresholds = result["chosen"]
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / "threshold.json", result)
-        write_text(directory / "threshold.md", _markdown(result))
-        save_figure(plot_thresholds(result), directory / "threshold.png")
-        say(f"all figures: {directory / 'threshold.md'} (.json, .png)")
+        figure = plot_thresholds(result)
+        say(f"all scores: {write_report(directory, 'threshold', result, _page(result), figure)}")
     if output_archive is None:
-        say("no archive is written: give --output-archive")
+        say("no archive is written; give --output-archive to get one")
     else:
         config["model"]["relation_threshold"] = chosen
         archives.write_with_config(archive, config, output_archive)
@@ -269,7 +269,7 @@ def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[s
     }
     if per_type == "auto" and len(candidates.names) > 1 and len(candidates.gold) > 1:
         result["per_type"] = choose_per_type(candidates, single)
-        # The threshold of before was not chosen here: all sentences are held out from it.
+        # The old threshold was not chosen on this data, so all sentences are held out from it.
         before_f1 = Scores.of(*candidates.counts(before)).f1
         result["held_out_f1"] = {"before": before_f1, **cross_validated(candidates)}
         if result["held_out_f1"]["per_type"] > result["held_out_f1"]["single"]:
@@ -287,19 +287,19 @@ def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[s
 
 
 def _lines(result: Mapping[str, Any]) -> list[str]:
-    figures = result["figures"]
+    scores = result["figures"]
     lines = [
-        f"{name}: F1 {percent(figures[key]['f1'])}, precision "
-        f"{percent(figures[key]['precision'])}, recall {percent(figures[key]['recall'])} with "
+        f"{name}: F1 {percent(scores[key]['f1'])}, precision "
+        f"{percent(scores[key]['precision'])}, recall {percent(scores[key]['recall'])} with "
         f"{_describe(result[key])}"
         for key, name in NAMES.items()
-        if key in figures
+        if key in scores
     ]
     held_out = result["held_out_f1"]
     if held_out:
         kept = "per_type" if isinstance(result["chosen"], dict) else "single"
-        figures = ", ".join(f"{name} {percent(held_out[key])}" for key, name in NAMES.items())
-        lines.append(f"F1 on held-out sentences ({FOLDS} folds): {figures}; chosen: {NAMES[kept]}")
+        f1 = ", ".join(f"{name} {percent(held_out[key])}" for key, name in NAMES.items())
+        lines.append(f"F1 on held-out sentences ({FOLDS} folds): {f1}; chosen: {NAMES[kept]}")
     return lines
 
 
@@ -309,23 +309,23 @@ def _describe(thresholds: Thresholds) -> str:
     return f"{thresholds:g}"
 
 
-def _markdown(result: Mapping[str, Any]) -> str:
+def _page(result: Mapping[str, Any]) -> str:
     held_out = result["held_out_f1"] or {}
     rows = []
     for key, name in NAMES.items():
         if key in result["figures"]:
-            figures = [percent(result["figures"][key][k]) for k in ("precision", "recall", "f1")]
+            scores = [percent(result["figures"][key][k]) for k in ("precision", "recall", "f1")]
             held = percent(held_out[key]) if key in held_out else ""
-            rows.append([name, _describe(result[key]), *figures, held])
+            rows.append([name, _describe(result[key]), *scores, held])
     paragraph = (
         f"Chosen on the {result['sentences']} sentences of `{result['data']}` by strict micro F1 "
         f"(percent): {_describe(result['chosen'])}."
     )
     if held_out:
         paragraph += (
-            f" F1 on held-out sentences is of {FOLDS} folds, each scored with what the others "
-            "chose; only it can tell whether the choice helps, and compare one threshold with "
-            "several."
+            f" F1 on held-out sentences comes from {FOLDS} folds, each scored with the thresholds "
+            "chosen on the others. Only this score can tell whether the choice helps, and whether "
+            "several thresholds are better than one."
         )
     header = ["threshold", "value", "precision", "recall", "F1", "F1, held out"]
-    return f"# The threshold of relations\n\n{paragraph}\n\n{markdown_table(header, rows)}\n"
+    return markdown_page("# The threshold of relations", paragraph, markdown_table(header, rows))

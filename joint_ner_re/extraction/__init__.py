@@ -1,4 +1,4 @@
-"""Predictions for any number of documents, by one process or on many machines."""
+"""Predictions for any number of documents, in one process or on many machines."""
 
 from joint_ner_re.extraction.checks import ExtractionError, Summary
 from joint_ner_re.extraction.local import extract

@@ -1,4 +1,4 @@
-"""A batch of documents to a batch of lines, whatever the documents hold."""
+"""Turns a batch of input documents into lines of output; a bad document becomes an error record."""
 
 import gzip
 import io
@@ -18,18 +18,18 @@ from joint_ner_re.streams import open_once
 from joint_ner_re.writing import PathLike
 
 _GZIP = b"\x1f\x8b"
-# Nobody's document; whatever it is, it shall not fill the memory.
+# A longer line is no document, and must not fill the memory.
 _MAX_LINE_BYTES = 2**26
-# A document becomes a hundred times as much, as tokens with their offsets.
-_BATCH_BYTES = 2**20
+# In memory, tokens with their offsets take a hundred times as much as the document.
+_MAX_BATCH_BYTES = 2**20
 
 
-class Item(NamedTuple):
-    """One document of the input, as bytes of a line or as the file that holds it."""
+class InputDocument(NamedTuple):
+    """One document of the input: a line's bytes, or the path of a file."""
 
     number: int
     content: bytes
-    # Where the next one begins: a byte of the file, or an index of the directory's files.
+    # Where the next document begins: a byte of the file, or an index of the directory's files.
     next: int = 0
     file: str = ""
     # The id of a document that is a file.
@@ -43,7 +43,7 @@ def opened(path: PathLike) -> Iterator[BinaryIO]:
     # Raises
 
     `ExtractionError`
-        If it cannot be read, now or later in the block.
+        If it cannot be opened, or cannot be read in the block.
     """
     try:
         with open_once(path) as file:
@@ -55,43 +55,43 @@ def opened(path: PathLike) -> Iterator[BinaryIO]:
         raise ExtractionError(f"{path}: cannot be read ({error})") from error
 
 
-def lines_of(stream: BinaryIO, done: int) -> Iterator[Item]:
-    """The documents from here on, after the first `done`; of too long a line the beginning."""
+def lines_of(stream: BinaryIO, done: int) -> Iterator[InputDocument]:
+    """The lines from here on, numbered after the first `done`. Lines that are too long are cut."""
     number = done
     while True:
         line = stream.readline(_MAX_LINE_BYTES)
         if not line:
             return
         number += 1
-        whole = line
+        content = line
         while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
             line = stream.readline(_MAX_LINE_BYTES)
-        yield Item(number, whole, stream.tell() if stream.seekable() else 0)
+        yield InputDocument(number, content, stream.tell() if stream.seekable() else 0)
 
 
-def batches_of(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    """The documents, `size` of them at once, or fewer where they are long."""
-    batch: list[Item] = []
+def batches_of(documents: Iterator[InputDocument], size: int) -> Iterator[list[InputDocument]]:
+    """Batches of `size` documents, or fewer if they are long."""
+    batch: list[InputDocument] = []
     held = 0
-    for item in items:
-        batch.append(item)
-        held += os.path.getsize(item.file) if item.file else len(item.content)
-        if len(batch) == size or held >= _BATCH_BYTES:
+    for document in documents:
+        batch.append(document)
+        held += os.path.getsize(document.file) if document.file else len(document.content)
+        if len(batch) == size or held >= _MAX_BATCH_BYTES:
             yield batch
             batch, held = [], 0
     if batch:
         yield batch
 
 
-def predicted_lines(predictor: JointPredictor, batch: list[Item]) -> tuple[list[str], int]:
-    """One line for each document, in order, and how many of them tell of an error."""
+def predicted_lines(predictor: JointPredictor, batch: list[InputDocument]) -> tuple[list[str], int]:
+    """One line for each document, in order, and the number of error records among them."""
     outputs: dict[int, JsonDict] = {}
     records: list[tuple[int, JsonDict]] = []
-    for item in batch:
+    for document in batch:
         try:
-            records.append((item.number, _record(predictor, item)))
+            records.append((document.number, _record(predictor, document)))
         except (ValueError, RecursionError) as error:
-            outputs[item.number] = _failure(item.number, item.name, error)
+            outputs[document.number] = _failure(document.number, document.name, error)
 
     def predict(some: list[tuple[int, JsonDict]]) -> list[JsonDict]:
         return predictor.predict_batch_json([record for _, record in some])
@@ -101,38 +101,38 @@ def predicted_lines(predictor: JointPredictor, batch: list[Item]) -> tuple[list[
         name = record.get("id")
         return _failure(number, "" if name is None else str(name), error)
 
-    predicted = in_halves(predict, records, give_up, _is_of_the_documents)
+    predicted = in_halves(predict, records, give_up, _depends_on_documents)
     outputs.update((number, output) for (number, _), output in zip(records, predicted))
     lines = []
     errors = 0
-    for item in batch:
-        output = outputs[item.number]
+    for document in batch:
+        output = outputs[document.number]
         try:
             line = predictor.dump_line(output)
             line.encode("utf-8")
         except (ValueError, RecursionError) as error:
-            # Of an id that is no text, such as a file's name, or JSON just not too deep to read.
-            output = _failure(item.number, "", error)
+            # The id cannot be encoded, such as some file names, or the JSON is nested too deeply.
+            output = _failure(document.number, "", error)
             line = predictor.dump_line(output)
         lines.append(line)
         errors += "error" in output
     return lines, errors
 
 
-def _record(predictor: JointPredictor, item: Item) -> JsonDict:
-    """The document as the predictor takes it.
+def _record(predictor: JointPredictor, document: InputDocument) -> JsonDict:
+    """The document as input of the predictor.
 
     # Raises
 
     `ValueError`
         If it is not UTF-8, too long, or begins like a JSON object but is none.
     """
-    if item.file:
-        return {"id": item.name, "text": read_document(item.file)}
-    if len(item.content) == _MAX_LINE_BYTES:
+    if document.file:
+        return {"id": document.name, "text": read_document(document.file)}
+    if len(document.content) == _MAX_LINE_BYTES:
         raise ValueError(f"a line of more than {_MAX_LINE_BYTES} bytes")
     try:
-        return predictor.load_line(item.content.decode("utf-8"))
+        return predictor.load_line(document.content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(
             f"byte {error.start + 1} of the line is not UTF-8; convert the file, for example "
@@ -140,8 +140,8 @@ def _record(predictor: JointPredictor, item: Item) -> JsonDict:
         ) from error
 
 
-def _is_of_the_documents(error: Exception) -> bool:
-    """Whether other documents may fare better: too little memory, or a malformed document."""
+def _depends_on_documents(error: Exception) -> bool:
+    """Whether other documents may succeed: the memory did not suffice, or one is malformed."""
     return isinstance(error, (ValueError, RecursionError)) or is_out_of_memory(error)
 
 

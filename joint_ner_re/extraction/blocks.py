@@ -1,4 +1,4 @@
-"""Files of JSON lines and Parquet, cut into blocks that each machine can read on its own."""
+"""Cuts files of JSON lines and Parquet into blocks that a machine can read on its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joint_ner_re.extraction.batches import Item, lines_of, opened
+from joint_ner_re.extraction.batches import InputDocument, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError, content_fingerprint
 
-# The files of a directory; any other file in it is an error, so that none is left out by mistake.
+# Names of input files in a directory. Other files are an error, so that none is left out by
+# mistake.
 ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
 _PARQUET = b"PAR1"
 _ROWS_AT_ONCE = 256
@@ -26,16 +27,16 @@ class Block(NamedTuple):
     # Parameters
 
     number : `int`
-        Counts the blocks of all files, from 0.
+        The block's number among the blocks of all files, from 0.
     file : `str`
     file_bytes : `int`
-        The size of the whole file when the run began.
+        The size of the file when the run began.
     position : `int`
-        The byte where the block begins, in a file of lines.
+        In a file of lines, the byte where the block begins.
     before : `int`
-        How many documents of the file come before the block.
+        The number of documents in the file before the block.
     documents : `int`
-        How many documents are in the block.
+        The number of documents in the block.
     """
 
     number: int
@@ -47,9 +48,9 @@ class Block(NamedTuple):
 
 
 class CutFile(NamedTuple):
-    """What one pass over a file finds: its fingerprint, size and blocks.
+    """The fingerprint, size and blocks of a file.
 
-    Each block is a tuple of `Block`'s last three.
+    Each block is a tuple of the last three fields of `Block`.
     """
 
     fingerprint: str
@@ -63,13 +64,13 @@ def input_files(source: str) -> list[str]:
     # Parameters
 
     source : `str`
-        A file, a pattern such as `"corpus/*.jsonl"`, or a directory, of which all files count
-        but those under a name that begins with a point or an underscore.
+        A file, a pattern such as `"corpus/*.jsonl"`, or a directory. In a directory, names that
+        begin with a dot or an underscore are ignored.
 
     # Raises
 
     `ExtractionError`
-        If there are none, or the directory holds others.
+        If there are no files, or the directory holds files of other kinds.
     """
     if os.path.isdir(source):
         directory = Path(source)
@@ -119,21 +120,21 @@ def _cut_lines(file: str, size: int) -> Iterator[tuple[int, int, int]]:
     begin = before = done = 0
     with opened(file) as stream:
         # Decompression cannot begin in the middle of a file.
-        whole = isinstance(stream, gzip.GzipFile)
-        for item in lines_of(stream, 0):
-            done = item.number
-            if done - before == size and not whole:
+        is_single_block = isinstance(stream, gzip.GzipFile)
+        for document in lines_of(stream, 0):
+            done = document.number
+            if done - before == size and not is_single_block:
                 yield begin, before, size
-                begin, before = item.next, done
+                begin, before = document.next, done
     if done > before:
         yield begin, before, done - before
 
 
-def items_of(block: Block) -> Iterator[Item]:
-    """The block's documents, known by their numbers in the file.
+def documents_in(block: Block) -> Iterator[InputDocument]:
+    """The documents of a block, with their numbers in the file.
 
-    A row of a Parquet file is the JSON object of its columns that are not null; what JSON lacks,
-    such as a date, is its string.
+    A row of a Parquet file becomes a JSON object of its columns that are not null. Values that JSON
+    lacks, such as dates, become strings.
 
     # Raises
 
@@ -143,7 +144,7 @@ def items_of(block: Block) -> Iterator[Item]:
     if _is_parquet(block.file):
         for number, row in _rows(block.file, block.before, block.before + block.documents):
             record = {name: value for name, value in row.items() if value is not None}
-            yield Item(number, json.dumps(record, default=str).encode("utf-8"))
+            yield InputDocument(number, json.dumps(record, default=str).encode("utf-8"))
         return
     with opened(block.file) as stream:
         stream.seek(block.position)
@@ -169,7 +170,7 @@ def _open_parquet(file: str) -> Any:
 
 
 def _rows(file: str, first: int, last: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows from `first`, before `last`, with their numbers from 1."""
+    """The rows from `first` to `last` (exclusive), with their numbers from 1."""
     parquet = _open_parquet(file)
     place = 0
     for group in range(parquet.num_row_groups):

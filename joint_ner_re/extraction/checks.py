@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from joint_ner_re.writing import PathLike
 
-_BLOCK = 2**20
+_CHUNK_BYTES = 2**20
 
 
 class ExtractionError(ValueError):
-    """A run that cannot begin or continue: the message says why, and what to do."""
+    """A run cannot begin or continue. The message says why, and what to do."""
 
 
 class Summary(NamedTuple):
-    """All documents, how many of them failed, and how many an interrupted run had done before."""
+    """The number of documents, of failures among them, and of documents done before a resume."""
 
     documents: int
     errors: int
@@ -24,12 +24,12 @@ class Summary(NamedTuple):
 
 
 def check_options(batch_documents: int, relation_threshold: float | None) -> None:
-    """Check two options.
+    """Check the options that both kinds of extraction have.
 
     # Raises
 
     `ExtractionError`
-        If one of them is out of range.
+        If an option is out of range.
     """
     if batch_documents < 1:
         raise ExtractionError(f"batch_documents is {batch_documents}; expected 1 or more")
@@ -58,6 +58,6 @@ def content_fingerprint(*files: PathLike) -> str:
     digest = hashlib.sha256()
     for file in files:
         with open(file, "rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()

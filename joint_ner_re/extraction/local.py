@@ -1,7 +1,7 @@
-"""Extraction in one process: in constant memory, and an interrupted run resumes.
+"""Extraction in one process, in constant memory. An interrupted run resumes.
 
-The output grows in `OUTPUT.part`, batch by batch; `OUTPUT.part.json` says how much of it is
-complete, and from which input and model it is made. At the end `OUTPUT.part` becomes `OUTPUT`.
+Each batch is appended to `OUTPUT.part`. `OUTPUT.part.json` records how much of this file is
+complete, and the input and model of the run. At the end `OUTPUT.part` becomes `OUTPUT`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from joint_ner_re.corpora import WRITABLE, read_corpus, write_corpus
+from joint_ner_re.corpora import WRITABLE
 from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import (
     ExtractionError,
@@ -25,7 +25,7 @@ from joint_ner_re.extraction.checks import (
     model_fingerprint,
 )
 from joint_ner_re.extraction.source import Source
-from joint_ner_re.extraction.streaming import extract_stream, stream_items
+from joint_ner_re.extraction.streaming import convert_output, extract_stream, stream_documents
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.resumable import claimed, compare_settings, damaged, read_settings
 from joint_ner_re.streams import is_stream
@@ -48,33 +48,33 @@ def extract(
     resume: bool = True,
     progress: bool = True,
 ) -> Summary:
-    """Predict for each document of `source` and write what `allennlp predict` would.
+    """Predict for each document of `source` and write the same output as `allennlp predict`.
 
-    Each line of the input has one line in the output, in order: a blank one an empty document,
-    and one that cannot be processed `{"id": ..., "error": {"type": ..., "message": ...}, "line":
-    n}`.
+    The output has one line for each line of the input, in the same order. A blank line is an empty
+    document. The line of a document that cannot be processed is
+    `{"id": ..., "error": {"type": ..., "message": ...}, "line": n}`.
 
     # Parameters
 
     load : `Callable[[], JointPredictor]`
-        Loads the model; called once it is clear that the run can begin.
+        Loads the model. It is called after all checks of the input and output.
     archive : `str`
-        The file or directory that `load` loads, to tell models apart.
+        The file or directory that `load` loads; its fingerprint identifies the model.
     source : `str`
-        A file with one text or one JSON object in each line, as `JointPredictor` takes them, or
-        a directory with a document in each `.txt` file; compressed with gzip or not.
+        A file with a text or a JSON object in each line, as `JointPredictor` takes them, or a
+        directory with a document in each `.txt` file. Files may be compressed with gzip.
     target : `str`
-        What to write; compressed if its name ends in `.gz`. Where this or the input is a stream,
-        such as `/dev/stdin` or a named pipe, nothing can be resumed; see `extract_stream`.
+        The file to write, compressed if its name ends in `.gz`. If this or the input is a stream,
+        such as `/dev/stdin` or a named pipe, the run cannot be resumed; see `extract_stream`.
     format : `str`, optional (default = `"jsonl"`)
-        A name in `joint_ner_re.corpora.WRITABLE`. Others than `"jsonl"` are made from the whole
-        output at the end, without the documents that failed.
+        A name in `joint_ner_re.corpora.WRITABLE`. Other formats than `"jsonl"` are made from the
+        complete output at the end, without the documents that failed.
     batch_documents : `int`, optional (default = `64`)
         How many documents go through the model together.
     relation_threshold : `float`, optional (default = `None`)
-        The least probability of a relation; `None` leaves the model's own.
+        The least probability of a relation. Default: the model's own.
     resume : `bool`, optional (default = `True`)
-        Whether to go on with what an interrupted run has left.
+        Whether to resume an interrupted run.
     progress : `bool`, optional (default = `True`)
         Whether to show a progress bar.
 
@@ -94,13 +94,13 @@ def extract(
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
     if is_stream(source) or is_stream(target):
-        items = stream_items(source) if is_stream(source) else Source(source).items(0, 0)
+        stream = stream_documents(source) if is_stream(source) else Source(source).documents()
         return extract_stream(
-            load, items, target, format, batch_documents, relation_threshold, progress
+            load, stream, target, format, batch_documents, relation_threshold, progress
         )
-    documents = Source(source)
+    input = Source(source)
     run = {
-        "input": documents.fingerprint,
+        "input": input.fingerprint,
         "model": model_fingerprint(archive),
         "batch size": batch_documents,
         "relation threshold": relation_threshold,
@@ -116,33 +116,32 @@ def extract(
         resumed_from = state.documents
         if resumed_from:
             logger.info("%s: resuming after %d documents", target, resumed_from)
-        items = documents.items(state.documents, state.position)
+        documents = input.documents(state.documents, state.position)
         with tqdm(
             desc="extracting",
-            total=documents.total,
+            total=input.total,
             initial=resumed_from,
             unit=" documents",
             disable=not progress,
         ) as bar:
-            for batch in batches_of(items, batch_documents):
+            for batch in batches_of(documents, batch_documents):
                 lines, errors = predicted_lines(predictor, batch)
-                # Before the batch counts as done: what is recorded comes from the input of then.
-                documents.check_unchanged(batch, state.documents)
+                # Check before recording the batch, so that it comes from the unchanged input.
+                input.check_unchanged(batch, state.documents)
                 state.add(lines, errors, batch[-1].next)
                 bar.update(len(batch))
-        documents.check_complete(state.documents)
+        input.check_complete(state.documents)
         if format == "jsonl":
             os.replace(part, target)
         else:
-            options = {"split_sentences": True} if format == "csv" else {}
-            write_corpus(read_corpus(part, "jsonl", **options), target, format)
+            convert_output(part, target, format)
             part.unlink()
         remove(state.path)
     return Summary(state.documents, state.errors, resumed_from)
 
 
 class _State:
-    """The output so far, and the file beside it that says how much of it is complete."""
+    """The output so far, and the file that records how much of it is complete."""
 
     def __init__(self, file: BinaryIO, part: Path, run: dict[str, Any], resume: bool) -> None:
         self.path = part.with_name(f"{part.name}.json")
@@ -151,14 +150,14 @@ class _State:
         self._part = part
         self._run = run
         size = self._recall(part) if resume and self.path.exists() else 0
-        # After the last recorded batch there may be the beginning of the next one.
+        # Remove an incomplete batch after the last recorded one.
         file.truncate(size)
         file.seek(size)
 
     def _recall(self, part: Path) -> int:
-        """Take over the interrupted run's state; returns how many bytes of its output count."""
+        """Restore the state of an interrupted run; returns how many bytes of its output to keep."""
         state = read_settings(self.path, _START_OVER)
-        assert state is not None, "only called if the file is there"
+        assert state is not None, "only called if the file exists"
         run: Any = state.get("run")
         done: list[Any] = [state.get(name) for name in _PROGRESS]
         if not isinstance(run, dict) or [type(value) for value in done] != [int] * len(_PROGRESS):
@@ -171,7 +170,7 @@ class _State:
         return size
 
     def add(self, lines: Sequence[str], errors: int, position: int) -> None:
-        """Append a batch; the next batch begins at this position of the input."""
+        """Append a batch. `position` is where the next batch begins in the input."""
         content = "".join(lines).encode("utf-8")
         if self._run["compression"]:
             # Several gzip members in a row are a valid gzip file.
@@ -186,11 +185,11 @@ class _State:
             done = [self._file.tell(), self.documents, self.errors, self.position]
             write_json(self.path, {"run": self._run, **dict(zip(_PROGRESS, done))})
         except OSError as error:
-            # Closing the file tries to write what the full disk has refused, and fails, too.
+            # Closing the file tries to write the rest to the full disk, and fails, too.
             with suppress(OSError):
                 self._file.close()
             reason = named(error, self._part, len(content)).strerror
             raise ExtractionError(
-                f"{self._part} cannot be written: {reason}. Make it possible and run the same "
-                "command to resume"
+                f"{self._part} cannot be written: {reason}. Solve this and run the same command to "
+                "resume"
             ) from error

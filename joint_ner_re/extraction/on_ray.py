@@ -1,8 +1,8 @@
-"""Extraction on one machine or many, by Ray Data; an interrupted run resumes.
+"""Extraction on one machine or many, with Ray Data. An interrupted run resumes.
 
-The input is cut into blocks. Block n becomes `part-n.jsonl` of the output directory, which appears
-when it is complete; `_run/n.json` then notes its size. `_run/run.json` says from which input and
-model the directory is made, and `_SUCCESS` that nothing is missing.
+The input is cut into blocks. Block n becomes `part-n.jsonl` in the output directory. The file
+appears when it is complete, and `_run/n.json` records its size. `_run/run.json` records the input
+and model of the run. `_SUCCESS` appears when all files are complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy
 from tqdm import tqdm
 
 from joint_ner_re.extraction.batches import batches_of, predicted_lines
-from joint_ner_re.extraction.blocks import Block, CutFile, cut_file, input_files, items_of
+from joint_ner_re.extraction.blocks import Block, CutFile, cut_file, documents_in, input_files
 from joint_ner_re.extraction.checks import (
     ExtractionError,
     Summary,
@@ -34,7 +34,7 @@ from joint_ner_re.writing import PathLike, replacing, write_json
 
 logger = logging.getLogger(__name__)
 
-# Ray keeps records of every task; where there are more blocks, a task has several.
+# Ray keeps records of every task, so a task has several blocks if there are more than this.
 _MAX_TASKS = 10_000
 _OTHER_DIRECTORY = "give another directory"
 
@@ -52,43 +52,42 @@ def extract_on_ray(
     address: str | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Predict for each document of `source`, in as many processes as asked for.
+    """Predict for each document of `source`, in several processes.
 
-    Put together in the order of their names, the files `part-*.jsonl` hold what `extract` writes:
-    a line for each document, in order. With a `target` that holds a part of this run's output,
-    only what is missing is done.
+    The files `part-*.jsonl`, sorted by name, together hold the output of `extract`: a line for each
+    document, in order. If `target` holds some of this run's output, only the rest is predicted.
 
     # Parameters
 
     archive : `str`
-        The model, under a path that leads to it on every machine.
+        The model, under a path that is valid on every machine.
     source : `str`
-        Files of lines or Parquet files, as `input_files` finds them; on every machine, too.
+        Files of lines or Parquet files, as `input_files` finds them, on every machine.
     target : `str`
-        The directory to write, which every machine sees.
+        The directory to write, which every machine can access.
     workers : `int`, optional (default = `1`)
-        How many processes hold the model.
+        The number of processes with a copy of the model.
     cpus_per_worker, gpus_per_worker : `float`, optional
-        What each of them has, 1 CPU and no GPU by default. Half a GPU is 0.5.
+        CPUs and GPUs for each process, by default 1 CPU and no GPU. Half a GPU is 0.5.
     batch_documents : `int`, optional (default = `64`)
         How many documents go through the model together.
     block_documents : `int`, optional (default = `2000`)
-        How many documents are a block: so many are lost, for each worker, by an interruption.
+        The number of documents in a block. An interruption loses at most this many per worker.
     relation_threshold : `float`, optional (default = `None`)
-        The least probability of a relation; `None` leaves the model's own.
+        The least probability of a relation. Default: the model's own.
     address : `str`, optional (default = `None`)
-        The cluster: `None` is what the environment variable RAY_ADDRESS says and, without it,
-        this machine. A connection to Ray that this process already has is used as it is.
+        The cluster. Default: the environment variable RAY_ADDRESS or, without it, this machine. If
+        this process is already connected to Ray, that connection is used.
     progress : `bool`, optional (default = `True`)
         Whether to show a progress bar.
 
     # Raises
 
     `ExtractionError`
-        If Ray is not installed, an option is out of range, the input is missing or empty, or it
+        If Ray is not installed, an option is out of range, or the input is missing, empty or
         changes during the run.
     `ResumeError`
-        If another process is writing the directory, or it holds something else.
+        If another process is writing the directory, or it does not belong to this run.
     """
     check_options(batch_documents, relation_threshold)
     _check_numbers(workers, cpus_per_worker, gpus_per_worker, block_documents)
@@ -97,22 +96,14 @@ def extract_on_ray(
     output = _Output(target)
     with output.locked(), _connected(address) as ray:
         states = {file: file_state(file) for file in files}
-        found = _cut(ray, files, block_documents)
-        blocks = [
-            Block(number, *rest)
-            for number, rest in enumerate(
-                (file, one_file.file_bytes, *one)
-                for file, one_file in zip(files, found)
-                for one in one_file.cuts
-            )
-        ]
+        cut_files = dict(zip(files, _cut(ray, files, block_documents)))
+        blocks = _numbered(cut_files)
         if not blocks:
             raise ExtractionError(f"{source}: empty; expected documents")
         output.begin(
             {
                 "input": [
-                    [os.path.basename(file), one_file.fingerprint]
-                    for file, one_file in zip(files, found)
+                    [os.path.basename(file), cut.fingerprint] for file, cut in cut_files.items()
                 ],
                 "model": model,
                 "batch size": batch_documents,
@@ -147,17 +138,26 @@ def extract_on_ray(
         ) as bar:
             for documents in results:
                 bar.update(documents)
-        fingerprints = {file: one_file.fingerprint for file, one_file in zip(files, found)}
-        output.check_input(blocks, states, fingerprints)
+        output.check_input(
+            blocks, states, {file: cut.fingerprint for file, cut in cut_files.items()}
+        )
         return output.finish(blocks, resumed_from)
 
 
 def _cut(ray: Any, files: list[str], size: int) -> list[CutFile]:
-    """What is in each file. Reading a large corpus once takes time, too: the cluster does it."""
+    """Cut each file, on the cluster, because reading a large corpus takes time."""
     if len(files) == 1:
         return [cut_file(files[0], size)]
     cut = ray.remote(num_cpus=1)(cut_file)
     return ray.get([cut.remote(file, size) for file in files])
+
+
+def _numbered(cut_files: dict[str, CutFile]) -> list[Block]:
+    """The blocks of all files, by file name, with their numbers."""
+    blocks = [
+        (file, cut.file_bytes, *block) for file, cut in cut_files.items() for block in cut.cuts
+    ]
+    return [Block(number, *block) for number, block in enumerate(blocks)]
 
 
 def _check_numbers(workers: int, cpus: float, gpus: float, block_documents: int) -> None:
@@ -172,7 +172,7 @@ def _check_numbers(workers: int, cpus: float, gpus: float, block_documents: int)
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected to a cluster; one that was begun here ends with the block."""
+    """Ray, connected to a cluster. A connection that was opened here is closed after the block."""
     try:
         import ray
         import ray.data
@@ -202,10 +202,10 @@ def _predict(
     resources: dict[str, float],
     options: dict[str, Any],
 ) -> Iterator[int]:
-    """Have the blocks done; the number of documents of each that is."""
+    """Have the workers write the blocks; yields the number of documents of each finished one."""
     if not blocks:
         return
-    # Where a block is, not what is in it: workers read for themselves.
+    # Only the places of blocks are sent: workers read the content themselves.
     places = [{"block": json.dumps(block)} for block in blocks]
     with _quiet(ray):
         results = ray.data.from_items(
@@ -223,7 +223,7 @@ def _predict(
 
 @contextmanager
 def _quiet(ray: Any) -> Iterator[None]:
-    """Without Ray Data's own bars and notes, which would stand between ours."""
+    """Hides Ray Data's own progress bars and messages, which would disturb ours."""
     context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     before = context.enable_progress_bars, log.level
     context.enable_progress_bars = False
@@ -236,7 +236,7 @@ def _quiet(ray: Any) -> Iterator[None]:
 
 
 class _Worker:
-    """A process of Ray's that holds the model."""
+    """A Ray worker with a copy of the model."""
 
     def __init__(
         self,
@@ -259,19 +259,19 @@ class _Worker:
         return {"documents": numpy.array([block.documents for block in blocks])}
 
     def _lines(self, block: Block) -> Iterator[Any]:
-        for batch in batches_of(items_of(block), self._batch_documents):
+        for batch in batches_of(documents_in(block), self._batch_documents):
             yield predicted_lines(self._predictor, batch)
 
 
 def _changed(file: str, what: str) -> ExtractionError:
     return ExtractionError(
-        f"{file} has changed while it was read: {what}. With the input of then the same command "
-        "resumes; with the new one, give another directory"
+        f"{file} has changed while it was read: {what}. Restore the old input and run the same "
+        "command to resume; for the new input, give another directory"
     )
 
 
 class _Output:
-    """The directory that is written."""
+    """The output directory."""
 
     def __init__(self, directory: PathLike) -> None:
         self._directory = Path(directory)
@@ -290,7 +290,7 @@ class _Output:
             yield
 
     def begin(self, run: dict[str, Any]) -> None:
-        """Note the settings of the run, or compare them with those it was begun with."""
+        """Record the settings of the run, or compare them with those recorded."""
         path = self._notes / "run.json"
         begun = read_settings(path, _OTHER_DIRECTORY)
         if begun is None:
@@ -299,7 +299,7 @@ class _Output:
             compare_settings(self._directory, begun, run, _OTHER_DIRECTORY)
 
     def write(self, block: Block, batches: Iterator[Any]) -> None:
-        """Write the file of a block from its lines, batch by batch, and the errors in each."""
+        """Write the file of a block from batches, each with its lines and its number of errors."""
         counts = {"documents": 0, "errors": 0}
         with replacing(self._part(block), "wb") as file:
             for lines, errors in batches:
@@ -323,9 +323,10 @@ class _Output:
         states: dict[str, FileState | None],
         fingerprints: dict[str, str],
     ) -> None:
-        """Make sure at the end that the input is as it was; blocks of other files count as undone.
+        """Make sure at the end that the input has not changed.
 
-        Files whose size and time are the same are not read again.
+        Files with the same size and modification time are not read again. The blocks of a changed
+        file count as not done.
         """
         for file, state in states.items():
             if file_state(file) == state:
@@ -338,16 +339,16 @@ class _Output:
                 for block in blocks:
                     if block.file == file:
                         self._note(block).unlink(missing_ok=True)
-                raise _changed(file, "its content is another one than at the start")
+                raise _changed(file, "its content differs from that at the start")
 
     def counts(self, block: Block) -> dict[str, int] | None:
-        """What `write` counted, if it finished and the file is still there."""
+        """The counts that `write` recorded, if it finished and the file still exists."""
         try:
             counts = json.loads(self._note(block).read_text("utf-8"))
-            whole = self._part(block).stat().st_size == counts["bytes"]
-            return counts if whole and counts["documents"] == block.documents else None
+            is_complete = self._part(block).stat().st_size == counts["bytes"]
+            return counts if is_complete and counts["documents"] == block.documents else None
         except (OSError, ValueError, KeyError, TypeError):
-            # The block is done again, which costs little.
+            # Predicting the block again costs little.
             return None
 
     def missing(self, blocks: list[Block]) -> list[Block]:
@@ -358,7 +359,7 @@ class _Output:
         return left
 
     def finish(self, blocks: list[Block], resumed_from: int) -> Summary:
-        """Check that nothing is missing, and say so in `_SUCCESS`."""
+        """Check that no block is missing, and write `_SUCCESS`."""
         documents = errors = 0
         for block in blocks:
             counts = self.counts(block)

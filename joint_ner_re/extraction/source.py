@@ -1,4 +1,4 @@
-"""The documents of a file or directory, and whether they change while they are read."""
+"""Reads the documents of a file or directory, and notices if they change meanwhile."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from joint_ner_re.extraction.batches import Item, lines_of, opened
+from joint_ner_re.extraction.batches import InputDocument, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError
 from joint_ner_re.writing import PathLike
 
-_BLOCK = 2**20
+_CHUNK_BYTES = 2**20
 # A file's size and the time of its last change, in nanoseconds.
 FileState = tuple[int, int]
 
 
 def file_state(path: PathLike) -> FileState | None:
-    """What tells cheaply that a file has changed; `None` if there is none."""
+    """A cheap way to notice that a file has changed; `None` if it does not exist."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -27,13 +27,13 @@ def file_state(path: PathLike) -> FileState | None:
 
 
 class Source:
-    """The documents of the input, counted and fingerprinted in one pass.
+    """The input, whose documents are counted and fingerprinted in one pass.
 
     # Parameters
 
     path : `str`
-        A file with a document in each line, or a directory with one in each `.txt` file;
-        compressed with gzip or not.
+        A file with a document in each line, or a directory with one in each `.txt` file. Files may
+        be compressed with gzip.
 
     # Raises
 
@@ -45,7 +45,7 @@ class Source:
         self._path = os.fspath(path)
         self._is_directory = os.path.isdir(self._path)
         self._files = _text_files(self._path) if self._is_directory else [self._path]
-        # Before the content is read: a later change shows.
+        # Before reading the content, so that any later change is noticed.
         self._states = {file: file_state(file) for file in self._files}
         if self._is_directory:
             self.total, self.fingerprint = len(self._files), _fingerprint(self._states)
@@ -55,17 +55,17 @@ class Source:
             what = "no .txt file in this directory" if self._is_directory else "empty"
             raise ExtractionError(f"{self._path}: {what}; expected documents")
 
-    def items(self, done: int, position: int) -> Iterator[Item]:
-        """The documents after the first `done`, which begin at `position`."""
+    def documents(self, done: int = 0, position: int = 0) -> Iterator[InputDocument]:
+        """The documents after the first `done`, from `position` on."""
         if self._is_directory:
             for index in range(position, len(self._files)):
                 file = self._files[index]
                 self._check_file(file, index)
-                yield Item(index + 1, b"", index + 1, file, self._name(file))
+                yield InputDocument(index + 1, b"", index + 1, file, self._name(file))
             return
         with opened(self._path) as stream:
             stream.seek(position)
-            # Not the lines that are appended meanwhile, which the fingerprint does not cover.
+            # Ignore lines that are appended meanwhile: the fingerprint does not cover them.
             yield from islice(lines_of(stream, done), self.total - done)
 
     def _name(self, file: str) -> str:
@@ -73,15 +73,15 @@ class Source:
         name = Path(file).relative_to(self._path).as_posix()
         return name[: name.rindex(".txt")]
 
-    def check_unchanged(self, batch: list[Item], done: int) -> None:
-        """Make sure that a batch was read from the input as it was at the start.
+    def check_unchanged(self, batch: list[InputDocument], done: int) -> None:
+        """Make sure that the input did not change before a batch was read.
 
         # Parameters
 
-        batch : `list[Item]`
-            Documents that have just been read.
+        batch : `list[InputDocument]`
+            The documents of the batch.
         done : `int`
-            How many documents are done before it, for the message.
+            How many documents were done before, for the message.
 
         # Raises
 
@@ -92,11 +92,11 @@ class Source:
             if file_state(self._path) != self._states[self._path]:
                 self._compare(done)
             return
-        for item in batch:
-            self._check_file(item.file, done)
+        for document in batch:
+            self._check_file(document.file, done)
 
     def check_complete(self, done: int) -> None:
-        """Make sure at the end that all documents were read, and that the input is as it was.
+        """Make sure at the end that all documents were read and the input has not changed.
 
         # Raises
 
@@ -115,7 +115,7 @@ class Source:
             raise self._changed(done, f"{file} {what}")
 
     def _compare(self, done: int) -> None:
-        """Read the input again: a file that was only touched, or copied back, is the same."""
+        """Read the input again, because a file that was touched or copied back is the same."""
         try:
             now = Source(self._path)
         except ExtractionError as error:
@@ -127,8 +127,8 @@ class Source:
     def _changed(self, done: int, what: str) -> ExtractionError:
         return ExtractionError(
             f"{self._path} has changed while it was read: it had {self.total:,} documents, of "
-            f"which {done:,} are done, and {what}. With the input of then the same command "
-            "resumes; with the new one, start over with --no-resume"
+            f"which {done:,} are done, and {what}. Restore the old input and run the same command "
+            "to resume; for the new input, start over with --no-resume"
         )
 
 
@@ -146,12 +146,12 @@ def _fingerprint(states: dict[str, FileState | None]) -> str:
 
 
 def _count_and_hash(path: str) -> tuple[int, str]:
-    """How many lines a file has, and the SHA-256 of what it holds, decompressed."""
+    """The number of lines of a file, and the SHA-256 of its decompressed content."""
     digest = hashlib.sha256()
     total, last = 0, b"\n"
     with opened(path) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            total += block.count(b"\n")
-            last = block[-1:]
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            total += chunk.count(b"\n")
+            last = chunk[-1:]
     return total + (last != b"\n"), digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Extraction from or to a pipe, which can be neither counted beforehand nor resumed."""
+"""Extraction from or to a pipe, which can be neither counted in advance nor resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from typing import Any
 from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
-from joint_ner_re.extraction.batches import Item, batches_of, lines_of, opened, predicted_lines
+from joint_ner_re.extraction.batches import (
+    InputDocument,
+    batches_of,
+    lines_of,
+    opened,
+    predicted_lines,
+)
 from joint_ner_re.extraction.checks import ExtractionError, Summary
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import PathLike, replacing
@@ -21,21 +27,21 @@ from joint_ner_re.writing import PathLike, replacing
 
 def extract_stream(
     load: Callable[[], JointPredictor],
-    items: Iterator[Item],
+    stream: Iterator[InputDocument],
     target: PathLike,
     format: str,
     batch_documents: int,
     relation_threshold: float | None,
     progress: bool,
 ) -> Summary:
-    """Predict for each document as it comes; the other parameters are those of `extract`.
+    """Predict for each document as it arrives. Parameters not listed are those of `extract`.
 
-    JSON lines are written batch by batch. Other formats need the whole output: they are made from
-    a temporary file at the end.
+    JSON lines are written batch by batch. Other formats need the complete output, so they are made
+    from a temporary file at the end.
 
     # Parameters
 
-    items : `Iterator[Item]`
+    stream : `Iterator[InputDocument]`
         The documents.
 
     # Raises
@@ -47,13 +53,13 @@ def extract_stream(
     """
     predictor = load()
     if relation_threshold is not None:
-        predictor._model.relation_threshold = relation_threshold
+        predictor.relation_threshold = relation_threshold
     documents = errors = 0
     with (
         _output(target, format) as write,
         tqdm(desc="extracting", unit=" documents", disable=not progress) as bar,
     ):
-        for batch in batches_of(items, batch_documents):
+        for batch in batches_of(stream, batch_documents):
             lines, failed = predicted_lines(predictor, batch)
             write("".join(lines).encode("utf-8"))
             documents += len(lines)
@@ -62,8 +68,8 @@ def extract_stream(
     return Summary(documents, errors, 0)
 
 
-def stream_items(source: PathLike) -> Iterator[Item]:
-    """The documents of a stream with one in each line, compressed with gzip or not.
+def stream_documents(source: PathLike) -> Iterator[InputDocument]:
+    """The documents of a stream with one in each line, which may be compressed with gzip.
 
     # Raises
 
@@ -72,16 +78,16 @@ def stream_items(source: PathLike) -> Iterator[Item]:
     """
     number = 0
     with opened(source) as stream:
-        for item in lines_of(stream, 0):
-            number = item.number
-            yield item
+        for document in lines_of(stream, 0):
+            number = document.number
+            yield document
     if not number:
         raise ExtractionError(f"{os.fspath(source)}: empty; expected documents")
 
 
 @contextmanager
 def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
-    """A function that takes lines of JSON and writes them, or what is made of them at the end."""
+    """A function that writes JSON lines; another format is made of all lines after the block."""
     if format == "jsonl":
         with replacing(target, "wb") as file:
             yield _writer(file, packed=os.fspath(target).endswith(".gz"))
@@ -90,8 +96,13 @@ def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
         part = Path(directory) / "part.jsonl"
         with replacing(part, "wb") as file:
             yield _writer(file, packed=False)
-        options = {"split_sentences": True} if format == "csv" else {}
-        write_corpus(read_corpus(part, "jsonl", **options), target, format)
+        convert_output(part, target, format)
+
+
+def convert_output(lines: PathLike, target: PathLike, format: str) -> None:
+    """Convert JSON lines of predictions to another format."""
+    options = {"split_sentences": True} if format == "csv" else {}
+    write_corpus(read_corpus(lines, "jsonl", **options), target, format)
 
 
 def _writer(file: Any, packed: bool) -> Callable[[bytes], None]:

@@ -1,4 +1,4 @@
-"""Wiring, losses and readable output."""
+"""The joint model: wiring, losses and readable output."""
 
 from joint_ner_re.models.joint_model import JointModel
 from joint_ner_re.models.relation_choice import Thresholds

@@ -1,4 +1,4 @@
-"""The loss of a batch from the sums over its sentences, also in several processes."""
+"""The loss of a batch, from sums over its sentences, also across several processes."""
 
 import math
 from collections.abc import Sequence
@@ -55,10 +55,10 @@ class BatchLoss:
         pairs: Tensor,
         training: bool,
     ) -> Tensor:
-        """The loss of the batch. In training, one that is not finite raises a `ValueError`.
+        """The loss of the batch. In training, a loss that is not finite raises a `ValueError`.
 
-        If each of several processes has a part of the batch, the mean of what they return is the
-        loss of the whole batch; distributed training takes the gradient of that mean.
+        In distributed training each process has a share of the batch. The mean of their return
+        values, which is what the gradient is taken of, is the loss of the complete batch.
 
         # Parameters
 
@@ -67,13 +67,13 @@ class BatchLoss:
         relation_loss : `Tensor`
             Summed over the pairs and types of sentences whose relations are known.
         sentences : `Sequence[Sentence]`
-            Those of the batch.
+            The sentences of the batch.
         known : `Tensor`
-            In how many of them relations are known.
+            The number of sentences whose relations are known.
         pairs : `Tensor`
-            How many pairs, times types, these sentences have.
+            The number of their entity pairs, times the number of types.
         training : `bool`
-            Whether weights are about to be changed.
+            Whether the loss is used to train.
         """
         weighted = ner_loss.detach() + self._weight * relation_loss.detach()
         broken = ~torch.isfinite(weighted)
@@ -86,8 +86,8 @@ class BatchLoss:
         self._means["relation_loss"](relation_loss.detach(), related)
         processes = torch.distributed.get_world_size() if is_distributed() else 1
         counts = dist_reduce_sum(counts)
-        # This waits for the GPU, as AllenNLP's trainer does next to show the loss. All processes
-        # stop in the same batch, so that none waits for one that has ended.
+        # Reading the count waits for the GPU, which AllenNLP's trainer does anyway to show the
+        # loss. All processes stop in the same batch, so that none waits for one that has ended.
         if training and counts[2]:
             _stop(weighted.item(), sentences)
         sentences_in_all, related_in_all = counts[:2].clamp(min=1) / processes
@@ -99,7 +99,7 @@ class BatchLoss:
 
 
 def _stop(loss: float, sentences: Sequence[Sentence]) -> None:
-    """Ends a training whose weights would become NaN."""
+    """Stops the training before its weights become NaN."""
     if math.isfinite(loss):
         raise ValueError("another process has a batch whose loss is not finite: see its log")
     names = ", ".join(repr(s.id or " ".join(s.tokens[:5])) for s in sentences)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
 from joint_ner_re.metrics import JointScore
-from joint_ner_re.models import old_spelling
+from joint_ner_re.models import old_names
 from joint_ner_re.models.batch_loss import BatchLoss
 from joint_ner_re.models.relation_choice import (
     Thresholds,
@@ -40,7 +40,7 @@ from joint_ner_re.modules import (
 from joint_ner_re.modules.bounds import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
-# Relation scores that are held in memory at once; each takes four bytes, a few times over.
+# Relation scores in memory at once. Each takes four bytes, and there are a few copies.
 MAX_SCORES_AT_ONCE = 4_000_000
 HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
@@ -49,9 +49,9 @@ HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 class JointModel(CheckedOptions, Model):
     """Recognises entities and the relations between them (Crone 2020, arXiv 2002.06424).
 
-    Shared BiRNN layers, then layers of each task; an entity finder (the paper: a CRF over tags);
-    a score for every relation type of every ordered pair of entities. In training the pairs are
-    those of the gold entities, otherwise those of the found ones.
+    Shared BiRNN layers and separate layers for each task encode the tokens. An entity finder (in
+    the paper a CRF over tags) finds entities. A relation scorer scores every relation type for
+    every ordered pair of entities: gold entities in training, otherwise found ones.
 
     # Parameters
 
@@ -68,23 +68,24 @@ class JointModel(CheckedOptions, Model):
     relation_loss_weight : `float`, optional (default = `1.0`)
         lambda in `loss = ner_loss + lambda * relation_loss`.
     relation_loss_average : `str`, optional (default = `"sentence_mean"`)
-        `"sentence_mean"`: the binary cross-entropies of a sentence's pairs and types are summed,
-        like the CRF's loss over tokens, and averaged over sentences. `"pair_mean"`: their mean
-        over all pairs and types of the batch.
+        `"sentence_mean"`: sum the binary cross-entropies over a sentence's pairs and types, as the
+        CRF's loss sums over tokens, and average over sentences. `"pair_mean"`: average over all
+        pairs and types of the batch.
     relation_threshold : `float | dict[str, float]`, optional (default = `0.5`)
-        theta: a relation is predicted when its probability is at least this. One number, or one
-        for each relation type by its name; `allennlp tune-threshold` chooses them.
+        theta: the least probability of a predicted relation. One number, or one for each relation
+        type by name; `allennlp tune-threshold` chooses them.
     most_relations : `int`, optional (default = `20_000`)
-        If a sentence has more, the most probable are kept and the others are counted in a warning.
-        This bounds memory: a model that has learned little finds millions in a long sentence.
+        The maximum number of relations in a sentence. If there are more, the most probable are kept
+        and a warning counts the others. This bounds memory: a model that has learned little finds
+        millions of relations in a long sentence.
     spurious_entities : `float`, optional (default = `0.0`)
-        In this share of the training batches, entities that are found but wrong are added to the
-        gold ones, without relations, as they will be at prediction. Not in the paper.
+        In this share of the training batches, wrong entities that the model finds are added to the
+        gold ones, as pairs without relations. Not in the paper.
     token_dropout : `float`, optional (default = `0.0`)
-        The probability that a whole token's vector is 0 in training. Not in the paper.
+        The probability of setting a token's vector to 0 in training. Not in the paper.
     bfloat16 : `bool`, optional (default = `False`)
-        Whether the matrix products of embedders and encoders have factors of 16 bits, which is
-        faster on processors with instructions for it. Weights, losses and all else keep 32 bits.
+        Whether embedders and encoders multiply matrices in 16 bits, which is faster on processors
+        with instructions for it. Weights and losses keep 32 bits.
     initializer : `InitializerApplicator`, optional
         AllenNLP's, for parameters by their names. Default: changes nothing.
     **kwargs
@@ -139,22 +140,22 @@ class JointModel(CheckedOptions, Model):
         self._token_dropout = token_dropout
         self._bfloat16 = bfloat16
         self._score = JointScore(self._entity_types, self._relation_types)
-        # ELMo carries its state from batch to batch: without a reset, a sentence's prediction would
-        # depend on what was predicted before it.
-        parts = list(text_field_embedder.modules())
-        self._stateful = [module for module in parts if hasattr(module, "reset_states")]
-        self._remembering = [module for module in parts if hasattr(module, "remember")]
-        # Distributed training need not send constant tables from process to process.
+        # ELMo keeps its state from batch to batch. Without a reset, a sentence's prediction would
+        # depend on the sentences before it.
+        modules = list(text_field_embedder.modules())
+        self._stateful = [module for module in modules if hasattr(module, "reset_states")]
+        self._remembering = [module for module in modules if hasattr(module, "remember")]
+        # Constant tables need not be sent from process to process in distributed training.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, buffer in self.named_buffers() if buffer.dtype == torch.bool
         ]
-        self.register_load_state_dict_pre_hook(old_spelling.rename_weights)
+        self.register_load_state_dict_pre_hook(old_names.rename_weights)
         initializer(self)
 
     @classmethod
     def current_options(cls, options: dict[str, Any]) -> dict[str, Any]:
         """See `CheckedOptions.current_options`."""
-        return old_spelling.current_options(options)
+        return old_names.current_options(options)
 
     @property
     def relation_types(self) -> list[str]:
@@ -163,7 +164,7 @@ class JointModel(CheckedOptions, Model):
 
     @property
     def relation_threshold(self) -> Thresholds:
-        """From which probability on a relation is predicted; see the option of this name.
+        """The least probability of a predicted relation; see the option of this name.
 
         Setting an impossible value raises a `ConfigurationError`.
         """
@@ -176,15 +177,14 @@ class JointModel(CheckedOptions, Model):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @property
     def predicts_in_threads(self) -> bool:
         """Whether several threads may predict at once.
 
-        Not on a GPU, which runs one thing after the other, and not with ELMo, whose state belongs
-        to one batch.
+        Not on a GPU, where it gains nothing, and not with ELMo, whose state belongs to one batch.
         """
         return self.device.type == "cpu" and not self._stateful
 
@@ -208,8 +208,8 @@ class JointModel(CheckedOptions, Model):
         # Returns
 
         `dict[str, Any]`
-            `loss`, a scalar, with an annotation; `sentences`, a list of predicted `Sentence`s,
-            except in training, where nothing is decoded.
+            `loss`, a scalar, if there is an annotation; `sentences`, a list of predicted
+            `Sentence`s, except in training, where nothing is decoded.
         """
         mask = self._mask([len(sentence.tokens) for sentence in _sentences(metadata)])
         if mask.size(1) == 0:
@@ -233,8 +233,8 @@ class JointModel(CheckedOptions, Model):
         return output
 
     def _encode(self, tokens: TextFieldTensors, mask: Tensor) -> dict[str, Tensor]:
-        """The encoder's output, in single precision also with `bfloat16`."""
-        # `enabled=False` instead would switch off the trainer's own mixed precision.
+        """The encoder's output, always in single precision."""
+        # Not `enabled=False`, which would switch off the trainer's own mixed precision.
         low = torch.autocast(mask.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()
         with low:
             embedded = self.text_field_embedder(tokens)
@@ -249,7 +249,7 @@ class JointModel(CheckedOptions, Model):
     def _mask(self, lengths: list[int]) -> Tensor:
         """True at real tokens. Shape: (batch, length).
 
-        From the lengths, not from the tokens' numbers: a token may be spelt like padding.
+        It is made from the lengths, because a token may be spelt like the padding token.
         """
         positions = torch.arange(max(lengths, default=0), device=self.device)
         return positions < torch.tensor(lengths, device=positions.device).unsqueeze(1)
@@ -260,11 +260,11 @@ class JointModel(CheckedOptions, Model):
         """A batch of empty sentences: nothing to predict and nothing to learn."""
         output: dict[str, Any] = {}
         if annotation is not None:
-            # Another process may have the rest of the batch. All weights must be in the loss, so
-            # that the processes agree on the gradients of each.
+            # Other processes may have tokens. All weights must take part in the loss, so that the
+            # processes can exchange the gradients of all.
             learned = [p.sum() for p in self.parameters() if p.requires_grad]
             nothing = sum(learned, torch.zeros((), device=self.device)) * 0
-            # Without a sentence there is not even the tensor.
+            # A batch without sentences has no such tensor.
             known = annotation.get("relations_known", nothing.new_zeros(0)).sum()
             pairs = nothing.new_zeros(())
             output["loss"] = self._batch_loss(
@@ -305,7 +305,7 @@ class JointModel(CheckedOptions, Model):
         )
 
     def _with_spurious(self, gold: EntitySpans, scores: Any, mask: Tensor) -> EntitySpans:
-        """The gold entities and, after them, those that are found but wrong."""
+        """The gold entities, then the found ones that are wrong."""
         with torch.no_grad():
             found = self.entity_finder.find(scores, mask)
         wrong = replace(found, mask=found.mask & ~found.among(gold))
@@ -337,7 +337,7 @@ class JointModel(CheckedOptions, Model):
         triples: Tensor,
         relation_scores: Tensor,
     ) -> list[Sentence]:
-        """Predictions as sentences; this is the only place where tensors become annotations."""
+        """Turns tensors into annotated sentences."""
         entities: list[list[Entity]] = [[] for _ in sentences]
         real = spans.mask.nonzero(as_tuple=True)
         columns = [real[0], spans.types[real], spans.starts[real], spans.ends[real]]
@@ -355,7 +355,7 @@ class JointModel(CheckedOptions, Model):
 
     @overrides(check_signature=False)
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
-        """AllenNLP's, in evaluation mode: in training mode nothing would be decoded."""
+        """AllenNLP's method, in evaluation mode: in training mode nothing would be decoded."""
         training = self.training
         self.eval()
         try:
@@ -392,7 +392,7 @@ class JointModel(CheckedOptions, Model):
 
     @overrides
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """In training the two losses, in evaluation also the scores of `JointScore`.
+        """The two losses and, in evaluation, the scores of `JointScore`.
 
         While an epoch is running (`reset` is false), only those that fit into the progress bar.
         """

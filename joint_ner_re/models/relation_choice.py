@@ -1,4 +1,4 @@
-"""Which of the scored relations are predicted: thresholds, and a limit for memory."""
+"""Chooses which scored relations are predicted: thresholds, and a limit that bounds memory."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-# One for all relation types, or one for each by its name.
+# One for all relation types, or one for each by name.
 Thresholds = float | dict[str, float]
 
 
@@ -58,13 +58,14 @@ def chosen_relations(
     thresholds : `Tensor`
         Shape: (relation types,).
     max_relations : `int`
-        How many of a sentence are kept, the most probable; the others are counted in a warning.
+        How many relations of a sentence are kept, the most probable ones. A warning counts the
+        others.
 
     # Returns
 
     `tuple[Tensor, Tensor]`
-        Each relation's sentence, head, tail and type, of shape (relations, 4), and their
-        probabilities, of shape (relations,).
+        The sentence, head, tail and type of each relation, of shape (relations, 4), and its
+        probability, of shape (relations,).
     """
     indices = [pairs.new_empty(0, 4, dtype=torch.long)]
     scores = [thresholds.new_empty(0)]
@@ -83,7 +84,7 @@ def chosen_relations(
             indices, scores = [kept[0]], [kept[1]]
     if dropped:
         logger.warning(
-            "%d relations, the least probable, were left out: a sentence may have %d "
+            "the %d least probable relations were left out: a sentence may have %d "
             "(most_relations). Was the model trained?",
             dropped,
             max_relations,

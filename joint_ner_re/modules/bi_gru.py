@@ -1,8 +1,8 @@
 """A bidirectional GRU layer for CPUs, at nearly the speed of its matrix products.
 
-PyTorch has a fused CPU kernel for LSTMs and none for GRUs. Here every product that does not wait
-for another time step is done at once, over all tokens and both directions (benchmarks/ measures
-what that gains), and products may be in bfloat16.
+PyTorch has a fused CPU kernel for LSTMs but none for GRUs. This module computes every product that
+does not depend on another time step at once, for all tokens and both directions, and can multiply
+in bfloat16. benchmarks/ measures the gain.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# An update gate of sigmoid(KEEP) = 1 leaves a state as it is: 0 before a sentence begins.
+# Score of the update gate at padding: sigmoid(KEEP) = 1 keeps the state, which starts at 0.
 KEEP = 1e4
 
 
 def bi_gru(
     forwards: nn.GRU, backwards: nn.GRU, inputs: Tensor, mask: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """What two one-direction GRUs of one layer give.
+    """The output of a bidirectional layer made of two one-direction GRUs.
 
     # Parameters
 
@@ -29,7 +29,7 @@ def bi_gru(
     mask : `Tensor`
         Shape: (batch, length), true at real tokens, which come first.
     dtype : `torch.dtype`
-        Of the factors of matrix products. States, gates and sums have that of `inputs`.
+        Type in which matrices are multiplied. States, gates and sums keep the type of `inputs`.
 
     # Returns
 
@@ -45,10 +45,10 @@ def bi_gru(
 
 
 class _BiGru(torch.autograd.Function):
-    """In the shapes below L is the length, B the batch, H the hidden size, D that of the inputs.
+    """In the shapes below L is the length, B the batch size, H the hidden size, D the input size.
 
-    Tensors over steps have the shape (L, 2, B, ...): at step s the first direction reads token s,
-    the second one token L - 1 - s. The gates are in PyTorch's order, reset, update and new:
+    Tensors over steps have the shape (L, 2, B, ...): at step s the forward direction reads token s
+    and the backward direction token L - 1 - s. Gates are in PyTorch's order (reset, update, new):
 
         r, z = sigmoid(a + U h);  n = tanh(b + r * m), m = V h + c;  h' = n + z * (h - n)
     """
@@ -66,13 +66,13 @@ class _BiGru(torch.autograd.Function):
     ) -> Tensor:
         batch, length, _ = inputs.shape
         size = w_hh.size(2)
-        # What stands at padding must not reach a product, not even as 0 times infinity.
+        # Values at padding may be infinite, and 0 times infinity is NaN.
         inputs = inputs.masked_fill(~mask.unsqueeze(2), 0)
         # Shape: (L * B, D)
         tokens = inputs.transpose(0, 1).flatten(0, 1).to(dtype)
         w_ih, w_hh = w_ih.to(dtype), w_hh.to(dtype)
         read = (tokens @ w_ih.flatten(0, 1).t()).view(length, batch, 2, 3 * size)
-        # What becomes the gates, step by step.
+        # The gates' scores; each step below turns its row into gates, in place.
         gates = _by_step(read.unbind(2)).to(inputs.dtype)
         gates += b_ih.unsqueeze(1)
         gates[..., : 2 * size] += b_hh[:, : 2 * size].unsqueeze(1)
@@ -103,7 +103,7 @@ class _BiGru(torch.autograd.Function):
         tokens, mask, w_ih, w_hh, gates, memories, states = ctx.saved_tensors
         length, _, batch, size = memories.shape
         reset, update, new = gates.split(size, dim=3)
-        # By what a state's gradient is multiplied to become that of what r, z, m and n are made of.
+        # Derivatives of a state by the scores of r and z and by m, and by the score of n (to_new).
         to_new = (1 - update) * (1 - new * new)
         slopes = torch.stack(
             [
@@ -113,7 +113,7 @@ class _BiGru(torch.autograd.Function):
             ],
             dim=3,
         )
-        # The gradients of the states: what later steps send back is added as it becomes known.
+        # Gradients of the states. Each step adds what flows back into the step before it.
         of_states = _by_step((grad * mask.unsqueeze(2)).transpose(0, 1).split(size, dim=2))
         of_gates = torch.empty_like(slopes, dtype=tokens.dtype)
         rows = [list(reversed(t.unbind(0))) for t in (of_states, slopes, of_gates, update)]
@@ -128,7 +128,7 @@ class _BiGru(torch.autograd.Function):
         before = states[:-1].to(tokens.dtype).transpose(0, 1).flatten(1, 2)
         of_w_hh = torch.bmm(flat, before)
         of_b_hh = of_gates.sum(dim=(0, 2), dtype=grad.dtype).flatten(1)
-        # From here on of_gates belongs to n, in place of m.
+        # From here on the third gate is n instead of m.
         torch.mul(of_states, to_new, out=of_gates[..., 2, :])
         of_b_ih = of_gates.sum(dim=(0, 2), dtype=grad.dtype).flatten(1)
         # Shape: (L * B, 6H)
@@ -140,7 +140,7 @@ class _BiGru(torch.autograd.Function):
 
 
 def _by_step(directions: Sequence[Tensor]) -> Tensor:
-    """Two tensors over tokens, of shape (L, B, ...), by step. Shape: (L, 2, B, ...)"""
+    """Stacks two tensors over tokens, of shape (L, B, ...), by step. Shape: (L, 2, B, ...)"""
     ahead, back = directions
     return torch.stack([ahead, back.flip(0)], dim=1)
 

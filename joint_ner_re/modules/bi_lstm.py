@@ -1,5 +1,8 @@
-"""A bidirectional LSTM layer for CPUs, around PyTorch's fused kernel for one direction: with
-gradients, and without, when weights are made ready once for many batches."""
+"""A bidirectional LSTM layer for CPUs, on PyTorch's fused kernel for one direction.
+
+`bi_lstm` computes gradients. `ReadyBiLstm` does not, and arranges the weights for the kernel only
+once for many batches.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# In 16 bits the kernel takes several times as long for inputs of other sizes.
+# In 16 bits the kernel is several times slower for input sizes that are no multiple of this.
 MULTIPLE = 32
-# What padding adds to the input gates: their sigmoid is 0.
+# Score of the input gates at padding: their sigmoid is 0.
 CLOSED = -1e4
 
 
@@ -27,20 +30,21 @@ def bi_lstm(
     order: Tensor,
     training: bool,
 ) -> Tensor:
-    """What two one-direction LSTMs of one layer give.
+    """The output of a bidirectional layer made of two one-direction LSTMs.
 
     # Parameters
 
     weights : `Sequence[list[Tensor]]`
-        Of the two networks, of equal sizes: their `kernel_weights` of the type of `inputs`.
+        The `kernel_weights` of two networks of equal sizes, in the type of `inputs`.
     inputs : `Tensor`
-        Its type is that of the products, too. Shape: (batch, length, input_size).
+        Shape: (batch, length, input_size). Products are computed in its type.
     mask : `Tensor`
         Shape: (batch, length), true at real tokens, which come first.
     order : `Tensor`
-        In which the second direction reads; its own inverse. Shape: (batch, length).
+        The positions in the order in which the backward direction reads them; its own inverse.
+        Shape: (batch, length).
     training : `bool`
-        Whether there are gradients to come.
+        Whether gradients will be computed.
 
     # Returns
 
@@ -55,7 +59,7 @@ def bi_lstm(
     outputs: list[Tensor] = []
     in_place = torch.arange(length, device=order.device).expand_as(order)
     for own_weights, places in zip(weights, (in_place, order)):
-        # The kernel has time first: where it reads what, and where what it gives belongs.
+        # The kernel puts time before the batch. `reading` finds its inputs, `writing` its outputs.
         reading = (sentence * length + places).t().flatten()
         writing = (places * batch + sentence).flatten()
         read = _Permuted.apply(tokens, reading, writing).view(length, batch, -1)
@@ -70,31 +74,32 @@ _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def _padded(tensor: Tensor) -> Tensor:
-    """With zeros at the end of the last dimension, where the kernel is faster with them."""
+    """Pads the last dimension with zeros to a size for which the kernel is fast."""
     padding = -tensor.size(-1) % MULTIPLE if tensor.dtype == torch.bfloat16 else 0
-    # With nothing to add, `F.pad` would still copy.
+    # `F.pad` copies even if there is nothing to add.
     return F.pad(tensor, (0, padding)) if padding else tensor
 
 
 class ReadyBiLstm:
-    """Two one-direction LSTMs of one layer as they are now, for batches without gradients.
+    """A bidirectional layer made of two one-direction LSTMs, without gradients.
 
-    The kernel's own arrangement of the weights is made here, once. Neither direction needs its
-    input in another order: at padding one more input closes the input gates, so that the state,
-    which begins as 0, is 0 still when the second direction comes to the last real token.
+    The constructor copies the weights in the kernel's own arrangement, so later changes of the
+    networks have no effect. No direction needs reordered inputs: an additional input closes the
+    input gates at padding, so the backward direction still has the state 0 when it reaches the last
+    real token.
 
     # Parameters
 
     forwards, backwards : `nn.LSTM`
         One-layer networks of equal sizes.
     dtype : `torch.dtype`
-        Of the products.
+        Type in which matrices are multiplied.
     """
 
     def __init__(self, forwards: nn.LSTM, backwards: nn.LSTM, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self._hidden_size = forwards.hidden_size
-        # With the one more input.
+        # One more for the additional input.
         self._width = forwards.input_size + 1 + -(forwards.input_size + 1) % MULTIPLE
         self._weights = [
             self._arranged(network, reverse)
@@ -103,7 +108,7 @@ class ReadyBiLstm:
 
     @staticmethod
     def is_possible(dtype: torch.dtype) -> bool:
-        """Whether this PyTorch and processor can do it."""
+        """Whether this PyTorch and this processor have the kernel."""
         if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, _ARRANGE):
             return False
         if dtype == torch.bfloat16:
@@ -125,7 +130,7 @@ class ReadyBiLstm:
             Shape: (batch, length, 2 * hidden_size), 0 at padding.
         """
         batch, length, size = inputs.shape
-        # The kernel has time first.
+        # The kernel puts time before the batch.
         real = mask.t().unsqueeze(2)
         more = inputs.new_zeros(length, batch, self._width - size)
         more[:, :, :1] = ~real
@@ -153,12 +158,12 @@ class ReadyBiLstm:
 
 
 _ARRANGE = "_reorder_mkldnn_rnn_layer_weight"
-# PyTorch's number for this kind of cell.
+# PyTorch's number of this cell type.
 _LSTM = 2
 
 
 class _Permuted(torch.autograd.Function):
-    """Rows in another order. Unlike that of a selection, the gradient needs no sums."""
+    """Reorders rows. Its gradient needs no sums, unlike that of `index_select`."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:  # type: ignore[override]

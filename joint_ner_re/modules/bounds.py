@@ -1,7 +1,7 @@
-"""Bounds for numbers in a configuration: errors name the option before memory is taken.
+"""Bounds for numbers in a configuration, checked before any memory is allocated.
 
-This package's modules call these functions in their constructors. Modules of AllenNLP, torch and
-others do not, so `check_module_sizes` looks at their options.
+This package's modules call these functions in their constructors. For modules of AllenNLP, torch
+and other libraries, `check_module_sizes` checks the options.
 """
 
 import re
@@ -12,34 +12,33 @@ from typing import Any
 from allennlp.common.checks import ConfigurationError
 from torch import nn
 
-# Of any one size. Recurrent layers of this size would not fit into any machine's memory.
+# Larger recurrent layers do not fit into any machine's memory.
 MAX_UNITS = 16_384
 MAX_LAYERS = 1_000
-# Of the weights of one part: 4 GB in single precision, and four times that in training.
+# Per module. These are 4 GB in single precision, and four times that in training.
 MAX_WEIGHTS = 2**30
 
-# What modules call their numbers of layers and their widths. A vocabulary's size is not among them.
+# Option names for numbers of layers and for widths. Sizes of vocabularies do not match.
 _LAYERS = re.compile(r"num_(layers|highway|.*_layers)")
 _WIDTHS = re.compile(
     r".*(hidden|embedding|projection|input|output|feedforward|cell).*_(size|dim|dims)"
     r"|num_filters|num_.*heads"
 )
-# The widths of stacked layers: each has the product of its own and the one below
-# as weights, at least.
+# Widths of stacked layers: a layer has at least its width times the width below as weights.
 _STACKED = ("hidden_size", "hidden_dim", "hidden_dims")
 
 
 def check_module_sizes(cls: type, options: Mapping[str, Any], path: str) -> None:
-    """Check the sizes of a module that is not this package's, such as AllenNLP's `lstm`.
+    """Check the sizes of another library's module, such as AllenNLP's `lstm`.
 
     # Parameters
 
     cls : `type`
-        The class that the configuration chooses; one that is no `torch.nn.Module` is passed over.
+        The class that the configuration chooses. Only a `torch.nn.Module` is checked.
     options : `Mapping[str, Any]`
-        The options for it.
+        Its options.
     path : `str`
-        Where they are in the configuration, such as `"model.encoder.shared"`.
+        Their place in the configuration, such as `"model.encoder.shared"`.
 
     # Raises
 
@@ -76,16 +75,18 @@ def check_probability(name: str, value: float) -> None:
         raise ConfigurationError(f"{name} is {value}; expected at least 0 and less than 1")
 
 
-def check_size(name: str, value: int, least: int = 1, most: int = MAX_UNITS) -> None:
-    """Raise a `ConfigurationError` unless `value` is in [least, most]."""
-    if not least <= value <= most:
-        raise ConfigurationError(f"{name} is {value}; expected {least} or more, at most {most}")
+def check_size(name: str, value: int, minimum: int = 1, maximum: int = MAX_UNITS) -> None:
+    """Raise a `ConfigurationError` unless `value` is in [minimum, maximum]."""
+    if not minimum <= value <= maximum:
+        raise ConfigurationError(
+            f"{name} is {value}; expected {minimum} or more, at most {maximum}"
+        )
 
 
 def check_weights(names: str, count: int) -> None:
-    """Raise a `ConfigurationError` if a part would have more weights than can be held.
+    """Raise a `ConfigurationError` if a module would have more than `MAX_WEIGHTS` weights.
 
-    `names` are the options that this comes of.
+    `names` says which options have led to this number, for the message.
     """
     if count > MAX_WEIGHTS:
         raise ConfigurationError(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from joint_ner_re.modules.encoders import reversal
 from joint_ner_re.tag_codec import TagCodec
 
-# Scores are clamped to this much below the best one of their token. e**MIN_SCORE is negligible in
+# Lower bound for scores, relative to the best score of their token. e**MIN_SCORE is negligible in
 # any float type, and the product of a few of them is still above 0 in double precision.
 MIN_SCORE = -200.0
 

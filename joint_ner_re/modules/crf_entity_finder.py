@@ -43,9 +43,9 @@ class CrfEntityFinder(EntityFinder):
     tag_scheme : `str`, optional (default = `"BIOUL"`)
         `"BIO"` or `"BIOUL"`.
     tag_levels : `int`, optional (default = `1`)
-        Entities that overlap need more than one: each level has a scorer and a CRF of its own,
-        which find the entities of that level (`tag_codec.tag_levels`). Unlike the levels of Ju et
-        al. 2018, no level reads another: all read the same states. Not in the paper.
+        Overlapping entities need more than one level. Each level has its own scorer and CRF, which
+        find the entities of that level (`tag_codec.tag_levels`). All levels read the same states,
+        unlike those of Ju et al. 2018, which read one another. Not in the paper.
 
     # Raises
 
@@ -84,7 +84,7 @@ class CrfEntityFinder(EntityFinder):
         return [level.scorer(states) for level in self.levels]  # type: ignore[operator]
 
     def findable(self, gold: EntitySpans) -> EntitySpans:
-        """Masks what lies on a level that this finder does not have."""
+        """Masks the entities on levels that this finder does not have."""
         return replace(gold, mask=gold.mask & (gold.levels < len(self.levels)))
 
     def loss(self, scores: list[Tensor], mask: Tensor, gold: EntitySpans) -> Tensor:
@@ -96,7 +96,7 @@ class CrfEntityFinder(EntityFinder):
         return total
 
     def find(self, scores: list[Tensor], mask: Tensor) -> EntitySpans:
-        """The entities of each level's best tags; one that several levels find is returned once."""
+        """The entities of each level's best tags, without duplicates."""
         found: list[EntitySpans] = []
         for number, (crf, level_scores) in enumerate(zip(self._crfs, scores)):
             spans = self.span_tagger.decode(crf.viterbi(level_scores, mask), mask, number)
@@ -106,7 +106,7 @@ class CrfEntityFinder(EntityFinder):
         return EntitySpans.together(found)
 
     def probabilities(self, scores: list[Tensor], mask: Tensor, spans: EntitySpans) -> Tensor:
-        """The probability of exactly this span and type, by the CRF of the entity's level."""
+        """The probability of this exact span and type, by the CRF of the entity's level."""
         result = scores[0].new_zeros(spans.starts.shape)
         for number, (crf, level_scores) in enumerate(zip(self._crfs, scores)):
             tags = self.span_tagger.encode(spans.on_level(number), mask.size(1))

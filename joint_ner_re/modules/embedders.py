@@ -1,4 +1,4 @@
-"""Token embedders: characters by a BiRNN, casing, and word vectors that check their file."""
+"""Token embedders: characters by a BiRNN, casing, and word vectors from checked files."""
 
 import logging
 from bisect import bisect_right
@@ -19,22 +19,22 @@ from tqdm import tqdm
 
 from joint_ner_re.casing import CASINGS
 from joint_ner_re.modules.bounds import check_probability, check_size, check_weights
+from joint_ner_re.modules.change_detector import ChangeDetector
 from joint_ner_re.modules.encoders import BiRnnLayer
-from joint_ner_re.modules.unchanged import Unchanged
 
 logger = logging.getLogger(__name__)
 
-# Words up to this length, up to twice, four times and so on are encoded together.
+# Words are encoded in groups of up to 8 characters, up to 16, up to 32 and so on.
 SHORT_WORD = 8
-# Fewer go with the next longer ones.
-WORTH_A_PASS = 64
+# A smaller group is merged with the next longer one.
+MIN_WORDS_PER_PASS = 64
 WORDS_MULTIPLE = 32
-# How many words' vectors are kept: of 64 numbers each, 13 MB.
-MOST_WORDS = 50_000
-# Predictions may run in several threads: none encodes words that another is about to know.
-_KNOWN = Lock()
-# The numbers of trained word vectors deviate about as much. AllenNLP's default, Xavier over the
-# whole vocabulary, is ten times smaller: words then look alike until late in training.
+# How many word vectors are kept. With 64 numbers each they take 13 MB.
+MAX_KNOWN_WORDS = 50_000
+# Several threads may predict at once. The lock keeps them from encoding the same words twice.
+_KNOWN_LOCK = Lock()
+# Standard deviation of random word vectors, about that of trained ones. AllenNLP's default, Xavier
+# over the vocabulary, is ten times smaller, so that words look alike until late in training.
 RANDOM_DEVIATION = 0.3
 
 
@@ -42,8 +42,8 @@ RANDOM_DEVIATION = 0.3
 class CharacterEmbedder(TokenEmbedder):
     """The last states of one BiRNN over a word's characters (Lample et al. 2016).
 
-    Each distinct word of a batch is encoded once, however often it occurs; outside training, where
-    the weights stay, once for all batches.
+    Each distinct word of a batch is encoded once. Outside training the weights do not change, so a
+    word is encoded once for all batches.
 
     # Parameters
 
@@ -52,7 +52,7 @@ class CharacterEmbedder(TokenEmbedder):
     embedding_size : `int`, optional (default = `32`)
         Size of a character's vector.
     hidden_size : `int`, optional (default = `32`)
-        Per direction; a word's vector has twice this size.
+        Per direction. A word's vector has twice this size.
     cell : `str`, optional (default = `"lstm"`)
         `"lstm"` or `"gru"`.
     dropout : `float`, optional (default = `0.0`)
@@ -91,7 +91,7 @@ class CharacterEmbedder(TokenEmbedder):
     def forward(self, token_characters: Tensor) -> Tensor:
         """From characters of shape (batch, length, characters) to (batch, length, output size)."""
         keys = _words(token_characters)
-        # Where each distinct word stands first. It is the last one that stays in the dictionary.
+        # The first place of each distinct word. Of equal keys a dictionary keeps the last value.
         firsts = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1)))
         characters = token_characters.flatten(0, 1)
         if torch.is_grad_enabled() or self.training:
@@ -100,14 +100,14 @@ class CharacterEmbedder(TokenEmbedder):
             places = {word: place for place, word in enumerate(words)}
             rows = [places[key] for key in keys]
         else:
-            with _KNOWN:
-                self._known.be_of(_precision(token_characters.device))
+            with _KNOWN_LOCK:
+                self._known.use_precision(_precision(token_characters.device))
                 new = sorted(self._known.unknown(firsts), key=len)
                 if new:
                     self._known.add(new, self._encode(characters, [firsts[word] for word in new]))
                 vectors, rows = self._known.vectors, self._known.rows(keys)
         index = torch.tensor(rows, device=token_characters.device)
-        # Not `vectors[index]`, whose gradient several threads add up in any order.
+        # Not `vectors[index]`, because several threads add up its gradient in random order.
         return F.embedding(index, vectors).unflatten(0, token_characters.shape[:2])
 
     @overrides
@@ -117,115 +117,117 @@ class CharacterEmbedder(TokenEmbedder):
         return super().train(mode)
 
     def forget(self) -> None:
-        """Encode each word anew when it comes next."""
+        """Discard all known vectors."""
         self._known.forget()
 
     def _encode(self, characters: Tensor, places: list[int]) -> Tensor:
-        """The vectors of the words at these places, the shorter ones first.
+        """The vectors of the words at these places, which are sorted by length.
 
         Shape: (places, output size)
         """
         words = characters[torch.tensor(places, device=characters.device)]
         lengths = (words > 0).sum(dim=1).tolist()
         vectors = []
-        # The network takes as many steps as the longest of its words has characters: one address
-        # among the words must not have all of them wait for it.
+        # The network takes as many steps as its longest word has characters, so group the words:
+        # a single web address must not slow down all others.
         begin, width = 0, SHORT_WORD
         while begin < len(words):
             end = bisect_right(lengths, width, begin)
-            if end == len(words) or end - begin >= WORTH_A_PASS:
+            if end == len(words) or end - begin >= MIN_WORDS_PER_PASS:
                 vectors.append(self._last_states(words[begin:end], lengths[end - 1]))
                 begin = end
             width *= 2
         return torch.cat(vectors)
 
     def _last_states(self, words: Tensor, longest: int) -> Tensor:
-        """The vectors of words of at most so many characters. Shape: (words, output size)"""
+        """The vectors of words of at most `longest` characters. Shape: (words, output size)"""
         count, width = words.shape
-        # A kernel for a new shape takes its time to be made: there shall be few shapes.
+        # oneDNN compiles a kernel per shape, so round shapes up to keep their number small.
         steps = max(SHORT_WORD, longest + -longest % SHORT_WORD)
         words = F.pad(words, (0, steps - width, 0, -count % WORDS_MULTIPLE))
-        # So few steps gain little in training from what rounding costs.
+        # In training 16 bits gain little time over so few steps, and would cost precision.
         with torch.autocast(words.device.type, enabled=False) if self.training else nullcontext():
-            # A padding "word" has no character: 0.
+            # A padding word has no characters, so its vector is 0.
             vectors = self.rnn.last_states(self.dropout(self.embedding(words)), words > 0)
         return vectors[:count].to(self.embedding.weight.dtype)
 
 
 class KnownWords:
-    """The vectors of words that have been encoded, as long as the weights stay the same.
+    """Keeps the vectors of encoded words until the weights change.
 
     # Parameters
 
     weights : `Sequence[Tensor]`
-        What the vectors depend on, besides the words.
+        The weights that the vectors depend on.
     size : `int`
-        Of a vector.
+        Size of a vector.
     """
 
     def __init__(self, weights: Sequence[Tensor], size: int) -> None:
         self._numbers: dict[bytes, int] = {}
         self.vectors = torch.empty(0, size)
         self._weight = weights[0]
-        self._unchanged = Unchanged(weights)
+        self._changes = ChangeDetector(weights)
         self._precision: torch.dtype | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a model learns its words anew.
+        # A copied model starts without known words.
         return {**self.__dict__, "_numbers": {}, "vectors": self.vectors[:0]}
 
     def forget(self) -> None:
-        """Know no word."""
+        """Discard all vectors."""
         self._numbers.clear()
-        self._unchanged.forget()
+        self._changes.forget()
 
-    def be_of(self, precision: torch.dtype) -> None:
-        """Know words of this precision alone: a vector must not depend on whose it was first."""
+    def use_precision(self, precision: torch.dtype) -> None:
+        """Discard vectors that were computed in another precision than this one.
+
+        Otherwise a prediction would depend on the batches before it.
+        """
         if precision != self._precision:
             self.forget()
             self._precision = precision
 
     def unknown(self, words: Collection[bytes]) -> list[bytes]:
-        """Those of a batch's words that have to be encoded; after this there is room for them."""
+        """The words that must be encoded. Makes room for them."""
         new = [word for word in words if word not in self._numbers]
-        if not self._unchanged() or len(self._numbers) + len(new) > len(self.vectors):
+        if self._changes.changed() or len(self._numbers) + len(new) > len(self.vectors):
             self._numbers.clear()
-            rows = max(MOST_WORDS, len(words))
-            # It can be filled in every mode, also when it is made in inference mode.
+            rows = max(MAX_KNOWN_WORDS, len(words))
+            # A tensor made in inference mode could only be filled in inference mode.
             with torch.inference_mode(False):
                 self.vectors = self._weight.new_empty(rows, self.vectors.size(1))
             return list(words)
         return new
 
     def rows(self, words: Iterable[bytes]) -> list[int]:
-        """Where in `vectors` known words are."""
+        """The rows of known words in `vectors`."""
         return [self._numbers[word] for word in words]
 
     def add(self, words: Iterable[bytes], vectors: Tensor) -> None:
-        """Take the vectors of new words. Shape of `vectors`: (words, size)."""
+        """Store the vectors of new words. Shape of `vectors`: (words, size)."""
         first = len(self._numbers)
         self.vectors[first : first + len(vectors)] = vectors
         self._numbers.update((word, first + number) for number, word in enumerate(words))
 
 
 def _precision(device: torch.device) -> torch.dtype:
-    """The type in which products are computed now, which `torch.autocast` may have changed."""
-    # The same in all versions of PyTorch.
+    """The type in which products are computed here, which depends on `torch.autocast`."""
     ones = torch.ones(1, 1, device=device)
     return torch.mm(ones, ones).dtype
 
 
 def _words(token_characters: Tensor) -> list[bytes]:
-    """The characters' numbers of each word, without padding, as something to look up."""
+    """A key for each word: the bytes of its character numbers, without padding."""
     rows = token_characters.flatten(0, 1).contiguous().cpu().numpy().astype("<i8", copy=False)
-    # As byte strings, which numpy gives without the zeros at their end. Little-endian numbers: what
-    # is left is the same with more padding, and tells words apart.
+    # numpy strips the zeros at the end of byte strings, and with them the padding. This needs
+    # little-endian numbers, whose zero bytes come last.
     return rows.view(f"S{rows.itemsize * rows.shape[1]}").ravel().tolist()
 
 
 @TokenEmbedder.register("casing")
 class CasingEmbedder(TokenEmbedder):
-    """A one-hot vector of a word's casing class; see `joint_ner_re.casing`."""
+    """One-hot vectors of casing classes; see `joint_ner_re.casing`."""
 
     @overrides
     def get_output_dim(self) -> int:
@@ -233,18 +235,18 @@ class CasingEmbedder(TokenEmbedder):
 
     @overrides(check_signature=False)
     def forward(self, tokens: Tensor) -> Tensor:
-        """From class numbers, 0 at padding, of shape (batch, length) to (batch, length, 7)."""
+        """From class numbers (0 at padding) of shape (batch, length) to (batch, length, 7)."""
         classes = torch.arange(1, len(CASINGS) + 1, device=tokens.device)
         return (tokens.unsqueeze(2) == classes).float()
 
 
 @TokenEmbedder.register("word_vectors")
 class WordVectors(Embedding):
-    """Word vectors from a text file, which is checked line by line.
+    """Word vectors from a text file, checked line by line.
 
-    AllenNLP's `embedding` skips lines of another dimension; here they are an error that names
-    the file and the line. How many words of the vocabulary have a vector is logged; the other
-    words get random vectors of the same mean and deviation.
+    A line with another number of dimensions is an error that names the file and the line;
+    AllenNLP's `embedding` skips it. The log says how many words of the vocabulary have a vector.
+    The other words get random vectors with the same mean and deviation.
 
     # Parameters
 
@@ -253,7 +255,7 @@ class WordVectors(Embedding):
     embedding_dim : `int`
         Size of the vectors.
     pretrained_file : `str`, optional (default = `None`)
-        A file of one word and its numbers a line, plain, gzipped or in a zip archive, with or
+        A file with a word and its numbers in each line: plain, gzipped or in a zip archive, with or
         without a first line of two counts. Without a file all vectors are random.
     namespace : `str`, optional (default = `"tokens"`)
         The words' namespace in the vocabulary.
@@ -263,7 +265,7 @@ class WordVectors(Embedding):
     # Raises
 
     `ConfigurationError`
-        If a line has not `embedding_dim` numbers, or no word of the vocabulary has a vector.
+        If a line does not have `embedding_dim` numbers, or no word of the vocabulary has a vector.
     """
 
     def __init__(
@@ -278,8 +280,8 @@ class WordVectors(Embedding):
         check_weights(
             f"embedding_dim is {embedding_dim}", embedding_dim * vocab.get_vocab_size(namespace)
         )
-        # AllenNLP takes `pretrained_file` out of the configuration when it loads a trained model,
-        # whose weights hold the vectors: the file need not be there then.
+        # When AllenNLP loads a trained model, it removes `pretrained_file` from the configuration:
+        # the model's weights hold the vectors, so the file is not needed.
         if pretrained_file is None:
             weight = torch.randn(vocab.get_vocab_size(namespace), embedding_dim) * RANDOM_DEVIATION
         else:
@@ -309,7 +311,7 @@ def _read_vectors(path: str, size: int, vocab: Vocabulary, namespace: str) -> to
         progress = tqdm(lines, total=lines.num_tokens, unit=" vectors", desc="word vectors")
         for line_number, line in enumerate(progress, start=first):
             fields = line.rstrip().split(" ")
-            # A word may itself hold spaces, as some of GloVe's do.
+            # A word may contain spaces, as some of GloVe's do.
             word, values = " ".join(fields[:-size]), fields[-size:]
             if not word or (len(fields) > size + 1 and _is_number(fields[-size - 1])):
                 raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The layers that the tasks share, and the layers of each task's own."""
+"""Recurrent layers: those that both tasks share, and those of each task."""
 
 from threading import Lock
 from typing import Any
@@ -19,24 +19,24 @@ from joint_ner_re.modules.bounds import (
     check_size,
     check_weights,
 )
+from joint_ner_re.modules.change_detector import ChangeDetector
 from joint_ner_re.modules.dropout import Dropout
-from joint_ner_re.modules.unchanged import Unchanged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
-# Without gradients, GRUs of 16 bits are slower for fewer sentences than those of PyTorch.
-LOW_GRU_BATCH = 16
-# Predictions may run in several threads. Held for an instant, so that one is enough for all layers.
-_READY = Lock()
+# Without gradients and for fewer sentences, PyTorch's GRU is faster than ours in 16 bits.
+MIN_LOW_GRU_BATCH = 16
+# Several threads may predict at once. The lock is held briefly, so one is enough for all layers.
+_READY_LOCK = Lock()
 
 
 class BiRnnLayer(nn.Module):
     """One bidirectional recurrent layer over padded batches.
 
-    Both directions are one-direction networks over dense batches: the backward one reads each
-    sentence from its last real token. The result is that of a packed bidirectional network, but
-    dense batches take PyTorch's fused kernel for LSTMs on CPUs, which packed ones do not, and
-    `bi_gru` for GRUs in training (benchmarks/ measures both). Under `torch.autocast` both multiply
-    in its type, but for GRUs that predict for a few sentences.
+    Each direction is a network of its own over dense batches; the backward one reads each sentence
+    from its last real token. The result equals that of a packed bidirectional network. Dense
+    batches are faster on CPUs: LSTMs run on PyTorch's fused kernel, which does not take packed
+    batches, and GRUs train with `bi_gru` (benchmarks/ measures both). Under `torch.autocast`
+    products are computed in its type, except by GRUs that predict for a few sentences.
 
     # Parameters
 
@@ -61,18 +61,18 @@ class BiRnnLayer(nn.Module):
         self.hidden_size = hidden_size
         self.forwards = CELLS[cell](input_size, hidden_size, batch_first=True)
         self.backwards = CELLS[cell](input_size, hidden_size, batch_first=True)
-        self._unchanged = Unchanged(list(self.parameters()))
-        # Outside training: made once for all batches.
+        self._changes = ChangeDetector(list(self.parameters()))
+        # For prediction: made once for all batches.
         self._ready: ReadyBiLstm | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # The kernel's arrangement of weights can neither be copied nor pickled.
+        # Weights in the kernel's arrangement can be neither copied nor pickled.
         return {**self.__dict__, "_ready": None}
 
     @overrides
     def train(self, mode: bool = True) -> "BiRnnLayer":
         if mode:
-            self._unchanged.forget()
+            self._changes.forget()
         return super().train(mode)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -98,11 +98,11 @@ class BiRnnLayer(nn.Module):
 
     def _bi_gru(self, inputs: Tensor, mask: Tensor, low: bool) -> Tensor:
         learns = torch.is_grad_enabled()
-        if low and (learns or len(inputs) >= LOW_GRU_BATCH):
+        if low and (learns or len(inputs) >= MIN_LOW_GRU_BATCH):
             return bi_gru(self.forwards, self.backwards, inputs, mask, torch.bfloat16)
         if learns:
             return bi_gru(self.forwards, self.backwards, inputs, mask, inputs.dtype)
-        # PyTorch's own is quicker where nothing is kept for gradients.
+        # Without gradients PyTorch's own GRU is faster.
         with torch.autocast("cpu", enabled=False):
             return self._by_pytorch(inputs, mask)
 
@@ -117,14 +117,14 @@ class BiRnnLayer(nn.Module):
         if self.training or torch.is_grad_enabled() or not ReadyBiLstm.is_possible(dtype):
             weights = [kernel_weights(n, dtype) for n in (self.forwards, self.backwards)]
             return bi_lstm(weights, inputs, mask, reversal(mask), self.training)
-        with _READY:
-            if not self._unchanged() or self._ready is None or self._ready.dtype != dtype:
+        with _READY_LOCK:
+            if self._changes.changed() or self._ready is None or self._ready.dtype != dtype:
                 self._ready = ReadyBiLstm(self.forwards, self.backwards, dtype)
             ready = self._ready
         return ready(inputs, mask)
 
     def last_states(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """The state of each direction after the last token that it reads.
+        """The state of each direction after its last token.
 
         Shape: (batch, 2 * hidden_size)
         """
@@ -143,9 +143,9 @@ def weights_of(input_size: int, hidden_size: int, cell: str) -> int:
 
 
 def reversal(mask: Tensor) -> Tensor:
-    """Positions in reverse order for the real tokens, in place for padding.
+    """The positions, with those of the real tokens reversed. It is its own inverse.
 
-    Its own inverse. Shape: (batch, length), as `mask`.
+    Shape: (batch, length), as `mask`.
     """
     positions = torch.arange(mask.size(1), device=mask.device).expand(mask.shape)
     return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
@@ -159,12 +159,12 @@ def _reorder(states: Tensor, order: Tensor) -> Tensor:
 class BiRnnStack(Seq2SeqEncoder):
     """Any number of bidirectional recurrent layers, with dropout before each.
 
-    Without a layer it is the identity.
+    With 0 layers it is the identity.
 
     # Parameters
 
     input_size : `int`
-        Inside a `joint_ner_re` model it is inferred and must not be given.
+        Inferred in a `joint_ner_re` model, so do not give it there.
     num_layers : `int`
         0 or more.
     hidden_size : `int`, optional (default = `256`)
@@ -172,10 +172,10 @@ class BiRnnStack(Seq2SeqEncoder):
     cell : `str`, optional (default = `"lstm"`)
         `"lstm"` or `"gru"`.
     dropout : `float`, optional (default = `0.0`)
-        The probability that an input of a layer is dropped in training.
+        The probability of dropping an input of a layer in training.
     variational_dropout : `bool`, optional (default = `False`)
-        Whether the same inputs are dropped at all tokens of a sentence (Gal and Ghahramani 2016,
-        arXiv 1512.05287), in place of others at each.
+        Whether to drop the same inputs at all tokens of a sentence (Gal and Ghahramani 2016,
+        arXiv 1512.05287).
 
     # Raises
 
@@ -233,7 +233,7 @@ class BiRnnStack(Seq2SeqEncoder):
         # Returns
 
         `Tensor`
-            Shape: (batch, length, 2 * hidden_size), or that of `inputs` without a layer.
+            Shape: (batch, length, 2 * hidden_size), or that of `inputs` with 0 layers.
         """
         for layer in self.layers:
             inputs = layer(self.dropout(inputs), mask)
@@ -241,21 +241,21 @@ class BiRnnStack(Seq2SeqEncoder):
 
 
 class SharedAndSpecificEncoder(nn.Module, FromParams):
-    """Layers for both tasks, then layers of each task's own (Crone 2020).
+    """Layers shared by both tasks, then separate layers for each task (Crone 2020).
 
-    The shared layers run once. Input sizes are inferred: each encoder is made with the size of
-    what it reads. Any `Seq2SeqEncoder` with an `input_size` can stand in each place.
+    The shared layers run once. Each of the three encoders can be any `Seq2SeqEncoder` with an
+    `input_size`, which is inferred.
 
     # Parameters
 
     input_size : `int`
         Size of a token's vector; inferred in a model.
     shared : `Lazy[Seq2SeqEncoder]`
-        The layers that both tasks read.
+        The shared layers.
     ner : `Lazy[Seq2SeqEncoder]`
-        The layers of the entities' own, above the shared ones.
+        The layers for entities, above the shared ones.
     relation : `Lazy[Seq2SeqEncoder]`
-        The layers of the relations' own, above the shared ones.
+        The layers for relations, above the shared ones.
     """
 
     def __init__(

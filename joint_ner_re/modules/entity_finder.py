@@ -1,4 +1,4 @@
-"""The protocol of whatever finds entities: subclass `EntityFinder` to exchange it."""
+"""The base class of entity finders: subclass `EntityFinder` to use your own."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ class EntityFinder(nn.Module, Registrable):
     - at prediction: `find`, then `probabilities` and `labels` with what it returned;
     - in training, for the model's option `spurious_entities`: `find` and `labels`.
 
-    A subclass has to implement `score`, `loss`, `find` and `probabilities`.
+    A subclass must implement `score`, `loss`, `find` and `probabilities`.
 
-    The model passes two constructor arguments, which no configuration holds. A subclass names
-    those that it needs:
+    The model passes two constructor arguments, which do not belong in a configuration. A subclass
+    accepts those that it needs:
 
     - `input_size : int`, the size of a token's state;
     - `entity_types : list[str]`, the entity types by name. `EntitySpans.types` has their indices.
@@ -40,7 +40,7 @@ class EntityFinder(nn.Module, Registrable):
         self.num_labels = num_labels
 
     def score(self, states: Tensor, mask: Tensor) -> Any:
-        """Computes what the other methods need of the states, so that it is done once a batch.
+        """Computes once per batch what the other methods need from the states.
 
         # Parameters
 
@@ -60,8 +60,8 @@ class EntityFinder(nn.Module, Registrable):
     def findable(self, gold: EntitySpans) -> EntitySpans:
         """Masks the gold entities that this finder can never find.
 
-        The losses leave them and their relations out; metrics count them as missed. Default: all
-        can be found. `gold.levels` tells entities that overlap apart (`tag_codec.tag_levels`).
+        The losses ignore them and their relations; metrics count them as missed. By default all can
+        be found. Entities on one of the `gold.levels` do not overlap (`tag_codec.tag_levels`).
         """
         return gold
 
@@ -80,12 +80,12 @@ class EntityFinder(nn.Module, Registrable):
         # Returns
 
         `Tensor`
-            A scalar. It has to be finite, and differentiable, for sentences without entities, too.
+            A scalar. It must be finite and differentiable even without entities.
         """
         raise NotImplementedError
 
     def find(self, scores: Any, mask: Tensor) -> EntitySpans:
-        """The entities, in any order and each once. They may overlap.
+        """The entities, in any order, without duplicates. They may overlap.
 
         # Parameters
 
@@ -97,7 +97,7 @@ class EntityFinder(nn.Module, Registrable):
         raise NotImplementedError
 
     def probabilities(self, scores: Any, mask: Tensor, spans: EntitySpans) -> Tensor:
-        """How probable each entity is, in [0, 1]. Shape: (batch, entities).
+        """The probability of each entity, in [0, 1]. Shape: (batch, entities).
 
         # Parameters
 
@@ -106,14 +106,14 @@ class EntityFinder(nn.Module, Registrable):
         mask : `Tensor`
             Shape: (batch, length).
         spans : `EntitySpans`
-            What `find` returned, in another order; any number will do where their mask is false.
+            What `find` returned, in another order. Where the mask is false, any result is fine.
         """
         raise NotImplementedError
 
     def labels(self, spans: EntitySpans) -> Tensor:
-        """Which embedding the relation scorer looks up for each entity. Shape: (batch, entities).
+        """The label of each entity, which the relation scorer can embed. Shape: (batch, entities).
 
-        Numbers from 0 to `num_labels - 1`, also where `spans.mask` is false. Default: the entity
-        types. (The paper: the tag of the entity's last token.)
+        Labels are numbers from 0 to `num_labels - 1`, also where `spans.mask` is false. By default
+        they are the entity types; the paper uses the tag of the entity's last token.
         """
         return spans.types

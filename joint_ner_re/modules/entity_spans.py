@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass
 class EntitySpans:
-    """The entities of a batch, padded to the largest number in a sentence.
+    """The entities of a batch, padded to the largest number of entities in a sentence.
 
     # Parameters
 
@@ -38,7 +38,7 @@ class EntitySpans:
 
     @classmethod
     def gold(cls, annotation: dict[str, Tensor]) -> "EntitySpans":
-        """The entities that an `AnnotationField`'s tensors hold, on all levels."""
+        """The entities of an `AnnotationField`, on all levels."""
         return cls(**{field.name: annotation[field.name] for field in fields(cls)})
 
     @classmethod
@@ -51,14 +51,14 @@ class EntitySpans:
         batch_size: int,
         level: int = 0,
     ) -> "EntitySpans":
-        """Entities that are listed sentence by sentence.
+        """Pads a flat list of entities, sorted by sentence.
 
         # Parameters
 
         rows : `Tensor`
-            Each entity's sentence, in ascending order. Shape: (all entities,), like the next three.
+            The sentence of each entity, in ascending order. Shape: (all entities,).
         starts, ends, types : `Tensor`
-            As in the class.
+            As in the class. Shape: (all entities,).
         batch_size : `int`
             The number of sentences.
         level : `int`, optional (default = `0`)
@@ -76,10 +76,10 @@ class EntitySpans:
         return cls(filled(starts, 0), filled(ends, 1), filled(types, 0), mask, level * mask.long())
 
     @classmethod
-    def together(cls, parts: "Sequence[EntitySpans]") -> "EntitySpans":
-        """The entities of all parts, concatenated."""
+    def together(cls, groups: "Sequence[EntitySpans]") -> "EntitySpans":
+        """The entities of all groups, concatenated."""
         names = [field.name for field in fields(cls)]
-        return cls(*(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
+        return cls(*(torch.cat([getattr(one, name) for one in groups], dim=1) for name in names))
 
     def on_level(self, level: int) -> "EntitySpans":
         """The entities of one level; the others are masked."""
@@ -94,9 +94,9 @@ class EntitySpans:
         return self.mask & same.any(dim=2)
 
     def sorted(self, length: int) -> "EntitySpans":
-        """The entities by their starts, the longer first, and padding last.
+        """The entities sorted by start, longer ones first, padding last. The sort is stable.
 
-        `length` is the number of tokens of the longest sentence. The order is stable.
+        `length` is the number of tokens of the longest sentence.
         """
         keys = self.starts * (length + 1) + length - self.ends
         keys = keys.masked_fill(~self.mask, (length + 1) ** 2)

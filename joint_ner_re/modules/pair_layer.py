@@ -1,4 +1,4 @@
-"""A hidden layer over pairs of entities, which also reads the tokens between them."""
+"""A hidden layer over pairs of entities that also reads the tokens between them."""
 
 import torch
 from allennlp.common.from_params import FromParams
@@ -18,7 +18,7 @@ class PairLayer(nn.Module, FromParams):
         U relu(A g_i + B g_j + max_t P h_t + d_ij)
 
     where t runs over the tokens between the two (Eberts and Ulges 2019 pool the same way) and d is
-    an embedding of their number and of the direction. It is not part of the paper.
+    an embedding of their number and of the direction. Not in the paper.
 
     # Parameters
 
@@ -65,7 +65,7 @@ class PairLayer(nn.Module, FromParams):
         # Parameters
 
         tables : `list[Tensor]`
-            What `prepare` gave.
+            What `prepare` returned.
         entities : `Tensor`
             g. Shape: (batch, entities, entity_size).
         spans : `EntitySpans`
@@ -93,14 +93,14 @@ class PairLayer(nn.Module, FromParams):
         return self.output(self.dropout(hidden.relu()))
 
     def prepare(self, states: Tensor) -> list[Tensor]:
-        """What `forward` needs of the states, of shape (batch, length, input_size)."""
+        """What `forward` needs from the states, of shape (batch, length, input_size)."""
         return maximum_tables(self.between(self.dropout(states)))
 
 
 def maximum_tables(values: Tensor) -> list[Tensor]:
-    """Table k holds at t the maxima of `values` over the 2**k positions from t.
+    """Tables of maxima: table k holds at t the maximum of `values` over the 2**k positions from t.
 
-    Values of shape (batch, length, size); together the tables take length * log(length).
+    `values` has the shape (batch, length, size). There are about log2(length) tables.
     """
     tables = [values]
     width = 1
@@ -112,12 +112,12 @@ def maximum_tables(values: Tensor) -> list[Tensor]:
 
 
 def range_maximum(tables: list[Tensor], begins: Tensor, ends: Tensor) -> Tensor:
-    """The maxima over positions from `begins` to before `ends`; 0 where there are none.
+    """The maxima over positions from `begins` to `ends`, exclusive; 0 over empty ranges.
 
     # Parameters
 
     tables : `list[Tensor]`
-        What `maximum_tables` gave for values of shape (batch, length, size).
+        What `maximum_tables` returned for values of shape (batch, length, size).
     begins, ends : `Tensor`
         Shape of each: (batch, heads, tails).
 

@@ -24,8 +24,8 @@ class PairScorer(RelationScorer):
         W2 [ f_i ; f_j ; cos(f_i, f_j) ; distmult_1 .. distmult_R ] + b,
         distmult_k = g_i · diag(m_k) · g_j    (Yang et al. 2014, with m_k learned)
 
-    W2 is applied part by part, so that no tensor of pairs times features is ever made: its first
-    two parts act on entities, and its last part is merged into the m_k.
+    W2 is applied block by block, so that no tensor of pairs times features is needed: its first two
+    blocks act on entities, and its last block is merged into the m_k.
 
     # Parameters
 
@@ -92,7 +92,7 @@ class PairScorer(RelationScorer):
         return max(self.num_relations, self.pair_layer.output.in_features)
 
     def represent(self, states: Tensor, labels: Tensor, spans: EntitySpans) -> "_Represented":
-        """`g` and `f` of each entity, and what the pair layer needs of the tokens."""
+        """`g` and `f` of each entity, and what the pair layer needs from the tokens."""
         places = spans.lasts.unsqueeze(2).expand(-1, -1, states.size(2))
         entities = states.gather(1, places)
         if self.tag_embedding is not None:
@@ -112,7 +112,7 @@ class PairScorer(RelationScorer):
         direction = F.normalize(hidden, dim=2)
         # Shape: (batch, heads, entities)
         cosine = direction[:, heads] @ direction.transpose(1, 2)
-        # Distmult is linear in m, so W2's last part can mix the m_k instead of the products.
+        # Distmult is linear in m, so W2's last block can mix the m_k instead of the products.
         # Shape: (num_relations, size)
         diagonals = mixture @ self.distmult
         # Shape: (batch, heads, num_relations, size)
@@ -133,10 +133,10 @@ class PairScorer(RelationScorer):
 
 
 class _Represented(NamedTuple):
-    """What is computed of a batch's entities once, however many blocks of heads there are.
+    """What all blocks of heads need, computed once per batch.
 
     `entities` and `hidden` are `g` and `f`, of shapes (batch, entities, size) and (batch,
-    entities, hidden_size); `between` is what the pair layer needs of the tokens.
+    entities, hidden_size); `between` is what the pair layer needs from the tokens.
     """
 
     spans: EntitySpans

@@ -1,4 +1,4 @@
-"""The protocol of whatever scores relations: subclass `RelationScorer` to exchange it."""
+"""The base class of relation scorers: subclass `RelationScorer` to use your own."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,16 +13,16 @@ class RelationScorer(nn.Module, Registrable):
     """Scores every relation type for every ordered pair of entities.
 
     Register a subclass and choose it with `"relation_scorer": {"type": NAME}`; docs/vary.md has a
-    complete example. A subclass has to implement `represent`, which is called once a batch, and
-    `score`, which is called for all pairs at once (the loss) or for one block of heads after the
-    other (prediction, in bounded memory).
+    complete example. A subclass must implement `represent`, which is called once per batch, and
+    `score`, which is called for all pairs at once (for the loss) or for one block of heads after
+    the other (at prediction, to bound memory).
 
-    The entities are the gold ones in a loss, together with wrong ones under the model's option
-    `spurious_entities`, and the found ones at prediction. The model ignores the logits of padding
-    and of an entity with itself.
+    For the loss the entities are the gold ones and, with the model's option `spurious_entities`,
+    wrong ones; at prediction they are the found ones. The model ignores the logits of padding and
+    of an entity with itself.
 
-    The model passes three constructor arguments, which no configuration holds. A subclass names
-    those that it needs:
+    The model passes three constructor arguments, which do not belong in a configuration. A subclass
+    accepts those that it needs:
 
     - `input_size : int`, the size of a token's state;
     - `num_labels : int`, see `EntityFinder.labels`;
@@ -41,7 +41,7 @@ class RelationScorer(nn.Module, Registrable):
         self.num_relations = num_relations
 
     def represent(self, states: Tensor, labels: Tensor, spans: EntitySpans) -> Any:
-        """Computes what `score` needs, so that it is done once a batch.
+        """Computes once per batch what `score` needs.
 
         # Parameters
 
@@ -62,7 +62,7 @@ class RelationScorer(nn.Module, Registrable):
         represented : `Any`
             What `represent` returned.
         heads : `slice`
-            Which of the entities are heads.
+            The entities that are heads.
 
         # Returns
 
@@ -73,9 +73,9 @@ class RelationScorer(nn.Module, Registrable):
 
     @property
     def numbers_per_pair(self) -> int:
-        """How many numbers `score` holds at once for one pair; this bounds the size of a block.
+        """How many numbers `score` holds at once for one pair. It determines the size of a block.
 
-        Default: one for each relation type. Override it where `score` makes a larger tensor.
+        Default: one per relation type. Override it if `score` makes a larger tensor.
         """
         return self.num_relations
 
@@ -92,14 +92,14 @@ class RelationScorer(nn.Module, Registrable):
     def by_head(
         self, states: Tensor, labels: Tensor, spans: EntitySpans, max_numbers: int
     ) -> Iterator[tuple[slice, Tensor]]:
-        """What `forward` returns, in blocks of heads, so that memory is bounded.
+        """What `forward` returns, in blocks of heads, to bound memory.
 
         # Parameters
 
         states, labels, spans
             As for `represent`.
         max_numbers : `int`
-            How many numbers a block may hold. It has at least one head.
+            How many numbers a block may hold. A block has at least one head.
 
         # Returns
 

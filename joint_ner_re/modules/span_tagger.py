@@ -1,4 +1,4 @@
-"""Entities to tags and back for whole batches, with no loop over sentences."""
+"""Turns entities into tags and back, for a complete batch at once."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from joint_ner_re.tag_codec import TagCodec
 class SpanTagger(nn.Module):
     """Turns spans into tags and tags into spans by the rules of a `TagCodec`.
 
-    It is a module, though without parameters, so that its tables move with the model's device.
+    It has no parameters, but is a module so that its tables move to the model's device.
 
     # Parameters
 
@@ -33,7 +33,7 @@ class SpanTagger(nn.Module):
         self.register_buffer("_joins", torch.tensor(joins, dtype=torch.bool), persistent=False)
 
     def encode(self, spans: EntitySpans, length: int) -> Tensor:
-        """The tags that hold `spans`, which must not overlap. Shape: (batch, length)."""
+        """The tags of `spans`, which must not overlap. Shape: (batch, length)."""
         positions = torch.arange(length, device=spans.starts.device)
         starts, ends = spans.starts.unsqueeze(2), spans.ends.unsqueeze(2)
         # Shape of each: (batch, entities, length)
@@ -52,10 +52,10 @@ class SpanTagger(nn.Module):
         return 1 + spans.types * self._prefixes + prefixes
 
     def decode(self, tags: Tensor, mask: Tensor, level: int = 0) -> EntitySpans:
-        """The entities that `tags`, of shape (batch, length), hold at real tokens.
+        """The entities of `tags`, of shape (batch, length), at real tokens.
 
-        Equal to `TagCodec.decode` of each sentence, also for ill-formed sequences. The entities
-        get the given `level`.
+        The result equals that of `TagCodec.decode` for each sentence, also for ill-formed
+        sequences. All entities get the given `level`.
         """
         tags = tags * mask
         carried = torch.zeros_like(mask)

@@ -1,4 +1,4 @@
-"""Scores every tag of every token."""
+"""Scores the tags of every token."""
 
 import torch
 from allennlp.common.from_params import FromParams
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from joint_ner_re.modules.bounds import check_probability, check_size
 
-# With nine tags, 98 of 100 tokens start outside.
+# With nine tags, the initial probability of outside is 98 %.
 _INITIAL_OUTSIDE_BIAS = 6.0
 
 
@@ -59,8 +59,8 @@ class TagScorer(nn.Module, FromParams):
     def expect_outside(self) -> None:
         """Initialise the bias so that nearly every token is outside (tag 0).
 
-        Where entities are rare, the first losses would otherwise say little about them (Lin et
-        al. 2017, "Focal Loss for Dense Object Detection", section 3.3).
+        Otherwise the many outside tokens dominate the loss at first (Lin et al. 2017, "Focal Loss
+        for Dense Object Detection", section 3.3).
         """
         with torch.no_grad():
             self.output.bias[0] = _INITIAL_OUTSIDE_BIAS

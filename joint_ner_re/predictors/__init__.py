@@ -1,4 +1,4 @@
-"""JSON in, JSON out."""
+"""The predictor: JSON in, JSON out."""
 
 from joint_ner_re.predictors.joint_predictor import JointPredictor
 

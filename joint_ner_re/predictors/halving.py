@@ -1,4 +1,4 @@
-"""A batch that fails is halved, so that what can be predicted is."""
+"""Splits a batch that fails into halves, so that all other documents are still predicted."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether less at once may do. Neither PyTorch's class nor its words are always the same."""
+    """Whether the memory did not suffice. PyTorch reports this in several ways."""
     message = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
@@ -24,17 +24,17 @@ def in_halves(
     give_up: Callable[[T, Exception], R] | None = None,
     may_help: Callable[[Exception], bool] = is_out_of_memory,
 ) -> list[R]:
-    """What `predict` gives for the items, in order; where it fails, what it gives for halves.
+    """Predicts for all items at once or, where that fails, for each half. Keeps the order.
 
     # Parameters
 
     predict : `Callable[[list[T]], Sequence[R]]`
-        Gives one result for each item.
+        Returns one result for each item.
     items : `list[T]`
     give_up : `Callable[[T, Exception], R]`, optional (default = `None`)
-        Gives the result of an item that fails on its own. Without, its exception is raised.
-    may_help : `Callable[[Exception], bool]`, optional (default: whether memory did not suffice)
-        Whether fewer items may do better after this exception; if not, it is raised.
+        Returns the result of an item that fails on its own. Default: raise the exception.
+    may_help : `Callable[[Exception], bool]`, optional (default: `is_out_of_memory`)
+        Whether fewer items may succeed after this exception. If not, it is raised.
     """
     if not items:
         return []
@@ -43,10 +43,10 @@ def in_halves(
     except Exception as error:
         if not may_help(error) or (len(items) == 1 and give_up is None):
             raise
-        # Without the traceback, which holds on to the tensors.
+        # The traceback would keep the tensors in memory.
         failure = error.with_traceback(None)
     if torch.cuda.is_available():
-        # What PyTorch keeps of the memory for later.
+        # Release the memory that PyTorch keeps for later.
         torch.cuda.empty_cache()
     if len(items) == 1 and give_up is not None:
         return [give_up(items[0], failure)]

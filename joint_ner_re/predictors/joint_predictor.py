@@ -1,4 +1,4 @@
-"""Raw text or tokens in, entities and relations with offsets and scores out."""
+"""Predicts entities and relations, with offsets and scores, from raw text or tokens."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,35 +14,34 @@ from joint_ner_re.corpora.text import MAX_CHARACTERS
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel, Thresholds
 from joint_ner_re.predictors.halving import in_halves
-from joint_ner_re.predictors.side_by_side import side_by_side
+from joint_ner_re.predictors.threads import map_in_threads
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 
 INPUTS = ("text", "sentence", "tokens")
 
-# Sentences of similar length run together, as many as fit: padding costs little then, and
-# memory is bounded whatever the documents are. On a CPU several batches run side by side.
-TOKENS_PER_BATCH = 2048
-TOKENS_PER_BATCH_ON_GPU = 4096
-# A longer sentence, which no one wrote, is read in parts of so many tokens: the time for relations
-# grows with the square of the entities.
-LONGEST_PART = 2_000
-LONGEST_SENTENCE = 100_000
+# A batch has sentences of similar length, so that padding costs little. Its size bounds the memory.
+MAX_BATCH_TOKENS = 2048
+MAX_BATCH_TOKENS_ON_GPU = 4096
+# A longer sentence is predicted in chunks, because the time for relations grows with the square of
+# the number of entities. Nobody writes such sentences.
+MAX_CHUNK_TOKENS = 2_000
+MAX_SENTENCE_TOKENS = 100_000
 
 
 @Predictor.register("joint_ner_re")
 class JointPredictor(Predictor):
     """Serves `allennlp predict`.
 
-    A line of the input is a JSON object with one of these keys, or plain text:
+    Each line of the input is a document in plain text, or a JSON object with one of these keys:
 
-    - `text`: a document. It is split into sentences.
-    - `sentence`: one sentence. It is split into tokens only.
-    - `tokens`: one sentence's tokens, with `text` and `offsets` if there are any.
+    - `text`: a document, which is split into sentences.
+    - `sentence`: one sentence, which is split into tokens.
+    - `tokens`: the tokens of one sentence, with `text` and `offsets` if there are any.
 
-    An `id` is carried over, and so is everything else, under `meta`. A line of plain text is
-    a document. The output is what `Sentence.to_json` gives, for the whole document: token
-    positions count from its beginning and character offsets are those of the input. For a
-    document `sentences` holds each sentence's first token and the token after its last.
+    The output keeps the `id`, and other keys under `meta`. It has the keys of `Sentence.to_json`,
+    for the complete document: token positions count from the beginning of the document, and
+    character offsets are those of the input. For a document, `sentences` holds the first token of
+    each sentence and the token after its last.
     """
 
     _model: JointModel
@@ -50,7 +49,7 @@ class JointPredictor(Predictor):
 
     @property
     def relation_threshold(self) -> Thresholds:
-        """From which probability on a relation is predicted; see `JointModel`."""
+        """The least probability of a predicted relation; see `JointModel`."""
         return self._model.relation_threshold
 
     @relation_threshold.setter
@@ -66,13 +65,13 @@ class JointPredictor(Predictor):
         `ValueError`
             If a line begins like a JSON object but is none, or escapes half a character.
         """
-        # Files of some editors begin with a byte order mark.
+        # Some editors write a byte order mark at the beginning of a file.
         line = line.rstrip("\r\n").lstrip("\ufeff")
         if not line.lstrip().startswith("{"):
             return {"text": line}
         try:
             record = json.loads(line)
-            # What comes in goes out again.
+            # Reject what could not be written to the output.
             json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except json.JSONDecodeError as error:
             raise ValueError(
@@ -97,7 +96,7 @@ class JointPredictor(Predictor):
 
     @overrides
     def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
-        """Predict for each input, in order; see the class for what they hold."""
+        """Predict for each input, in order; the class describes inputs and outputs."""
         documents = [self._split(record) for record in inputs]
         predicted = iter(self.predict_sentences([s for document in documents for s in document]))
         return [
@@ -107,7 +106,7 @@ class JointPredictor(Predictor):
 
     @overrides
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._instance(self._whole(json_dict))
+        return self._instance(self._as_sentence(json_dict))
 
     @overrides
     def predict_instance(self, instance: Instance) -> JsonDict:
@@ -122,38 +121,39 @@ class JointPredictor(Predictor):
     def predict_sentences(self, sentences: Sequence[Sentence]) -> list[Sentence]:
         """Copies of the sentences whose annotations are the model's predictions.
 
-        Where memory does not suffice for a batch, its halves are predicted. A sentence of more
-        than `LONGEST_PART` tokens is predicted in parts of so many.
+        If the memory does not suffice for a batch, it is predicted in halves. A sentence of more
+        than `MAX_CHUNK_TOKENS` tokens is predicted in chunks of this length.
 
         # Raises
 
         `SentenceError`
-            If a sentence has more than `LONGEST_SENTENCE` tokens.
+            If a sentence has more than `MAX_SENTENCE_TOKENS` tokens.
         """
-        parts = [_parts(sentence) for sentence in sentences]
-        all_parts = [part for some in parts for part in some]
-        predicted: list[Sentence] = list(all_parts)
-        # The longest first: with what is small at the end, all cores end together.
-        by_length = sorted(range(len(all_parts)), key=lambda index: -len(all_parts[index].tokens))
+        chunks_of = [_chunks(sentence) for sentence in sentences]
+        chunks = [chunk for some in chunks_of for chunk in some]
+        predicted: list[Sentence] = list(chunks)
+        # Longest first: with small batches at the end, all cores finish at about the same time.
+        by_length = sorted(range(len(chunks)), key=lambda index: -len(chunks[index].tokens))
         on_gpu = self._model.device.type == "cuda"
-        most = TOKENS_PER_BATCH_ON_GPU if on_gpu else TOKENS_PER_BATCH
-        batches = list(_batches(by_length, [len(part.tokens) for part in all_parts], most))
+        max_tokens = MAX_BATCH_TOKENS_ON_GPU if on_gpu else MAX_BATCH_TOKENS
+        batches = list(_batches(by_length, [len(chunk.tokens) for chunk in chunks], max_tokens))
 
         def predict(batch: list[int]) -> list[Sentence]:
-            return self._predicted([self._instance(all_parts[index]) for index in batch])
+            return self._predicted([self._instance(chunks[index]) for index in batch])
 
         in_threads = self._model.predicts_in_threads
-        done = side_by_side(predict, batches) if in_threads else map(predict, batches)
+        done = map_in_threads(predict, batches) if in_threads else map(predict, batches)
         for batch, predicted_of in zip(batches, done):
             for index, sentence in zip(batch, predicted_of):
                 predicted[index] = sentence
         rest = iter(predicted)
         return [
-            _whole(sentence, [next(rest) for _ in some]) for sentence, some in zip(sentences, parts)
+            _with_annotations(sentence, [next(rest) for _ in some])
+            for sentence, some in zip(sentences, chunks_of)
         ]
 
     def _predicted(self, instances: list[Instance]) -> list[Sentence]:
-        """The model's predictions; of the halves where memory does not suffice for all."""
+        """The model's predictions, in halves if the memory does not suffice for all."""
         return in_halves(self._model.predict, instances)
 
     def _instance(self, sentence: Sentence) -> Instance:
@@ -162,14 +162,14 @@ class JointPredictor(Predictor):
         return instance
 
     def _split(self, record: JsonDict) -> list[Sentence]:
-        """The input's sentences, whose offsets are those of the whole input."""
+        """The input's sentences, with the input's offsets."""
         if _kind(record) != "text":
-            return [self._whole(record)]
+            return [self._as_sentence(record)]
         text = record["text"]
         (sentences,) = self._dataset_reader.tokenizer.split([text])
         return [_sentence(text, offsets) for offsets in sentences]
 
-    def _whole(self, record: JsonDict) -> Sentence:
+    def _as_sentence(self, record: JsonDict) -> Sentence:
         """The input as one sentence."""
         kind = _kind(record)
         if kind == "tokens":
@@ -190,7 +190,7 @@ class JointPredictor(Predictor):
             output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
         if meta:
-            # What has been through here before comes as it went.
+            # The input may be an earlier output, which has its other keys under `meta` already.
             output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
         return output
 
@@ -199,7 +199,7 @@ _OWN_KEYS = frozenset([*INPUTS, "offsets", "id", "entities", "relations", "sente
 
 
 def _kind(record: JsonDict) -> str:
-    """Which of `INPUTS` the input holds. A text with its tokens is an input of tokens."""
+    """Which of `INPUTS` the input has; `tokens` if it has both a text and its tokens."""
     if not isinstance(record, dict):
         raise SentenceError(f"the input is {record!r}; expected a JSON object")
     kinds = [name for name in INPUTS if name in record]
@@ -223,24 +223,24 @@ def _id(record: JsonDict) -> str:
     return "" if name is None else str(name)
 
 
-def _parts(sentence: Sentence) -> list[Sentence]:
-    """The sentence, or parts of it that are not too long."""
+def _chunks(sentence: Sentence) -> list[Sentence]:
+    """The sentence, or chunks of it if it is too long."""
     tokens = sentence.tokens
-    if len(tokens) <= LONGEST_PART:
+    if len(tokens) <= MAX_CHUNK_TOKENS:
         return [sentence]
-    if len(tokens) > LONGEST_SENTENCE:
+    if len(tokens) > MAX_SENTENCE_TOKENS:
         raise SentenceError(
-            f"a sentence of {len(tokens)} tokens; expected at most {LONGEST_SENTENCE}: divide it"
+            f"a sentence of {len(tokens)} tokens; expected at most {MAX_SENTENCE_TOKENS}: divide it"
         )
-    starts = range(0, len(tokens), LONGEST_PART)
-    return [Sentence(tokens[start : start + LONGEST_PART]) for start in starts]
+    starts = range(0, len(tokens), MAX_CHUNK_TOKENS)
+    return [Sentence(tokens[start : start + MAX_CHUNK_TOKENS]) for start in starts]
 
 
-def _whole(sentence: Sentence, parts: list[Sentence]) -> Sentence:
-    """The sentence with the annotations of its parts."""
-    if len(parts) == 1:
-        return parts[0]
-    merged = _merge(parts, None)
+def _with_annotations(sentence: Sentence, chunks: list[Sentence]) -> Sentence:
+    """The sentence with the annotations of its chunks."""
+    if len(chunks) == 1:
+        return chunks[0]
+    merged = _merge(chunks, None)
     return replace(sentence, entities=merged.entities, relations=merged.relations)
 
 
@@ -257,7 +257,7 @@ def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
 
 
 def _merge(sentences: Sequence[Sentence], text: str | None) -> Sentence:
-    """The sentences of one text as one, with positions that count from its beginning."""
+    """Merges the sentences of a text into one; positions count from the beginning of the text."""
     tokens: list[str] = []
     offsets: list[Any] = []
     entities: list[Entity] = []
@@ -278,11 +278,11 @@ def _merge(sentences: Sequence[Sentence], text: str | None) -> Sentence:
     )
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """`order`, the longest first, cut where a padded batch would have more tokens than `most`."""
+def _batches(order: Sequence[int], lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Cuts `order`, longest first, into batches of at most `max_tokens` tokens with padding."""
     batch: list[int] = []
     for index in order:
-        if batch and lengths[batch[0]] * (len(batch) + 1) > most:
+        if batch and lengths[batch[0]] * (len(batch) + 1) > max_tokens:
             yield batch
             batch = []
         batch.append(index)

@@ -1,4 +1,4 @@
-"""From a model archive to a predictor: the one place where models are loaded for prediction."""
+"""Loads predictors from model archives; no other module does."""
 
 import joint_ner_re.training  # noqa: F401 (registers the data loaders that archives name)
 from joint_ner_re import archives
@@ -7,19 +7,19 @@ from joint_ner_re.predictors.joint_predictor import JointPredictor
 
 
 def load_predictor(archive: str, cuda_device: int = -1) -> JointPredictor:
-    """The predictor of a `model.tar.gz`, which need not be trusted: see `joint_ner_re.archives`.
+    """The predictor of a `model.tar.gz`, which may come from strangers (see `archives`).
 
     # Parameters
 
     archive : `str`
-        The archive, its address, or a directory that `allennlp train` wrote.
+        The archive, its URL, or a directory that `allennlp train` wrote.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model runs on; -1 is the CPU.
 
     # Raises
 
     `ConfigurationError`
-        If the archive is damaged, or has something in it that could run.
+        If the archive is damaged or contains something that could run code.
     `ValueError`
         If the archive holds another kind of model.
     """

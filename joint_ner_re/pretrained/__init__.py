@@ -1,6 +1,6 @@
-"""Pretrained encoders by name: where their files are, their word pieces, their weights.
+"""Pretrained encoders: their files, tokenizers, weights and vectors.
 
-A name is one of
+The name of an encoder is one of
 
 - a directory that holds `config.json`, the tokenizer and the weights;
 - `package:NAME/FOLDER`, a folder inside an installed Python package, such as
@@ -10,20 +10,20 @@ A name is one of
 Encoders of these architectures can be used, named as in `config.json`: albert, bert, big_bird,
 camembert, convbert, data2vec-text, deberta, deberta-v2, distilbert, electra, ernie, longformer,
 megatron-bert, mobilebert, modernbert, mpnet, rembert, roberta, roberta-prelayernorm, xlm-roberta
-and xlm-roberta-xl. Nothing in an encoder's files can run: only known settings are used, code
-beside the weights is neither fetched nor imported, and weights are tensors.
+and xlm-roberta-xl. Nothing in an encoder's files can run code: only known settings are used, code
+beside the weights is neither fetched nor imported, and weights are read as tensors.
 """
 
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.pretrained.encoder import (
+    drop_upper_layers,
     fingerprint,
     load_encoder,
-    longest_input,
+    max_pieces,
     save_encoder,
-    shorten,
 )
+from joint_ner_re.pretrained.locations import MINILM
 from joint_ner_re.pretrained.masked_pieces import MaskedPiecesModel
-from joint_ner_re.pretrained.places import MINILM
 from joint_ner_re.pretrained.tokenizer import Markers, Pieces, PieceTokenizer, piece_tokenizer
 from joint_ner_re.pretrained.vector_cache import VectorCache
 from joint_ner_re.pretrained.word_piece_indexer import WordPieceIndexer
@@ -39,8 +39,8 @@ __all__ = [
     "WordPieceIndexer",
     "fingerprint",
     "load_encoder",
-    "longest_input",
+    "max_pieces",
     "piece_tokenizer",
     "save_encoder",
-    "shorten",
+    "drop_upper_layers",
 ]

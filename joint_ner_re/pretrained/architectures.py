@@ -1,9 +1,9 @@
-"""The encoders and tokenizers that this package uses, and what may stand in their `config.json`.
+"""The encoders and tokenizers that this package supports, and a safe reader of `config.json`.
 
-The files of an encoder come from strangers, and transformers follows what they say: some of its
-architectures load a second model that the first one names, with code of that model's own. So this
-module reads `config.json` as data, accepts the architectures of one list, and gives transformers
-only the settings that their constructors know.
+An encoder's files come from strangers, and transformers obeys them: some of its architectures load
+a second model that the first one names, with that model's own code. So this module reads
+`config.json` as data, accepts only listed architectures, and passes transformers only the settings
+that their constructors know.
 """
 
 import inspect
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 CONFIG = "config.json"
 # Real files have a few kilobytes; lists of labels can make them longer.
 MAX_JSON_BYTES = 10**7
-# Keeps a damaged file from filling the memory. The largest vocabularies have 10**6 pieces.
+# So that a damaged file cannot fill the memory. The largest vocabularies have 10**6 pieces.
 MAX_SETTING = 10**7
 MAX_LAYERS = 1000
 
@@ -41,7 +41,7 @@ class Architecture(NamedTuple):
         return getattr(transformers, f"{self.model}Model")
 
 
-# By `model_type`. tests/pretrained/test_architectures.py runs each.
+# By `model_type`. tests/pretrained/test_architectures.py tests each.
 ARCHITECTURES = {
     "albert": Architecture("Albert", "Albert"),
     "bert": Architecture("Bert", "Bert"),
@@ -67,13 +67,13 @@ ARCHITECTURES = {
 }
 TOKENIZERS = {*(one.tokenizer for one in ARCHITECTURES.values()), "Herbert"}
 
-# Settings that models read although their constructors of configurations do not list them.
+# Settings that models read although their configuration's constructor does not list them.
 _FURTHER_SETTINGS = {
     "attention_head_size", "bos_token_id", "chunk_size_feed_forward", "conv_act", "conv_groups",
     "conv_kernel_size", "embedding_size", "eos_token_id", "norm_rel_ebd", "pad_token_id",
     "position_buckets", "pruned_heads", "share_att_key", "talking_head",
 }  # fmt: skip
-# Settings that would change what is loaded or run, and how the error explains them.
+# Settings that would change what is loaded or run, with the reason for the error message.
 _REFUSED = {
     "add_cross_attention": "makes it a decoder",
     "auto_map": "names code of its own",
@@ -88,10 +88,10 @@ _REFUSED = {
 
 
 class Description(NamedTuple):
-    """What `config.json` says, after it was checked."""
+    """The content of a checked `config.json`."""
 
     model_type: str
-    # What `config.json` holds, as JSON gives it.
+    # All of it, as parsed JSON.
     settings: dict[str, Any]
 
     @property
@@ -136,7 +136,7 @@ def read_json(path: str) -> dict[str, Any] | None:
     # Raises
 
     `ConfigurationError`
-        If it is too large, is no JSON, or holds something else.
+        If it is too large, is not JSON, or does not hold an object.
     """
     if not os.path.isfile(path):
         return None
@@ -163,7 +163,7 @@ def refuse_code(settings: dict[str, Any], path: str) -> None:
     # Raises
 
     `ConfigurationError`
-        If there is one.
+        If there is such a setting.
     """
     inside: list[tuple[str, Any]] = [("", settings)]
     while inside:
@@ -184,10 +184,10 @@ def refuse_code(settings: dict[str, Any], path: str) -> None:
 
 
 def make_config(description: Description, path: str) -> PretrainedConfig:
-    """The configuration that transformers builds the encoder from.
+    """The configuration from which transformers builds the encoder.
 
-    Only settings that the architecture reads get into it: others, which real files have too, say
-    nothing about an encoder's vectors, or say what was decided here, such as the attention's code.
+    It has only the settings that the architecture reads. Other settings, which real files have too,
+    do not affect the vectors, or choose what this package chooses, such as the attention's code.
 
     # Raises
 
@@ -209,7 +209,7 @@ def make_config(description: Description, path: str) -> PretrainedConfig:
     try:
         config = kind.from_dict(settings, output_hidden_states=True)
         layers = config.num_hidden_layers
-    # Which exception a value of a wrong type raises depends on the architecture.
+    # The exception for a value of a wrong type depends on the architecture.
     except Exception as error:
         raise ConfigurationError(f"{path} is damaged: {error}") from error
     if type(layers) is not int or not 1 <= layers <= MAX_LAYERS:
@@ -217,13 +217,13 @@ def make_config(description: Description, path: str) -> PretrainedConfig:
             f"{path}: num_hidden_layers is {layers!r:.80}; expected 1 to {MAX_LAYERS}"
         )
     if description.model_type == "modernbert":
-        # Otherwise its first use on a GPU starts a compiler.
+        # Otherwise the first use on a GPU starts a compiler.
         config.reference_compile = False
     return config
 
 
 def tokenizer_class(name: Any, path: str) -> type[PreTrainedTokenizerFast]:
-    """The fast tokenizer's class, from the name of it or of its slow form.
+    """The class of the fast tokenizer, from its name or the name of its slow form.
 
     # Raises
 

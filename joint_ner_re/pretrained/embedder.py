@@ -14,43 +14,43 @@ from overrides import overrides
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from joint_ner_re.pretrained.encoder import fingerprint, load_encoder, longest_input, shorten
+from joint_ner_re.pretrained.encoder import drop_upper_layers, fingerprint, load_encoder, max_pieces
 from joint_ner_re.pretrained.tokenizer import Markers, Pieces, piece_tokenizer
 from joint_ner_re.pretrained.vector_cache import VectorCache
 
-# At most so many pieces go through the encoder at once: that bounds the memory.
+# Bounds the memory that the encoder needs.
 MAX_PIECES_AT_ONCE = 16384
-# Only one prediction thread opens the cache: that reads all weights.
-_OPENING = Lock()
+# Only one prediction thread opens the cache, because that reads all weights.
+_OPENING_LOCK = Lock()
 
 
 @TokenEmbedder.register("transformer")
 class TransformerEmbedder(TokenEmbedder):
     """The mean of each word's pieces, in a learned mix of the encoder's layers.
 
-    Belongs to the token indexer `word_pieces`, whose `model_name` must be the same. A sentence
-    that is longer than the encoder takes is read in windows that overlap by half; each piece's
-    vector is that of the window in which it has most context.
+    Use it with the token indexer `word_pieces` and the same `model_name`. A sentence that is too
+    long for the encoder is read in windows that overlap by half. Each piece's vector comes from the
+    window in which it has most context.
 
-    A frozen encoder computes the vectors of each distinct sentence once. They are kept as they
-    are before the layers are mixed.
+    A frozen encoder computes the vectors of each distinct sentence once and caches them before the
+    layers are mixed.
 
     # Parameters
 
     model_name : `str`
         See `joint_ner_re.pretrained`.
     train_parameters : `bool`, optional (default = `False`)
-        Whether training changes the encoder, too. A frozen encoder has no dropout.
+        Whether training changes the encoder. A frozen encoder has no dropout.
     layers : `list[int]`, optional (default = `None`)
-        Which layers are mixed: 0 is the encoder's own embeddings, 1 its first layer, -1 its
-        last one. Default: all of them. Those above the highest one are not computed.
+        The layers to mix: 0 is the encoder's embeddings, 1 its first layer, -1 its last layer.
+        Default: all. Layers above the highest one in the mix are not computed.
     max_length : `int`, optional (default = `None`)
-        How many pieces, markers included, the encoder reads at once. Default: its own limit.
+        How many pieces, including markers, the encoder reads at once. Default: its own limit.
     cache_megabytes : `int`, optional (default = `4096`)
-        How much memory the vectors of a frozen encoder may take; 0 keeps none there.
+        How much memory the cached vectors of a frozen encoder may take; 0 keeps none in memory.
     cache_directory : `str`, optional (default = `None`)
-        Keep them on disk, too, for other runs: several may read and write at once. A file is
-        as large as all the vectors (for CoNLL04 and six layers 0.4 GB).
+        Also cache vectors on disk, for other runs. Several runs can read and write at once. The
+        file is as large as all its vectors (0.4 GB for CoNLL04 and six layers).
 
     # Raises
 
@@ -76,8 +76,8 @@ class TransformerEmbedder(TokenEmbedder):
         self.encoder.requires_grad_(train_parameters)
         depth = self.encoder.config.num_hidden_layers + 1
         self._layers = _checked_layers(layers, depth)
-        shorten(self.encoder, max(self._layers))
-        self._window = _checked_window(max_length, longest_input(self.encoder), self._markers)
+        drop_upper_layers(self.encoder, max(self._layers))
+        self._window = _checked_window(max_length, max_pieces(self.encoder), self._markers)
         self.mix = nn.Parameter(torch.zeros(len(self._layers))) if len(self._layers) > 1 else None
         if cache_megabytes < 0:
             raise ConfigurationError(f"cache_megabytes is {cache_megabytes}; expected 0 or more")
@@ -88,7 +88,7 @@ class TransformerEmbedder(TokenEmbedder):
             )
         self._cache_options = (cache_megabytes, cache_directory)
         self._cache: VectorCache | None = None
-        # Whether new vectors are kept. Only cache vectors of corpora: raw text is seen once.
+        # Whether new vectors are cached. Only cache vectors of corpora: raw text is seen once.
         self.remember = True
         self._register_load_state_dict_pre_hook(self._forget)
 
@@ -104,8 +104,9 @@ class TransformerEmbedder(TokenEmbedder):
         return self
 
     def freeze(self, frozen: bool) -> None:
-        """With `train_parameters`: whether the encoder is frozen for now, or is trained. See
-        `joint_ner_re.training.callbacks`.
+        """Freeze or unfreeze an encoder that has `train_parameters`.
+
+        The callback `unfreeze` in `joint_ner_re.training.callbacks` uses this.
         """
         if frozen != self._frozen:
             self._frozen = frozen
@@ -139,13 +140,13 @@ class TransformerEmbedder(TokenEmbedder):
         """The mix of the layers' states, of shape (..., layers or 1, output size)."""
         if self.mix is None:
             return states.squeeze(-2)
-        # `einsum` would copy the states to transpose them, mixed precision to cast them.
+        # `einsum` would copy the states to transpose them, and mixed precision to cast them.
         with _precision(self._device, full=True):
             mix = self.mix.softmax(dim=0).to(states.dtype).unsqueeze(0)
             return torch.matmul(mix, states).squeeze(-2)
 
     def _remembered(self, pieces: Tensor, words: Tensor) -> Tensor:
-        """The mix of the layers' states, from the cache where they are in it."""
+        """The mix of the layers' states, from the cache if possible."""
         cache = self._open_cache()
         keys = _keys(pieces, words)
         rows = {key: row for row, key in enumerate(keys)}
@@ -155,10 +156,10 @@ class TransformerEmbedder(TokenEmbedder):
         missing = dict(zip([keys[row] for row in new], _sentences(pieces[new], words[new])))
         keeps = self.remember and self._cache_options != (0, None)
         if len(missing) == len(keys) and not keeps and not torch.is_grad_enabled():
-            # Nothing is kept and nothing is trained: it is faster to mix the layers at once.
+            # With nothing to cache and no gradients, it is faster to mix the layers at once.
             return self._encode(list(missing.values()), mixed=True).squeeze(2)
         if missing:
-            # Other runs use what is kept, so it has single precision whatever this one computes in.
+            # Other runs use the cached vectors, so they always have single precision.
             with torch.no_grad(), _precision(self._device, full=keeps):
                 encoded = self._encode(list(missing.values())).flatten(2).float().cpu()
             for row, (key, sentence) in zip(encoded, missing.items()):
@@ -166,19 +167,19 @@ class TransformerEmbedder(TokenEmbedder):
             if keeps:
                 cache.put({key: found[key] for key in missing})  # type: ignore[misc]
         kept: list[Tensor] = [found[key] for key in keys]  # type: ignore[misc]
-        # Mix first, then pad: that copies less. Shape: (all words, layers, size)
+        # Mixing before padding copies less. Shape: (all words, layers, size)
         states = torch.cat(kept).unflatten(1, (len(self._layers), -1))
         mixed = self._mixed(states.to(self._device))
         return pad_sequence(mixed.split(lengths), batch_first=True)
 
     def _encode(self, sentences: Sequence[Pieces], mixed: bool = False) -> Tensor:
-        """The layers' states or, as a single layer's, their mix.
+        """The states of all layers or, if `mixed`, their mix as a single layer.
 
         Shape: (batch, words, layers or 1, output size), 0 at padding.
         """
         length = max(sentence.length for sentence in sentences)
         inputs: list[list[int]] = []
-        # For each piece that is used, its place in the inputs and the word it belongs to.
+        # For each piece whose vector is used, its place in the inputs and its word.
         places: list[tuple[int, int]] = []
         targets: list[int] = []
         for row, sentence in enumerate(sentences):
@@ -199,7 +200,7 @@ class TransformerEmbedder(TokenEmbedder):
         return (sums / counts.view(-1, 1, 1)).unflatten(0, (len(sentences), length))
 
     def _read(self, inputs: list[list[int]], mixed: bool) -> Tensor:
-        """The encoder's states of these windows, or their mix.
+        """The encoder's states for these windows or, if `mixed`, their mix.
 
         Shape: (windows, pieces, layers or 1, output size)
         """
@@ -209,7 +210,7 @@ class TransformerEmbedder(TokenEmbedder):
         lengths = torch.tensor([len(window) for window in inputs], device=self._device)
         mask = (torch.arange(width, device=self._device) < lengths.unsqueeze(1)).long()
         step = max(1, MAX_PIECES_AT_ONCE // width)
-        parts = []
+        batches = []
         for start in range(0, len(inputs), step):
             rows = slice(start, start + step)
             hidden = self.encoder(input_ids=ids[rows], attention_mask=mask[rows]).hidden_states
@@ -220,11 +221,11 @@ class TransformerEmbedder(TokenEmbedder):
                 for layer, weight in zip(states[1:], weights[1:]):
                     total.addcmul_(layer.to(weights.dtype), weight)
                 states = [total]
-            parts.append(torch.stack(states, dim=2))
-        return torch.cat(parts)
+            batches.append(torch.stack(states, dim=2))
+        return torch.cat(batches)
 
     def _open_cache(self) -> VectorCache:
-        with _OPENING:
+        with _OPENING_LOCK:
             if self._cache is None:
                 self._cache = self._new_cache()
             return self._cache
@@ -240,7 +241,7 @@ class TransformerEmbedder(TokenEmbedder):
         return VectorCache(size, megabytes, path)
 
     def _forget(self, *_: Any) -> None:
-        """Other weights give other vectors."""
+        """Discard the cache, because other weights give other vectors."""
         self._cache = None
 
     @property
@@ -249,7 +250,7 @@ class TransformerEmbedder(TokenEmbedder):
 
 
 def _precision(device: torch.device, full: bool) -> AbstractContextManager[Any]:
-    """Single precision, or that of `torch.autocast` where it is on."""
+    """Enforces single precision if `full`; otherwise `torch.autocast` applies as set outside."""
     return torch.autocast(device.type, enabled=False) if full else nullcontext()
 
 
@@ -261,7 +262,7 @@ def _sentences(pieces: Tensor, words: Tensor) -> list[Pieces]:
 
 
 def _keys(pieces: Tensor, words: Tensor) -> list[bytes]:
-    """A key for each sentence, from all that its vectors depend on besides the encoder."""
+    """A key for each sentence, from everything that its vectors depend on besides the encoder."""
     numbers = torch.stack([pieces, words], dim=2).cpu().numpy()
     lengths = (pieces > 0).sum(dim=1).tolist()
     return [
@@ -273,9 +274,9 @@ def _keys(pieces: Tensor, words: Tensor) -> list[bytes]:
 def _windows(length: int, size: int | None) -> list[tuple[int, int, int, int]]:
     """The windows in which a sentence of `length` pieces is read.
 
-    Each has four numbers: where it begins and ends, and where the pieces begin and end whose
-    vectors are taken from it. Two windows share pieces; the first half of these is taken from the
-    first window, the second half from the second.
+    Each window has four numbers: its begin and end, and the begin and end of the pieces whose
+    vectors it provides. Of the pieces that two windows share, the first window provides the first
+    half and the second window the second half.
     """
     if size is None or length <= size:
         return [(0, length, 0, length)] if length else []
@@ -297,12 +298,12 @@ def _checked_layers(layers: list[int] | None, depth: int) -> list[int]:
 
 
 def _checked_window(given: int | None, limit: int | None, markers: Markers) -> int | None:
-    """How many pieces a window has, without markers; `None` if any number."""
+    """How many pieces a window has, without markers; `None` if there is no limit."""
     around = len(markers.before) + len(markers.after)
     if given is not None and (given < around + 2 or (limit is not None and given > limit)):
-        most = f"at most {limit}" if limit is not None else "no upper limit"
+        upper = f"at most {limit}" if limit is not None else "no upper limit"
         raise ConfigurationError(
-            f"max_length is {given}; expected at least {around + 2}, and {most}"
+            f"max_length is {given}; expected at least {around + 2}, and {upper}"
         )
     length = given if given is not None else limit
     return None if length is None else length - around

@@ -1,4 +1,4 @@
-"""Pretrained encoders: loaded from the files of strangers, and saved."""
+"""Loads pretrained encoders from untrusted files, and saves encoders."""
 
 import copy
 import hashlib
@@ -17,7 +17,7 @@ from joint_ner_re.pretrained.architectures import (
     make_config,
     read_description,
 )
-from joint_ner_re.pretrained.places import find_directory
+from joint_ner_re.pretrained.locations import find_directory
 from joint_ner_re.pretrained.tokenizer import PieceTokenizer
 from joint_ner_re.pretrained.weights import (
     SAFETENSORS_PATTERNS,
@@ -26,20 +26,20 @@ from joint_ner_re.pretrained.weights import (
     read_weights_of,
 )
 
-# Numbers that follow from the configuration, and the layer that is taken away.
+# Tensors that follow from the configuration, and the pooler, which is removed.
 _NEVER_SAVED = (
     "position_ids", "token_type_ids", "pooler.dense.weight", "pooler.dense.bias", "pooler.weight",
     "pooler.bias",
 )  # fmt: skip
-# A file may lack the pooler's weights and those of attention heads that were pruned. So the size
-# that a configuration describes is compared with twice the file's, and this number more.
+# A file may lack the weights of the pooler and of pruned attention heads. So a configuration may
+# describe twice as many weights as the file has, plus this number.
 _MAX_MISSING = 10**7
-# In these architectures each layer's states are given as they are, and feed the next one.
+# In these architectures each layer's output is the next layer's input, unchanged.
 _PLAIN_STACKS = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 
 
 def load_encoder(model_name: str) -> PreTrainedModel:
-    """A pretrained encoder, in evaluation mode, that gives all its layers' states.
+    """A pretrained encoder in evaluation mode that returns the states of all its layers.
 
     # Parameters
 
@@ -49,8 +49,8 @@ def load_encoder(model_name: str) -> PreTrainedModel:
     # Raises
 
     `ConfigurationError`
-        If there is no such encoder, its architecture is not one of those that this package uses,
-        or a file is damaged, incomplete or would run code.
+        If there is no such encoder, its architecture is not supported, or a file is damaged,
+        incomplete or would run code.
     """
     directory = find_directory(model_name, [CONFIG, "adapter_config.json", *SAFETENSORS_PATTERNS])
     description = read_description(directory)
@@ -61,7 +61,7 @@ def load_encoder(model_name: str) -> PreTrainedModel:
     weights = read_weights_of(directory)
     encoder = _make(description.architecture, config, weights, path)
     if hasattr(encoder, "pooler"):
-        # It is not used, and its weights would have no gradient.
+        # It is not used, so its weights would get no gradient.
         encoder.pooler = None
     return encoder.eval()
 
@@ -69,7 +69,7 @@ def load_encoder(model_name: str) -> PreTrainedModel:
 def _make(
     architecture: Architecture, config: PretrainedConfig, weights: dict[str, Tensor], path: str
 ) -> PreTrainedModel:
-    """Transformers gets a configuration and tensors, and no file of a stranger."""
+    """Have transformers make the encoder from a configuration and tensors, not from files."""
     _check_size(architecture, config, weights, path)
     try:
         encoder, report = architecture.model_class.from_pretrained(
@@ -83,7 +83,7 @@ def _make(
     if missing:
         raise ConfigurationError(
             f"{path}: the weights beside it lack {missing[0]!r} and {len(missing) - 1} others; "
-            "expected a whole encoder"
+            "expected a complete encoder"
         )
     return encoder
 
@@ -91,12 +91,12 @@ def _make(
 def _check_size(
     architecture: Architecture, config: PretrainedConfig, weights: dict[str, Tensor], path: str
 ) -> None:
-    """Compare the size that the configuration describes with that of the weights.
+    """Compare the configuration's number of weights with that of the files.
 
-    On torch's device `meta` a module takes no memory, whatever its size.
+    The encoder is built on torch's device `meta`, where it takes no memory.
     """
     unpruned = copy.deepcopy(config)
-    # Heads cannot be pruned on `meta`.
+    # Pruning heads does not work on `meta`.
     unpruned.pruned_heads = {}
     try:
         with torch.device("meta"):
@@ -112,16 +112,16 @@ def _check_size(
 
 
 def save_encoder(encoder: PreTrainedModel, model_name: str, directory: str) -> None:
-    """Write an encoder that began as `model_name`, with its tokenizer, for `load_encoder`.
+    """Write an encoder and its tokenizer, for `load_encoder`.
 
     # Parameters
 
     encoder : `PreTrainedModel`
-        What `load_encoder` gave, with other weights.
+        An encoder from `load_encoder`, perhaps trained.
     model_name : `str`
-        Whose tokenizer it has; see `joint_ner_re.pretrained`.
+        The name that it was loaded by; its tokenizer is copied from there.
     directory : `str`
-        Gets everything or nothing. If it exists, it is replaced.
+        The directory to write. It is replaced if it exists, and appears only when it is complete.
     """
     parent, name = os.path.split(os.path.abspath(directory))
     with TemporaryDirectory(dir=parent, prefix=f".{name}.") as temporary:
@@ -132,10 +132,10 @@ def save_encoder(encoder: PreTrainedModel, model_name: str, directory: str) -> N
         os.replace(complete, directory)
 
 
-def shorten(encoder: PreTrainedModel, depth: int) -> None:
-    """Leave out the layers above `depth`, where that changes nothing below.
+def drop_upper_layers(encoder: PreTrainedModel, depth: int) -> None:
+    """Remove the layers above `depth`, if that does not change the others' states.
 
-    Architectures other than `_PLAIN_STACKS` may do something to the last layer's states.
+    Other architectures than `_PLAIN_STACKS` may change the states of their last layer.
     """
     if encoder.config.model_type not in _PLAIN_STACKS:
         return
@@ -145,12 +145,12 @@ def shorten(encoder: PreTrainedModel, depth: int) -> None:
             module.layer = stack[:depth]
 
 
-def longest_input(encoder: PreTrainedModel) -> int | None:
-    """How many pieces, markers included, the encoder takes at once; `None` if any number."""
+def max_pieces(encoder: PreTrainedModel) -> int | None:
+    """How many pieces, including markers, the encoder can read at once; `None` if unlimited."""
     positions = getattr(encoder.config, "max_position_embeddings", None)
     if positions is None or positions <= 0:
         return None
-    # RoBERTa and its kin count positions from the padding number + 1.
+    # RoBERTa and its relatives count positions from the padding index + 1.
     embeddings = getattr(encoder, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
     offset = getattr(table, "padding_idx", None)
@@ -158,7 +158,7 @@ def longest_input(encoder: PreTrainedModel) -> int | None:
 
 
 def fingerprint(encoder: torch.nn.Module) -> str:
-    """A digest of the weights: two encoders that have the same give the same vectors."""
+    """A digest of the weights. Encoders with the same digest give the same vectors."""
     digest = hashlib.sha256()
     for name, weight in sorted(encoder.state_dict().items()):
         values = weight.detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Continues the pretraining of an encoder on texts of one's own, by masked word pieces."""
+"""Continues the pretraining of an encoder on your own texts, by masked word pieces."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -18,32 +18,33 @@ from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.pretrained.encoder import save_encoder
 from joint_ner_re.pretrained.tokenizer import piece_tokenizer
 
-# The shares of the pieces to be guessed that are hidden by the mask, and that are replaced by a
-# random piece; the rest stays as it is (Devlin et al. 2019, section 3.1).
+# Of the pieces to guess, these shares are masked and replaced by a random piece. The rest stays
+# unchanged (Devlin et al. 2019, section 3.1).
 MASKED = 0.8
 REPLACED = 0.1
 
 
 @Model.register("masked_pieces")
 class MaskedPiecesModel(CheckedOptions, Model):
-    """Continues the pretraining of an encoder, on texts like those it will be used for
-    (Gururangan et al. 2020, "Don't Stop Pretraining"). Not in the paper.
+    """Continues the pretraining of an encoder on texts of the domain it will be used in.
 
-    The encoder guesses pieces that are hidden from it, as BERT did. The head that guesses is new,
-    since encoders of whole sentences come without theirs. The result is the encoder: the callback
-    `save_encoder` writes it to a directory, for `encoder::` of other configurations.
+    See Gururangan et al. 2020, "Don't Stop Pretraining". Not in the paper.
+
+    The encoder guesses masked pieces, as in BERT's pretraining. The prediction head is new, because
+    sentence encoders come without one. The callback `save_encoder` writes the trained encoder to a
+    directory, for `encoder::` of other configurations.
 
     # Parameters
 
     vocab : `Vocabulary`
         Given by AllenNLP; not used.
     model_name : `str`
-        See `joint_ner_re.pretrained`; the same as that of the token indexer, which is of type
-        `word_pieces` and named `contextual`.
+        See `joint_ner_re.pretrained`. The token indexer must be of type `word_pieces`, be named
+        `contextual` and have the same `model_name`.
     hidden : `float`, optional (default = `0.15`)
-        The probability of a piece to be one of those to be guessed.
+        The probability that a piece must be guessed.
     bfloat16 : `bool`, optional (default = `False`)
-        Whether matrix products have factors of 16 bits, as in `JointModel`.
+        Whether to multiply matrices in 16 bits, as in `JointModel`.
     **kwargs
         As for every `Model`, such as `regularizer`.
 
@@ -83,7 +84,7 @@ class MaskedPiecesModel(CheckedOptions, Model):
 
     @property
     def _pieces(self) -> Tensor:
-        """The vectors of all pieces, which the head uses, too. Shape: (pieces, size)"""
+        """The embeddings of all pieces, which the head shares. Shape: (pieces, size)"""
         return self.embedder.encoder.get_input_embeddings().weight
 
     @overrides(check_signature=False)
@@ -94,28 +95,27 @@ class MaskedPiecesModel(CheckedOptions, Model):
         # Parameters
 
         tokens : `TextFieldTensors`
-            With `contextual`: the pieces of the indexer `word_pieces`.
+            Under `contextual`, the pieces of the indexer `word_pieces`.
         metadata, annotation : `Any`
-            As `JointReader` gives them; texts alone are read.
+            Fields of `JointReader`; not used.
 
         # Returns
 
         `dict[str, Tensor]`
-            `loss`: the mean cross-entropy of the pieces to be guessed, in nats; 0 where there are
-            none.
+            `loss`: the mean cross-entropy of the pieces to guess, in nats; 0 if there are none.
         """
-        # In distributed training a process may get no part of the last batch, not even fields.
+        # In distributed training a process may get an empty last batch, even without fields.
         # Shape: (batch, pieces), each piece's number + 1; 0 is padding.
         pieces = tokens["contextual"]["pieces"] if tokens else self._pieces.new_zeros(0, 0).long()
-        shown, guessed = self._hide(pieces)
+        visible, guessed = self._hide(pieces)
         if not guessed.any():
             # In distributed training every weight needs a gradient.
             return {"loss": 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()}
-        # The embedder gives vectors of words: let each piece be one.
+        # The embedder returns vectors of words, so treat each piece as a word.
         places = torch.arange(1, pieces.size(1) + 1, device=pieces.device) * (pieces > 0)
         device = pieces.device.type
         with torch.autocast(device, torch.bfloat16) if self._bfloat16 else nullcontext():
-            states = self.embedder(shown, places)[guessed]
+            states = self.embedder(visible, places)[guessed]
             scores = F.linear(self.head(states), self._pieces, self.bias)
         targets = pieces[guessed] - 1
         loss = F.cross_entropy(scores.float(), targets)
@@ -123,14 +123,14 @@ class MaskedPiecesModel(CheckedOptions, Model):
         return {"loss": loss}
 
     def _hide(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
-        """The pieces to be read, and which of them are to be guessed; both as `pieces`."""
+        """The pieces with some hidden, and which of them to guess. Shape of each: as `pieces`."""
         draw = torch.rand(pieces.shape, device=pieces.device)
         guessed = (draw < self._hidden) & (pieces > 0)
         how = draw / self._hidden
-        shown = pieces.masked_fill(guessed & (how < MASKED), self._mask + 1)
+        visible = pieces.masked_fill(guessed & (how < MASKED), self._mask + 1)
         others = torch.randint_like(pieces, 1, len(self._pieces) + 1)
         replaced = guessed & (how >= MASKED) & (how < MASKED + REPLACED)
-        return torch.where(replaced, others, shown), guessed
+        return torch.where(replaced, others, visible), guessed
 
     def save_encoder(self, directory: str) -> None:
         """Write the encoder; see `joint_ner_re.pretrained`."""
@@ -138,5 +138,5 @@ class MaskedPiecesModel(CheckedOptions, Model):
 
     @overrides
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`piece_loss`: the mean over all pieces that were guessed, in nats."""
+        """`piece_loss`: the mean loss of all pieces that were guessed, in nats."""
         return {"piece_loss": self._loss.get_metric(reset)}

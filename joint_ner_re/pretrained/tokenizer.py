@@ -18,7 +18,7 @@ from joint_ner_re.pretrained.architectures import (
     refuse_code,
     tokenizer_class,
 )
-from joint_ner_re.pretrained.places import find_directory
+from joint_ner_re.pretrained.locations import find_directory
 
 SETTINGS = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
@@ -33,13 +33,13 @@ _TOKEN_SETTINGS = {
     "additional_special_tokens", "bos_token", "cls_token", "eos_token", "mask_token", "pad_token",
     "sep_token", "unk_token",
 }  # fmt: skip
-# Others name files and code, or are about generating text.
+# Other settings name files or code, or concern text generation.
 _SETTINGS = _TOKEN_SETTINGS | {
     "add_prefix_space", "added_tokens_decoder", "do_lower_case", "keep_accents", "remove_space",
     "split_by_punct", "strip_accents", "tokenize_chinese_chars", "trim_offsets", "vocab_type",
     "wordpieces_prefix",
 }  # fmt: skip
-# The vocabularies of a hundred languages have 17 megabytes.
+# Vocabularies of a hundred languages have 17 megabytes.
 MAX_VOCABULARY_BYTES = 10**9
 
 
@@ -51,12 +51,12 @@ class Pieces(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many words there are: each has a piece."""
+        """The number of words. Each word has at least one piece."""
         return self.words[-1] + 1 if self.words else 0
 
 
 class Markers(NamedTuple):
-    """What an encoder expects around a sequence, and as padding."""
+    """The pieces that an encoder expects before and after a sequence, and as padding."""
 
     before: list[int]
     after: list[int]
@@ -74,8 +74,8 @@ class PieceTokenizer:
     # Raises
 
     `ConfigurationError`
-        If there is no such encoder, it has no fast tokenizer (only those say which characters a
-        piece comes from), or a file is damaged or would run code.
+        If there is no such encoder, it has no fast tokenizer (slow ones do not say which characters
+        a piece comes from), or a file is damaged or would run code.
     """
 
     def __init__(self, model_name: str) -> None:
@@ -83,14 +83,14 @@ class PieceTokenizer:
         self._tokenizer = _load(directory)
 
     def pieces(self, words: Sequence[str]) -> Pieces:
-        """The pieces of a sentence. Every word has at least one: if need be the unknown piece."""
+        """The pieces of a sentence. A word without pieces gets the unknown piece."""
         ends: list[int] = []
         position = 0
         for word in words:
             position += len(word)
             ends.append(position)
             position += 1
-        # The embedder reads long sentences in windows: no warning is due.
+        # `verbose=False`: no warning about long sentences, which the embedder reads in windows.
         encoding = self._tokenizer(
             " ".join(words), add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
@@ -98,7 +98,7 @@ class PieceTokenizer:
         for number, (begin, end) in zip(encoding["input_ids"], encoding["offset_mapping"]):
             if begin == end:
                 continue
-            # A piece belongs to the word of its last character: its first may be the space before.
+            # A piece may begin with the space before its word, so its last character decides.
             owner = pieces.words[-1] if pieces.words else 0
             while ends[owner] < end:
                 owner += 1
@@ -118,14 +118,14 @@ class PieceTokenizer:
     @property
     def markers(self) -> Markers:
         unknown = self._tokenizer.unk_token_id
-        whole = self._tokenizer.build_inputs_with_special_tokens([unknown])
-        place = whole.index(unknown)
+        marked = self._tokenizer.build_inputs_with_special_tokens([unknown])
+        place = marked.index(unknown)
         padding = self._tokenizer.pad_token_id
-        return Markers(whole[:place], whole[place + 1 :], 0 if padding is None else padding)
+        return Markers(marked[:place], marked[place + 1 :], 0 if padding is None else padding)
 
     @property
     def mask(self) -> int | None:
-        """The piece that hides another one; `None` if the encoder has none."""
+        """The mask piece; `None` if the encoder has none."""
         return self._tokenizer.mask_token_id
 
     def save(self, directory: str) -> None:
@@ -135,15 +135,15 @@ class PieceTokenizer:
 
 @lru_cache(maxsize=8)
 def piece_tokenizer(model_name: str) -> PieceTokenizer:
-    """The tokenizer of this encoder, made once."""
+    """The tokenizer of this encoder, cached."""
     return PieceTokenizer(model_name)
 
 
 def _load(directory: str) -> PreTrainedTokenizerFast:
-    """Have transformers load a tokenizer from a copy of those files and settings that it needs.
+    """Have transformers load a tokenizer from a copy of the files and settings that it needs.
 
-    It follows what it finds in a tokenizer's directory: names of other files and of code, an
-    adapter's other directory. In the copy there is nothing of that kind to follow.
+    Transformers obeys names of code and of other files and directories in a tokenizer's files. The
+    copy contains no such names.
     """
     description = read_description(directory)
     path = os.path.join(directory, SETTINGS)
@@ -161,7 +161,7 @@ def _load(directory: str) -> PreTrainedTokenizerFast:
         _copy_vocabulary(directory, kind, copy)
         try:
             return kind.from_pretrained(copy, local_files_only=True)
-        # Which exception a damaged file raises depends on the tokenizer.
+        # The exception for a damaged file depends on the tokenizer.
         except Exception as error:
             reason = " ".join(str(error).replace(copy, directory).split())[:300]
             raise ConfigurationError(
@@ -172,9 +172,9 @@ def _load(directory: str) -> PreTrainedTokenizerFast:
 def _copy_settings(settings: dict, directory: str, kind: type, copy: str) -> None:
     used = {key: value for key, value in settings.items() if key in _SETTINGS}
     if isinstance(settings.get("model_max_length"), int):
-        # It is not used, and other programs that get a saved copy may use it.
+        # Not used here, but other programs may need it in a saved copy.
         used["model_max_length"] = settings["model_max_length"]
-    # Without it, transformers looks for `config.json`.
+    # Without `tokenizer_class`, transformers looks for `config.json`.
     _write_json({**used, "tokenizer_class": kind.__name__}, copy, SETTINGS)
     special = read_json(os.path.join(directory, SPECIAL_TOKENS))
     if special is not None:

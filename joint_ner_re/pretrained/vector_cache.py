@@ -1,4 +1,4 @@
-"""Keeps vectors that were computed, in memory and on disk."""
+"""A cache of computed vectors, in memory and on disk."""
 
 import logging
 import os
@@ -17,36 +17,36 @@ logger = logging.getLogger(__name__)
 _SECONDS_TO_WAIT_FOR_A_LOCK = 60
 _BYTES_PER_MEGABYTE = 10**6
 _BYTES_PER_NUMBER = 4
-# SQLite stores this text, and a database has to hold it and nothing else: a view, a trigger or a
-# computed column runs a query of whoever made the file, which may never end.
+# SQLite stores this text. A database must hold this table and nothing else: a view, trigger or
+# computed column would run a query of the file's author, which might never end.
 _TABLE = "CREATE TABLE vectors (key BLOB PRIMARY KEY, numbers BLOB)"
 _SCHEMA = [
     ("index", "sqlite_autoindex_vectors_1", "vectors", None),
     ("table", "vectors", "vectors", _TABLE),
 ]
-# Where a journal ends so, a path stands before it: of a file that SQLite deletes when it has used
-# the journal. It belongs to transactions over several databases, which are not used here.
+# A journal that ends with these bytes names a file, which SQLite deletes after using the journal.
+# Only transactions over several databases write such journals, and this cache has none.
 _NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")
 # Threads share a connection, whose transactions must not mix.
 _LOCK = Lock()
 
 
 class VectorCache:
-    """Keeps tensors of one width by their keys.
+    """Stores tensors of one width by key.
 
-    On disk they are rows of an SQLite database, which several processes may write at once and
-    which stays intact when one of them is killed. The database may come from somebody else: it
-    can hold numbers only, so the worst it can do is to hold wrong ones.
+    On disk they are rows of an SQLite database. Several processes may write it at once, and it
+    stays intact when one of them is killed. The database may come from a stranger: it can only hold
+    numbers, so the worst it can contain is wrong numbers.
 
     # Parameters
 
     size : `int`
         The width: a tensor has the shape (words, size).
     megabytes : `int`
-        How much to keep in memory (10**6 bytes). What comes first stays: every epoch asks for
-        everything once, so to drop the oldest would drop what is asked for next.
+        How much to keep in memory, in 10**6 bytes. When it is full, nothing is dropped: every epoch
+        needs each tensor once, so the oldest would be needed next.
     path : `str`, optional (default = `None`)
-        The database; `None` keeps nothing on disk.
+        The database. `None` keeps nothing on disk.
 
     # Raises
 
@@ -73,16 +73,16 @@ class VectorCache:
                 ) from error
 
     def get(self, key: bytes, words: int) -> Tensor | None:
-        """What was kept under this key, of shape (words, size), or `None`.
+        """The tensor with this key, of shape (words, size), or `None`.
 
-        A row on disk that is of another shape, or is no finite numbers, counts as missing.
+        A row on disk with another shape or without finite numbers counts as missing.
         """
         found = self._kept.get(key)
         if found is not None or not self._on_disk:
             return found
         with _LOCK:
             try:
-                # Only what has the expected length is read, whatever else is there.
+                # Read only rows of the expected length: others may be huge.
                 row = (
                     self._connection()
                     .execute(
@@ -101,7 +101,7 @@ class VectorCache:
         return found
 
     def put(self, vectors: Mapping[bytes, Tensor]) -> None:
-        """Keep these tensors, each of shape (words, size), on the CPU in single precision."""
+        """Store tensors of shape (words, size), which must be on the CPU in single precision."""
         with _LOCK:
             for key, tensor in vectors.items():
                 self._keep(key, tensor)
@@ -110,22 +110,22 @@ class VectorCache:
             rows = [(key, tensor.numpy().tobytes()) for key, tensor in vectors.items()]
             try:
                 with self._connection() as connection:
-                    # A row that is there already was of no use, or is another process's of now.
+                    # A row with this key was unusable, or another process has just written it.
                     connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             except sqlite3.Error as error:
                 self._give_up(error)
 
     def _give_up(self, error: sqlite3.Error) -> None:
-        # Most likely the disk is full. Everything can be computed again, so the run goes on.
+        # Most likely the disk is full. Vectors can be computed again, so the run continues.
         self._on_disk = False
-        logger.warning("%s: %s; from here on nothing is kept on disk", self._path, error)
+        logger.warning("%s: %s; from now on nothing is cached on disk", self._path, error)
 
     def clear(self) -> None:
-        """Forget what is in memory."""
+        """Discard all tensors in memory."""
         self._kept.clear()
 
     def __len__(self) -> int:
-        """How many tensors are in memory."""
+        """The number of tensors in memory."""
         return len(self._kept)
 
     def _keep(self, key: bytes, tensor: Tensor) -> None:
@@ -139,19 +139,19 @@ class VectorCache:
         return numbers.view(-1, self._size) if bool(torch.isfinite(numbers).all()) else None
 
     def _connection(self) -> sqlite3.Connection:
-        """This process's own: a connection must not be used across a fork."""
+        """The connection of this process. A connection must not be used across a fork."""
         if self._database is None or self._database[0] != os.getpid():
             assert self._path is not None
             self._database = (os.getpid(), _open(self._path))
         return self._database[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a model opens the database itself.
+        # A copied model opens the database itself.
         return {**self.__dict__, "_database": None, "_kept": {}}
 
 
 def _open(path: str) -> sqlite3.Connection:
-    """Open a database, make its table if it is new, and check that there is nothing else in it.
+    """Open a database, create its table if it is new, and check that it holds nothing else.
 
     # Raises
 
@@ -174,8 +174,8 @@ def _open(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA trusted_schema=OFF")
         with connection:
-            # A process that asks for the lock at once waits for it; one that reads first may be
-            # told that the database is locked.
+            # Ask for the lock before reading. A process that reads first may get the error that the
+            # database is locked, instead of waiting.
             connection.execute("BEGIN IMMEDIATE")
             if not _schema(connection):
                 connection.execute(_TABLE)
@@ -194,6 +194,6 @@ def _end_of(path: str) -> bytes:
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple]:
-    # One more than expected is enough to tell.
+    # One row more than expected is enough to detect a difference.
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type LIMIT 3"
     return connection.execute(query).fetchall()

@@ -1,4 +1,4 @@
-"""The weights of a pretrained encoder, read from safetensors or from files that torch wrote."""
+"""Reads the weights of a pretrained encoder, from safetensors or torch files."""
 
 import os
 
@@ -12,7 +12,7 @@ from joint_ner_re.weight_files import read_weights
 
 SAFETENSORS = "model.safetensors"
 TORCH = "pytorch_model.bin"
-# More than any encoder's weights.
+# More than the weights of any encoder.
 MAX_BYTES = 10**12
 SAFETENSORS_PATTERNS = ["model*.safetensors", f"{SAFETENSORS}.index.json"]
 TORCH_PATTERNS = ["pytorch_model*.bin", f"{TORCH}.index.json"]
@@ -26,13 +26,13 @@ def has_safetensors(directory: str) -> bool:
 
 
 def read_weights_of(directory: str) -> dict[str, Tensor]:
-    """All weights that a directory holds, in one file or in several that an index lists.
+    """All weights in a directory, from one file or from several files that an index lists.
 
     # Raises
 
     `ConfigurationError`
         If there are none, a file is damaged or holds anything but tensors, or the index names
-        files elsewhere.
+        files in other directories.
     """
     for name in (SAFETENSORS, TORCH):
         path = os.path.join(directory, name)

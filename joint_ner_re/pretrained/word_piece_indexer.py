@@ -1,4 +1,4 @@
-"""The token indexer that gives the word pieces of a pretrained encoder."""
+"""The token indexer for the word pieces of a pretrained encoder."""
 
 from allennlp.data import Token, TokenIndexer, Vocabulary
 from allennlp.data.token_indexers.token_indexer import IndexedTokenList
@@ -9,9 +9,9 @@ from joint_ner_re.pretrained.tokenizer import piece_tokenizer
 
 @TokenIndexer.register("word_pieces")
 class WordPieceIndexer(TokenIndexer):
-    """Gives a sentence's word pieces, and for each the position of its word.
+    """Gives a sentence's word pieces and the position of each piece's word.
 
-    Belongs to the token embedder `transformer`, whose `model_name` must be the same.
+    Use it with the token embedder `transformer` and the same `model_name`.
 
     # Parameters
 

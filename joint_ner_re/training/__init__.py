@@ -1,4 +1,4 @@
-"""Extensions of AllenNLP's training, in modules with AllenNLP's own names."""
+"""Extensions of AllenNLP's training, in modules with the same names as AllenNLP's."""
 
 from joint_ner_re.training import ranges  # noqa: F401  (registers the bounds)
 from joint_ner_re.training.callbacks import (

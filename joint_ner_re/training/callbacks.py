@@ -1,4 +1,4 @@
-"""What happens between the epochs of a training, and at its end."""
+"""Callbacks of the trainer: progress, unfreezing an encoder, saving an encoder."""
 
 import contextlib
 import json
@@ -19,21 +19,21 @@ from overrides import overrides
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
 
-# Progress that `joint_ner_re.experiments.progress` shows on standard output.
+# `joint_ner_re.experiments.progress` prints these messages to standard output.
 logger = logging.getLogger("joint_ner_re.progress")
 
 
 class Epoch(NamedTuple):
-    """What a training has come to.
+    """The state of a training after an epoch.
 
     # Parameters
 
     number : `int`
-        Of the epoch that has ended, from 0.
+        The epoch's number, from 0.
     score : `float`
-        Its validation metric, greater being better.
+        Its validation metric. Greater is better.
     seconds : `float`
-        Since the training began.
+        The time since the training began.
     model : `Model`
     """
 
@@ -50,13 +50,14 @@ _on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
 
 @contextlib.contextmanager
 def watched(title: str, on_epoch: OnEpoch | None = None) -> Iterator[None]:
-    """In the block, a training that has an `ProgressCallback` is shown under this title.
+    """In the block, each `ProgressCallback` uses this title and function.
 
     # Parameters
 
     title : `str`
+        The beginning of each message.
     on_epoch : `Callable[[Epoch], None]`, optional (default = `None`)
-        Is called after each epoch.
+        Called after each epoch.
     """
     tokens = _title.set(title), _on_epoch.set(on_epoch)
     try:
@@ -69,11 +70,11 @@ def watched(title: str, on_epoch: OnEpoch | None = None) -> Iterator[None]:
 @TrainerCallback.register("progress")
 @TrainerCallback.register("experiment")  # Its name in archives of the format 0.1.0.
 class ProgressCallback(TrainerCallback):
-    """Tells of each epoch, and lets a recovered training end as one that was not interrupted.
+    """Reports each epoch, and makes a recovered training end like an uninterrupted one.
 
-    AllenNLP's checkpoints lack PyTorch's random state, without which dropout differs after
-    `--recover`, and the time spent so far; a training that was interrupted between its last epoch
-    and its end would have one epoch too many. `watched` says who is told.
+    AllenNLP's checkpoints lack PyTorch's random state, so that dropout differs after `--recover`,
+    and the time spent so far. Also, a training that was interrupted after its last epoch would run
+    one epoch too many. `watched` sets the title of the reports and who else gets them.
 
     # Parameters
 
@@ -89,7 +90,7 @@ class ProgressCallback(TrainerCallback):
 
     @property
     def seconds(self) -> float:
-        """Time spent on the training, also before it was interrupted."""
+        """The time spent on the training, including the time before an interruption."""
         return self._seconds + monotonic() - self._started
 
     @overrides
@@ -109,7 +110,7 @@ class ProgressCallback(TrainerCallback):
     ) -> None:
         tracker = trainer._metric_tracker
         if not all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics):
-            # Without validation data there is nothing to tell.
+            # Without validation data there is no score to report.
             return
         name = "+".join(name for _, name in tracker.tracked_metrics)
         value = sum(
@@ -133,8 +134,8 @@ class ProgressCallback(TrainerCallback):
         **kwargs,
     ) -> None:
         if metrics is not None:
-            # AllenNLP writes them into metrics.json next. Where all epochs were done before the
-            # interruption, it knows of the best one only.
+            # AllenNLP writes these metrics to metrics.json next. If all epochs were done before the
+            # interruption, they lack those of the last epoch.
             last = (
                 Path(self.serialization_dir) / f"metrics_epoch_{trainer._epochs_completed - 1}.json"
             )
@@ -156,12 +157,12 @@ class ProgressCallback(TrainerCallback):
 
 @TrainerCallback.register("unfreeze")
 class UnfreezeCallback(CheckedOptions, TrainerCallback):
-    """Trains pretrained encoders only when the layers above them have learned something.
+    """Keeps pretrained encoders frozen for some epochs, then trains them, too.
 
-    First the encoders are frozen, so that their vectors are computed once and the gradients of
-    layers that know nothing yet do no harm to them; then they are trained, too (Kumar et al. 2022,
-    "Fine-Tuning can Distort Pretrained Features"). It is for embedders `transformer` with
-    `train_parameters`. A training whose `patience` ends before the epoch has trained none.
+    Gradients of untrained layers would harm the encoders (Kumar et al. 2022, "Fine-Tuning can
+    Distort Pretrained Features"). While the encoders are frozen, their vectors are computed only
+    once. The callback acts on embedders `transformer` with `train_parameters`. If `patience` ends
+    the training before the given epoch, the encoders are not trained.
 
     Distributed training needs AllenNLP's option
     `"distributed.ddp_accelerator": {"type": "torch", "find_unused_parameters": true}`.
@@ -171,13 +172,13 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     serialization_dir : `str`
         Given by AllenNLP.
     epoch : `int`
-        The first epoch, counted from 0, in which the encoders are trained.
+        The first epoch, from 0, in which the encoders are trained.
 
     # Raises
 
     `ConfigurationError`
-        If the epoch is negative or, when training starts, none of its epochs is as late, the model
-        has no such embedder, or distributed training lacks the option.
+        If the epoch is negative. When the training starts: if it has too few epochs, the model has
+        no such embedder, or distributed training lacks the option.
     """
 
     def __init__(self, serialization_dir: str, epoch: int) -> None:
@@ -189,7 +190,7 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     @overrides
     def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
         super().on_start(trainer, is_primary)
-        # Where a training was interrupted, it goes on with this epoch.
+        # More than 0 if an interrupted training resumes.
         begins = trainer._start_after_epochs_completed
         if not begins:
             self._check(trainer)
@@ -204,7 +205,7 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     def _check(self, trainer: Any) -> None:
         if self._epoch >= trainer._num_epochs:
             raise ConfigurationError(
-                f"trainer.num_epochs is {trainer._num_epochs}, and the callback 'unfreeze' trains "
+                f"trainer.num_epochs is {trainer._num_epochs}, but the callback 'unfreeze' trains "
                 f"the encoders from epoch {self._epoch} on, counted from 0: never; expected more "
                 "epochs, or an earlier one for the callback"
             )
@@ -212,8 +213,8 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
             trainer._ddp_wrapped_model.model, "find_unused_parameters", True
         ):
             raise ConfigurationError(
-                "the callback 'unfreeze' has encoders that are not always trained; in distributed "
-                'training expected "distributed.ddp_accelerator": {"type": "torch", '
+                "with the callback 'unfreeze' the encoders are not trained in every epoch; in "
+                'distributed training expected "distributed.ddp_accelerator": {"type": "torch", '
                 '"find_unused_parameters": true}'
             )
 
@@ -238,13 +239,14 @@ def _trained_embedders(trainer: Any) -> list[TransformerEmbedder]:
 
 @TrainerCallback.register("save_encoder")
 class SaveEncoderCallback(TrainerCallback):
-    """After the last epoch, writes the encoder of a model `masked_pieces` to the directory
-    `encoder` inside the training's.
+    """Writes the encoder of a model `masked_pieces` after the last epoch.
+
+    It goes into the directory `encoder` inside the serialization directory.
 
     # Raises
 
     `ConfigurationError`
-        If, when training starts, the model is another one.
+        If the model is of another type, when training starts.
     """
 
     @overrides

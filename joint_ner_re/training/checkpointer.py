@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, and that run nothing when they are read."""
+"""Checkpoints that survive a kill at any moment, and that cannot run code when they are read."""
 
 import logging
 import shutil
@@ -36,17 +36,16 @@ def save(state: Any, path: PathLike) -> None:
 
 
 def load(path: Path) -> Any | None:
-    """The content of a file that `save` wrote, on the CPU.
+    """The content of a file that `save` wrote, on the CPU; `None` if the file is unusable.
 
-    Only tensors and plain values are read, so that a checkpoint made by somebody else runs nothing.
-    A file that is damaged, or that holds anything else, is logged and gives `None`, as a file that
-    is not there does.
+    Only tensors and plain values are read, so that a checkpoint made by somebody else cannot run
+    code. A file that is damaged or holds anything else is logged. A missing file is not.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except Exception as error:  # The kind depends on where half a file ends.
+    except Exception as error:  # Its type depends on where the damage is.
         logger.warning(
             "%s is no complete file of tensors and plain values (%s)",
             path,
@@ -55,11 +54,11 @@ def load(path: Path) -> Any | None:
         return None
 
 
-def load_whole(model: Path, trainer: Path) -> TrainerCheckpoint | None:
+def load_complete(model: Path, trainer: Path) -> TrainerCheckpoint | None:
     """A checkpoint of two files, or `None` if one of them is damaged or missing.
 
-    AllenNLP writes the best epoch's weights after the checkpoint, so a kill may leave those of an
-    earlier epoch. They are replaced by the checkpoint's where it is the best.
+    AllenNLP writes the weights of the best epoch after the checkpoint, so a kill may leave those of
+    an earlier epoch. If the checkpoint is the best epoch, its weights replace them.
 
     # Parameters
 
@@ -86,10 +85,10 @@ def load_whole(model: Path, trainer: Path) -> TrainerCheckpoint | None:
 @Checkpointer.register("crash_safe")
 @Checkpointer.register("whole")  # Its name in archives of the format 0.1.0.
 class CrashSafeCheckpointer(Checkpointer):
-    """AllenNLP's checkpoints, from which `--recover` resumes however the training has ended.
+    """AllenNLP's checkpointer, with checkpoints from which `--recover` can always resume.
 
-    A file appears only when it is complete, and weights only after the trainer's state that belongs
-    to them. A checkpoint that is damaged all the same is skipped in favour of the one before.
+    A file appears only when it is complete, and weights appear only after the trainer's state of
+    the same checkpoint. A damaged checkpoint is skipped in favour of the one before.
     """
 
     @overrides
@@ -100,13 +99,13 @@ class CrashSafeCheckpointer(Checkpointer):
             point = (state["epochs_completed"], state["batches_in_epoch_completed"])
             save(found.trainer_state, self._training_state_path(*point))
             save(found.model_state, self._model_state_path(*point))
-        # It finds the files there, and removes the old ones.
+        # AllenNLP finds these files, so it writes nothing and only removes old ones.
         super().save_checkpoint(trainer)
         if self._is_primary and not self.state_is_sharded:
             self._remove_lonely()
 
     def _remove_lonely(self) -> None:
-        """Remove trainers' states whose weights are gone: a kill came between the two removals."""
+        """Remove trainer states without weights, left by a kill between the two removals."""
         for path in Path(self._serialization_dir).glob("training_state_e*_b*.th"):
             if not path.with_name(path.name.replace("training", "model", 1)).exists():
                 path.unlink()
@@ -120,10 +119,10 @@ class CrashSafeCheckpointer(Checkpointer):
             self._remove_lonely()
         for point in sorted(self._find_all_checkpoints(), reverse=True):
             model, trainer = self._model_state_path(*point), self._training_state_path(*point)
-            found = load_whole(Path(model), Path(trainer))
+            found = load_complete(Path(model), Path(trainer))
             if found is not None:
                 return found
-            logger.warning("%s, or what belongs to it, is damaged: skipped", model)
+            logger.warning("%s, or another file of this checkpoint, is damaged: skipped", model)
             if self._is_primary:
                 self._remove_checkpoint(*point)
         return None

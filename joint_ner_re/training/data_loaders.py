@@ -1,4 +1,4 @@
-"""As many batches for each process of a distributed training, and workers that cannot hang."""
+"""A data loader that gives each process of a distributed training equally many batches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,15 +16,15 @@ from joint_ner_re.configuration import CheckedOptions
 @DataLoader.register("balanced")
 @DataLoader.register("even")  # Its name in archives of the format 0.1.0.
 class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
-    """AllenNLP's `multiprocess` data loader, with its options, and two faults removed.
+    """AllenNLP's `multiprocess` data loader, with the same options but without two faults.
 
     In distributed training each process reads its own share of the sentences. AllenNLP's loader
-    ends an epoch or a validation in all processes as soon as one has no more batches, so it leaves
-    out the rest of the others' sentences. Here a process that has finished yields batches of no
-    sentences until all have finished. In a single process there is no difference.
+    ends an epoch or validation in all processes when the first one has no more batches, so it
+    leaves out sentences of the others. Here a process that has finished yields empty batches until
+    all have finished. In a single process there is no difference.
 
-    Workers (`num_workers`) use one thread each. A forked worker inherits the number of PyTorch's
-    threads but not the threads, and would wait for them forever.
+    Workers (`num_workers`) use one thread each. A forked worker would wait forever for PyTorch's
+    threads, because a fork does not copy them.
     """
 
     _max_batches: int | None = None
@@ -33,8 +33,8 @@ class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
     def index_with(self, vocab: Vocabulary) -> None:
         super().index_with(vocab)
         if is_distributed() and self.max_instances_in_memory is None:
-            # All processes pass here. They do not in `__len__`, which the progress bar of one
-            # process calls as well.
+            # Here, because all processes must take part. `__len__` may be called in one process
+            # alone, by its progress bar.
             self._max_batches = _largest(super().__len__())
 
     @overrides
@@ -66,12 +66,12 @@ class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
 
 
 def _empty_batch() -> dict[str, Any]:
-    """A batch of no sentences, with `JointReader`'s fields."""
+    """A batch without sentences, with `JointReader`'s fields."""
     return {"tokens": {}, "metadata": [], "annotation": {}}
 
 
 def _largest(number: int) -> int:
-    """The largest of the processes' numbers."""
+    """The largest number among all processes."""
     largest = torch.tensor(number, device=distributed_device())
     torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
     return int(largest)

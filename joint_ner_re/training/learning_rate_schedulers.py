@@ -1,4 +1,4 @@
-"""AllenNLP's `reduce_on_plateau` for today's torch."""
+"""AllenNLP's `reduce_on_plateau`, for current versions of torch."""
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
@@ -14,8 +14,8 @@ from joint_ner_re.configuration import CheckedOptions
 class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWrapper):
     """Reduces the learning rate when the trainer's `validation_metric` stops improving.
 
-    AllenNLP's own always passes the option `verbose` on, which torch 2.7 removed, and fails. This
-    one replaces it and has no such option.
+    It replaces AllenNLP's scheduler, which fails because it passes the option `verbose`, which
+    torch 2.7 removed. This one does not have that option.
 
     # Parameters
 
@@ -24,19 +24,19 @@ class ReduceOnPlateau(CheckedOptions, _PyTorchLearningRateSchedulerWithMetricsWr
     mode : `str`, optional (default = `"min"`)
         `"min"`: the metric should fall; `"max"`: it should rise.
     factor : `float`, optional (default = `0.1`)
-        The rate is multiplied by this.
+        The rate is multiplied by this number.
     patience : `int`, optional (default = `10`)
-        After more than so many epochs without an improvement.
+        The number of epochs without improvement after which the next one reduces the rate.
     threshold_mode : `str`, optional (default = `"rel"`)
-        Whether `threshold` is a share of the best value, `"rel"`, or a difference, `"abs"`.
+        `"rel"`: `threshold` is a share of the best value. `"abs"`: it is a difference to it.
     threshold : `float`, optional (default = `1e-4`)
-        What counts as an improvement.
+        The smallest change that counts as an improvement.
     cooldown : `int`, optional (default = `0`)
-        Epochs after a change in which none is counted.
+        The number of epochs after a reduction that do not count for `patience`.
     min_lr : `float | list[float]`, optional (default = `0`)
-        The rate falls no further: one number, or one for each group of parameters.
+        The lowest rate: one number, or one for each group of parameters.
     eps : `float`, optional (default = `1e-8`)
-        A smaller change of the rate is left out.
+        The rate is not changed by less than this.
 
     # Raises
 

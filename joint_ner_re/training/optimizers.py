@@ -1,4 +1,4 @@
-"""AdamW as one pass over each parameter."""
+"""AdamW with PyTorch's fused step."""
 
 import math
 from typing import Any
@@ -14,23 +14,23 @@ from joint_ner_re.configuration import CheckedOptions
 class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
     """AllenNLP's `adamw` with PyTorch's fused step, about three times as fast on a CPU.
 
-    The fused step gives what the plain one gives, up to rounding. On devices for which PyTorch has
-    no fused step, this is the plain one.
+    Both steps give the same result up to rounding. On devices without a fused step, the plain step
+    is used.
 
     # Parameters
 
     model_parameters : `list[tuple[str, torch.nn.Parameter]]`
         Given by AllenNLP.
     parameter_groups : `list[tuple[list[str], dict[str, Any]]]`, optional (default = `None`)
-        Patterns of parameters' names, and options for those that match.
+        Patterns of parameter names, and the options for the parameters that match.
     lr : `float`, optional (default = `0.001`)
         The learning rate.
     betas : `tuple[float, float]`, optional (default = `(0.9, 0.999)`)
         How much of the running means of gradients and of their squares is kept at each step.
     eps : `float`, optional (default = `1e-8`)
-        Added to denominators.
+        Added to the denominators.
     weight_decay : `float`, optional (default = `0.01`)
-        The share of a weight, times the rate, that is taken off at each step.
+        Each step reduces a weight by this share of it, times the rate.
 
     # Raises
 
@@ -47,13 +47,13 @@ class FusedAdamW(CheckedOptions, Optimizer, torch.optim.AdamW):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        for name, value, most in (
+        for name, value, maximum in (
             ("lr", lr, math.inf),
             ("eps", eps, 1.0),
             ("weight_decay", weight_decay, 1e6),
         ):
-            if not 0 <= value <= most:
-                upper = f", at most {most:g}" if most < math.inf else ""
+            if not 0 <= value <= maximum:
+                upper = f", at most {maximum:g}" if maximum < math.inf else ""
                 raise ConfigurationError(f"{name} is {value}; expected 0 or more{upper}")
         if not all(0 <= beta < 1 for beta in betas):
             raise ConfigurationError(f"betas is {betas}; expected each from 0 on and less than 1")

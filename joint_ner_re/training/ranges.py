@@ -1,4 +1,4 @@
-"""Bounds of AllenNLP's own options of a training, which AllenNLP does not check."""
+"""Bounds of AllenNLP's training options, which AllenNLP does not check."""
 
 import math
 
@@ -11,7 +11,7 @@ add_ranges(
         "trainer.grad_norm": (1e-12, math.inf),
         "trainer.num_gradient_accumulation_steps": (1, 10**6),
         "trainer.cuda_device": (-1, 10**3),
-        # A rate that is too high shows in the loss.
+        # No upper bound: a rate that is too high shows in the loss.
         "trainer.optimizer.lr": (0, math.inf),
         "trainer.optimizer.weight_decay": (0, 1e6),
         "trainer.learning_rate_scheduler.warmup_steps": (0, 10**9),

@@ -50,7 +50,7 @@ def test_the_variants_are_the_papers(tiny, depths, expected):
 
 
 def test_there_must_be_something_to_leave_out(tiny):
-    with pytest.raises(ConfigurationError, match="no layer of NER's or RE's own"):
+    with pytest.raises(ConfigurationError, match="no layer that belongs to one task"):
         variants_of(with_depths(tiny, 2, 0, 0))
 
 

@@ -120,10 +120,10 @@ def test_some_folds_now_and_the_others_later(whole, tiny, scores_of, tmp_path):
 
 
 def test_a_fold_of_another_process_is_left_to_it(tiny, tmp_path, capsys):
-    from joint_ner_re.experiments.progress import shown
+    from joint_ner_re.experiments.progress import progress_on_stdout
 
     directory = tmp_path / "cv"
-    with shown(), runs.locked(directory / ".fold_0.lock") as mine:
+    with progress_on_stdout(), runs.locked(directory / ".fold_0.lock") as mine:
         assert mine
         (directory / ".fold_0.lock").touch()
         cross_validate(tiny(), directory, SOURCE, folds=[0])
@@ -290,7 +290,9 @@ def test_the_parts_of_a_fold(tiny):
 def test_the_configurations_own_test_path_is_used(tiny):
     (run,) = fold_runs(tiny(test_data_path="b.json#test"), [0])
     assert run.data == "b.json#test"
-    with pytest.raises(ConfigurationError, match="test_data_path is 'b.json'; a fold is scored"):
+    with pytest.raises(
+        ConfigurationError, match="test_data_path is 'b.json', but a fold is scored"
+    ):
         fold_runs(tiny(test_data_path="b.json"))
 
 

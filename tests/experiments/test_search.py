@@ -20,16 +20,10 @@ from optuna.trial import TrialState
 
 from joint_ner_re.experiments import search as search_module
 from joint_ner_re.experiments.allocation import DEPTHS
-from joint_ner_re.experiments.progress import shown
+from joint_ner_re.experiments.progress import progress_on_stdout
 from joint_ner_re.experiments.repetition import Source
-from joint_ner_re.experiments.search import (
-    DEFAULT_SPACE,
-    Search,
-    objective,
-    points_of,
-    read_space,
-    search,
-)
+from joint_ner_re.experiments.search import Study, objective, search
+from joint_ner_re.experiments.search_space import DEFAULT_SPACE, points_of, read_space
 from joint_ner_re.resumable import ResumeError
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +90,7 @@ def test_every_point_of_a_small_space_is_tried_once(
     few_steps, small, sampler, is_png, tmp_path, capsys
 ):
     directory = tmp_path / "study"
-    with shown():
+    with progress_on_stdout():
         search(directory, few_steps(), small, source=SOURCE, trials=9, sampler=sampler)
     study = study_of(directory)
     assert list(study["space"]) == [SHARED, NER, RELATION]
@@ -226,7 +220,7 @@ def test_two_processes_share_a_study_and_a_killed_ones_trial_goes_on(tmp_path, s
     assert {trial["state"] for trial in study["trials"]} == {"COMPLETE"}
     assert {trial["epochs"] for trial in study["trials"]} == {12}
     assert "".join(said).count("trial 0: was left behind by a killed process") == 1
-    assert "trial_0: goes on from its last checkpoint" in "".join(said)
+    assert "trial_0: resumes from its last checkpoint" in "".join(said)
 
 
 class Killed(BaseException):
@@ -259,7 +253,7 @@ def test_what_was_killed_before_it_had_begun_is_found_again(
         def die(*_, **__):
             raise Killed
 
-        patch.setattr(Search, "_lock", die)
+        patch.setattr(Study, "_lock", die)
         with pytest.raises(Killed):
             search(directory, few_steps(), small, source=SOURCE, trials=1)
     search(directory, few_steps(), small, source=SOURCE, trials=1)
@@ -311,7 +305,7 @@ def test_a_stored_trial_without_all_its_parameters_is_done_anew(
     damaged = study.ask({SHARED: IntDistribution(0, 1)})
     if state == TrialState.COMPLETE:
         study.tell(damaged, 0.99)
-    with shown():
+    with progress_on_stdout():
         search(directory, few_steps(), small, source=SOURCE, trials=3)
         search(directory, few_steps(), small, source=SOURCE, trials=3)
     found = study_of(directory)
@@ -330,7 +324,7 @@ def test_a_trial_that_ends_while_it_is_looked_at_is_no_orphan(
 ):
     config, directory = few_steps(), tmp_path / "study"
     directory.mkdir()
-    work = Search(config, directory, source=SOURCE, space=read_space(small, config), trials=2)
+    work = Study(config, directory, source=SOURCE, space=read_space(small, config), trials=2)
     trial = work._begin(work._sample([], new=False))
     locked = search_module.locked
 
@@ -348,11 +342,11 @@ def test_trials_of_another_directory_are_left_alone(few_steps, small, tmp_path, 
     config = few_steps()
     options = {"source": SOURCE, "trials": 1, "storage": storage, "name": "both"}
     (tmp_path / "there").mkdir()
-    there = Search(config, tmp_path / "there", space=read_space(small, config), **options)
+    there = Study(config, tmp_path / "there", space=read_space(small, config), **options)
     there._begin(there._sample([], new=False))
-    with shown():
+    with progress_on_stdout():
         search(tmp_path / "here", config, small, **options)
-    assert "no trial is left to begin; 1 are with other processes" in capsys.readouterr().out
+    assert "no trial is left to start; other processes are running 1" in capsys.readouterr().out
     assert study_of(tmp_path / "here")["trials"][0]["state"] == "RUNNING"
 
 

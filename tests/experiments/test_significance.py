@@ -73,7 +73,7 @@ def test_the_seed_decides(monkeypatch):
     )
     assert one == again != other
     # In however many pieces it is done.
-    monkeypatch.setattr(significance, "NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr(significance, "MAX_NUMBERS_AT_ONCE", 100)
     pieces = compare(counts(FIRST), counts(SECOND), samples=5000, seed=1)
     assert pieces.p_value == pytest.approx(enumerated_p(FIRST, SECOND), abs=0.03)
 

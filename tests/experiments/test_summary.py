@@ -4,7 +4,8 @@ import statistics
 
 import pytest
 
-from joint_ner_re.experiments.summary import command_line, percents, spread
+from joint_ner_re.experiments.reports import command_line, percents
+from joint_ner_re.experiments.summary import spread
 
 
 def test_the_spread_is_the_statistics_modules():

@@ -197,11 +197,11 @@ def test_the_archive_predicts_with_the_threshold_that_was_chosen(
 def test_one_for_each_type_is_kept_when_it_is_better_on_held_out_sentences(
     learned, fixtures, in_root, monkeypatch, is_png, tmp_path, capsys
 ):
-    from joint_ner_re.experiments.progress import shown
+    from joint_ner_re.experiments.progress import progress_on_stdout
 
     monkeypatch.setattr(thresholds, "cross_validated", lambda *_: {"single": 0.5, "per_type": 0.6})
     data, target = fixtures / "conll04_spert.json", tmp_path / "tuned.tar.gz"
-    with shown():
+    with progress_on_stdout():
         chosen = tune_threshold(str(learned), str(data), str(target), tmp_path)
     types = {r.type for s in read_corpus(data) for r in s.relations}
     assert set(chosen) == types
@@ -227,5 +227,5 @@ def test_without_an_output_nothing_is_written(learned, fixtures, in_root):
 def test_data_without_relations_are_an_error(learned, tmp_path, in_root):
     path = tmp_path / "a.jsonl"
     path.write_text('{"tokens": ["Kesh"]}\n')
-    with pytest.raises(ConfigurationError, match="has no relations; expected some to choose by"):
+    with pytest.raises(ConfigurationError, match="has no relations; expected some, to choose"):
         tune_threshold(str(learned), str(path))

@@ -71,7 +71,7 @@ def encoded_words(embedder):
 
 @pytest.mark.parametrize("few", [1, 10, 64])
 def test_one_long_word_has_no_other_wait_for_it_and_shapes_are_few(few, monkeypatch):
-    monkeypatch.setattr(embedders, "WORTH_A_PASS", few)
+    monkeypatch.setattr(embedders, "MIN_WORDS_PER_PASS", few)
     embedder = new_character_embedder()
     shapes = []
     embedder.rnn.register_forward_hook(lambda _, values, __: shapes.append(values[0].shape[:2]))
@@ -159,7 +159,7 @@ def test_other_weights_encode_words_anew(change):
 
 
 def test_when_there_is_no_more_room_for_words_it_begins_again(monkeypatch):
-    monkeypatch.setattr(embedders, "MOST_WORDS", 3)
+    monkeypatch.setattr(embedders, "MAX_KNOWN_WORDS", 3)
     embedder = new_character_embedder().eval()
     expected = embedder(CHARACTERS).detach()
     counts = encoded_words(embedder)

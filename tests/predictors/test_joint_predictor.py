@@ -315,7 +315,7 @@ RECORDS = [
 
 @pytest.mark.parametrize("bound", [1, 7, 24, 4096])
 def test_a_batch_predicts_as_single_inputs_do(predictor, monkeypatch, bound):
-    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", bound)
+    monkeypatch.setattr(joint_predictor, "MAX_BATCH_TOKENS", bound)
     together = predictor.predict_batch_json(RECORDS)
     single = [predictor.predict_json(record) for record in RECORDS]
     assert [without_scores(o) for o in together] == [without_scores(o) for o in single]
@@ -353,15 +353,15 @@ def test_batches_side_by_side_predict_as_one_after_the_other(
     predictor = JointPredictor(made.model, made.reader)
     made.model.relation_threshold = 0.0
     # Words are forgotten again and again.
-    monkeypatch.setattr("joint_ner_re.modules.embedders.MOST_WORDS", 12)
-    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", 24)
+    monkeypatch.setattr("joint_ner_re.modules.embedders.MAX_KNOWN_WORDS", 12)
+    monkeypatch.setattr(joint_predictor, "MAX_BATCH_TOKENS", 24)
     words = DOCUMENT.split()
     sentences = [
         Sentence([f"{word}{number % 7}" for word in words[: 1 + number % len(words)]])
         for number in range(120)
     ]
     together = [predictor.predict_sentences(sentences) for _ in range(3)]
-    monkeypatch.setattr("joint_ner_re.predictors.side_by_side.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("joint_ner_re.predictors.threads.MAX_THREADS", 1)
     torch.set_num_threads(1)
     assert together == [predictor.predict_sentences(sentences)] * 3
     assert sum(len(sentence.relations) for sentence in together[0]) > 100
@@ -382,7 +382,7 @@ def test_a_model_with_a_state_of_its_own_predicts_in_one_thread(
         def reset_states(self):
             """Nothing to reset."""
 
-    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", 5)
+    monkeypatch.setattr(joint_predictor, "MAX_BATCH_TOKENS", 5)
     monkeypatch.setattr(predictor._model, "predict", predict)
     sentences = [Sentence(["word"] * 4)] * 20
     predictor.predict_sentences(sentences)
@@ -395,7 +395,7 @@ def test_a_model_with_a_state_of_its_own_predicts_in_one_thread(
 
 @pytest.mark.parametrize("bound", [1, 5, 12, 100])
 def test_batches_hold_no_more_padded_tokens_than_allowed(predictor, monkeypatch, bound):
-    monkeypatch.setattr(joint_predictor, "TOKENS_PER_BATCH", bound)
+    monkeypatch.setattr(joint_predictor, "MAX_BATCH_TOKENS", bound)
     lengths = [3, 1, 7, 0, 2, 2, 12, 5, 1, 30]
     sentences = [Sentence(["word"] * n, id=str(i)) for i, n in enumerate(lengths)]
     batches = []
@@ -477,8 +477,8 @@ def test_another_failure_is_not_taken_for_one_of_memory(predictor, monkeypatch):
 
 
 def test_a_very_long_sentence_is_predicted_in_parts(predictor, monkeypatch):
-    monkeypatch.setattr(joint_predictor, "LONGEST_PART", 5)
-    monkeypatch.setattr(joint_predictor, "LONGEST_SENTENCE", 12)
+    monkeypatch.setattr(joint_predictor, "MAX_CHUNK_TOKENS", 5)
+    monkeypatch.setattr(joint_predictor, "MAX_SENTENCE_TOKENS", 12)
     words = [
         "Oleg",
         "Hart",

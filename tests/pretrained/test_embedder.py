@@ -8,7 +8,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.modules import TokenEmbedder
 from transformers import AutoModel, AutoTokenizer
 
-from joint_ner_re.pretrained import MINILM, TransformerEmbedder, WordPieceIndexer, shorten
+from joint_ner_re.pretrained import MINILM, TransformerEmbedder, WordPieceIndexer, drop_upper_layers
 from joint_ner_re.pretrained.embedder import _windows
 
 SENTENCES = [
@@ -111,7 +111,7 @@ def test_leaving_layers_out_changes_nothing_in_other_kinds(kind):
     with torch.no_grad():
         whole = encoder(ids).hidden_states
         count = sum(p.numel() for p in encoder.parameters())
-        shorten(encoder, 2)
+        drop_upper_layers(encoder, 2)
         short = encoder(ids).hidden_states
     for layer in range(3):
         assert torch.equal(whole[layer], short[layer])

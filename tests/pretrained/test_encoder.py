@@ -12,7 +12,7 @@ from joint_ner_re.pretrained import (
     MINILM,
     fingerprint,
     load_encoder,
-    longest_input,
+    max_pieces,
     piece_tokenizer,
     save_encoder,
 )
@@ -25,10 +25,10 @@ def test_an_encoder_is_in_evaluation_and_gives_all_layers(bert_directory):
 
 
 def test_limits_of_length(bert_directory, roberta_directory):
-    assert longest_input(load_encoder(bert_directory)) == 16
+    assert max_pieces(load_encoder(bert_directory)) == 16
     # RoBERTa's first position is its padding number + 1 = 2.
     encoder = load_encoder(roberta_directory)
-    assert longest_input(encoder) == 16
+    assert max_pieces(encoder) == 16
     assert encoder(torch.full((1, 16), 5)).last_hidden_state.shape[1] == 16
     with pytest.raises(IndexError):
         encoder(torch.full((1, 17), 5))
@@ -189,4 +189,4 @@ def test_minilm_is_a_six_layer_encoder():
     encoder = load_encoder(MINILM)
     assert sum(weight.numel() for weight in encoder.parameters()) == 22_713_216 - 384 * 385
     assert (encoder.config.num_hidden_layers, encoder.config.hidden_size) == (6, 384)
-    assert longest_input(encoder) == 512
+    assert max_pieces(encoder) == 512

@@ -137,7 +137,9 @@ def test_it_is_refused_by_each_name(composite, target, tmp_path, monkeypatch, lo
         shutil.copytree(composite, model / "snapshots" / "1")
         (model / "refs").mkdir()
         (model / "refs" / "main").write_text("1")
-        monkeypatch.setattr("joint_ner_re.pretrained.places.TRANSFORMERS_CACHE", tmp_path / "cache")
+        monkeypatch.setattr(
+            "joint_ner_re.pretrained.locations.TRANSFORMERS_CACHE", tmp_path / "cache"
+        )
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         name = "stranger/encoder"
     with pytest.raises(ConfigurationError, match="model_type is 'detr', which this package does"):

@@ -75,17 +75,17 @@ def test_so_many_pieces_are_guessed_and_most_of_them_masked(bert_directory):
     torch.manual_seed(0)
     lengths = torch.randint(1, 100, (2000, 1))
     pieces = torch.randint(6, PIECES + 1, (2000, 100)) * (torch.arange(100) < lengths)
-    shown, guessed = model._hide(pieces)
+    visible, guessed = model._hide(pieces)
     real = pieces > 0
-    assert not guessed[~real].any() and torch.equal(shown[~guessed], pieces[~guessed])
+    assert not guessed[~real].any() and torch.equal(visible[~guessed], pieces[~guessed])
     # Of 100,000 pieces: three standard deviations are 0.0034, and 0.0098 of what is guessed.
     assert guessed[real].float().mean().item() == pytest.approx(0.15, abs=0.0034)
-    masked = shown[guessed] == MASK + 1
-    same = shown[guessed] == pieces[guessed]
+    masked = visible[guessed] == MASK + 1
+    same = visible[guessed] == pieces[guessed]
     # A tenth is replaced by any of 14: one of these is the mask, one what it was.
     assert masked.float().mean().item() == pytest.approx(0.8 + 0.1 / PIECES, abs=0.0098)
     assert same.float().mean().item() == pytest.approx(0.1 + 0.1 / PIECES, abs=0.0074)
-    others = set(shown[guessed].tolist())
+    others = set(visible[guessed].tolist())
     assert others == set(range(1, PIECES + 1))
 
 

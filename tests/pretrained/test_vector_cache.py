@@ -272,7 +272,7 @@ def test_when_the_disk_fails_the_run_goes_on(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         cache.put({b"a": numbers(1)})
         cache.put({b"b": numbers(1)})
-    assert [record.message.count("nothing is kept on disk") for record in caplog.records] == [1]
+    assert [record.message.count("nothing is cached on disk") for record in caplog.records] == [1]
     assert torch.equal(cache.get(b"a", 1), numbers(1)) and torch.equal(
         cache.get(b"b", 1), numbers(1)
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
 
-from joint_ner_re.models.old_spelling import current_options
+from joint_ner_re.models.old_names import current_options
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 CORPUS = [

@@ -8,7 +8,7 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.pretrained import MINILM, fingerprint, load_encoder, piece_tokenizer
-from joint_ner_re.pretrained.places import find_directory
+from joint_ner_re.pretrained.locations import find_directory
 
 
 def find(name):
@@ -82,7 +82,7 @@ def cached(tmp_path, monkeypatch):
         (model / "refs" / "main").write_text(commit)
         return "someone/encoder"
 
-    monkeypatch.setattr("joint_ner_re.pretrained.places.TRANSFORMERS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr("joint_ner_re.pretrained.locations.TRANSFORMERS_CACHE", tmp_path / "cache")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return put
 

