@@ -1,8 +1,8 @@
-# Each target is one command. `make demo` and `make test` need Python 3.11 to 3.13 and a network.
+# `make demo` and `make test` need Python 3.11 to 3.13 and, the first time, a network.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || \
 	command -v python3)
-# Where the virtual environment is.
+# The virtual environment.
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -32,13 +32,13 @@ demo: $(READY)
 	@echo "The predictions:                $(DEMO)/predictions.jsonl"
 	@echo "The picture of the predictions: $(DEMO)/predictions.html (open it in a browser)"
 
-# The virtual environment, with the package in it.
+# Make the virtual environment and install the package into it.
 install: $(READY)
 
-# The same without the package, which .ci/run installs when both of its environments are filled.
+# The same without the package; .ci/run fills both of its environments in this way.
 pinned: $(PINNED)
 
-# Lint, type checks, the documentation and all tests; pytest's summary comes last.
+# Lint, type checks, documentation and all tests. Pytest's summary comes last.
 test: lint types docs unit
 
 lint: $(READY)
@@ -48,32 +48,32 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# The documentation as pages: build/docs/index.html. A warning is an error.
+# Build the documentation: build/docs/index.html. Warnings are errors.
 docs: export NO_MKDOCS_2_WARNING = true
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
-# Each worker has a part of the tests, and takes over tests of the others when its own are done. One
-# thread each, since all tensors are tiny.
+# Each worker has a part of the tests and takes over those of others when its own are done. One thread
+# each, because all tensors are tiny.
 unit: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
-# Training and extraction against other systems and against the arithmetic's own time, in one run:
-# build/bench/results.md. Nothing else should run meanwhile. See docs/performance.md.
+# Compare training and extraction with other systems and with the time of the bare arithmetic:
+# build/bench/results.md. Run nothing else meanwhile. See docs/performance.md.
 bench: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py -o build/bench
 
-# The same with less of everything.
+# The same on less data.
 bench-quick: $(READY) $(CRF_TAGGER)
 	$(BIN)/python benchmarks/run.py --quick -o build/bench
 
-# Damaged corpora and hostile texts in volume, in at most 30 minutes: build/fuzz/results.md. Another
-# length or seed: make fuzz FUZZ="--minutes 60 --seed 7". See docs/reliability.md.
+# Try many damaged corpora and hostile texts, for at most 30 minutes: build/fuzz/results.md. For
+# another time limit or seed: make fuzz FUZZ="--minutes 60 --seed 7". See docs/reliability.md.
 fuzz: $(READY)
 	$(BIN)/python -W ignore fuzz/run.py $(FUZZ)
 
-# A system to compare with. Without what it declares: its bound on torch is AllenNLP's, and what
-# CrfTagger imports is here.
+# A system to compare with. It is installed without its dependencies, because it excludes today's
+# torch, and everything that CrfTagger imports is installed already.
 $(CRF_TAGGER): requirements/bench.txt $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
 	touch $@
@@ -92,19 +92,20 @@ $(PINNED): requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	touch $@
 
-# The pinned set against the known vulnerabilities: needs a network. See docs/reliability.md. What
-# cannot be looked up is an error, too, not a pass.
+# Check the pinned packages for known vulnerabilities, which needs a network. A package that cannot be
+# looked up is an error. See docs/reliability.md.
 audit: requirements/lock.txt
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
 		--strict --progress-spinner off
 
-# `kill -9` at random moments of every command that writes: build/fuzz/kills.md. About 25 minutes.
+# Kill every command that writes at random moments (`kill -9`), for about 25 minutes:
+# build/fuzz/kills.md.
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 8 -o build/fuzz
 
-# Resolve the pinned set anew: names, versions and hashes.
+# Update the pinned packages: names, versions and hashes.
 lock:
 	uv pip compile setup.cfg requirements/allennlp.in requirements/build.in --extra dev \
 		--override requirements/overrides.txt \

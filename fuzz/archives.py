@@ -1,7 +1,7 @@
-"""Damaged model archives: each loads, or ends in one error that names the archive.
+"""Loads damaged model archives: each must load or end in one error that names the archive.
 
-The archives are made from that of one tiny model. The kinds of `damaged_archives` come first, then
-bytes that are damaged at random, in the packed file, in the tar file, or in one of its members.
+All are made from the archive of one tiny model. The kinds of `damaged_archives` come first. Then
+bytes are damaged at random: in the packed file, in the tar file, or in one of its members.
 """
 
 import collections
@@ -48,7 +48,7 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
             **{kind: d(parts) for kind, (d, _) in damaged_archives.CONTAINER.items()},
         }  # fmt: skip
         path = directory / "damaged.tar.gz"
-        figures: dict[str, Figures] = collections.defaultdict(Figures)
+        outcomes: dict[str, Outcomes] = collections.defaultdict(Outcomes)
         failures = []
         for number in range(-len(kinds), ARCHIVES):
             if time.monotonic() > end:
@@ -61,7 +61,7 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
                 kind = f"seed {seed}, number {number}"
                 place, content = damaged_archives.at_random(parts, Random(f"{seed} {number}"))
             path.write_bytes(content)
-            failure = figures[place].try_archive(path)
+            failure = outcomes[place].try_archive(path)
             if failure is not None:
                 kept = directory / f"archive-{re.sub(r'[^a-z0-9]+', '-', kind)}.tar.gz"
                 path.replace(kept)
@@ -69,12 +69,12 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
         path.unlink(missing_ok=True)
     finally:
         logging.disable(logging.NOTSET)
-    rows = [figures[place].row(place) for place in sorted(figures)]
+    rows = [outcomes[place].row(place) for place in sorted(outcomes)]
     return Result("Damaged archives", COLUMNS, rows, failures)
 
 
-class Figures:
-    """What became of the archives that are damaged in one place."""
+class Outcomes:
+    """Counts the outcomes of archives that are damaged in the same place."""
 
     def __init__(self) -> None:
         self.archives = self.loaded = self.refused = self.failed = 0
@@ -85,7 +85,7 @@ class Figures:
                 int(self.memory)]  # fmt: skip
 
     def try_archive(self, path: Path) -> str | None:
-        """What is wrong; `None` if the archive loads or ends in the one error."""
+        """What is wrong; `None` if the archive loads or ends in the expected error."""
         self.archives += 1
         begin, memory = time.process_time(), _megabytes()
         failure = None
@@ -109,13 +109,13 @@ class Figures:
         return failure
 
 
-# What reading a whole archive does, too: it unpacks into a temporary directory, which it removes,
-# and imports modules of libraries.
+# Reading an intact archive does this, too: it unpacks into a temporary directory, removes that
+# directory, and imports modules of libraries.
 EXPECTED = {"os.remove", "os.rename", "exec", "marshal.loads", "code.__new__"}
 
 
 def _wrong(error: ArchiveError, path: Path) -> str | None:
-    """What is wrong with the error, if anything: a fault of this package must not hide in it."""
+    """What is wrong with the error, if anything. For example, it may hide a bug of this package."""
     message = str(error)
     if not message.startswith(str(path)) or len(message) > MAX_MESSAGE or "\n" in message:
         return f"the message {message!r:.200}"

@@ -1,8 +1,8 @@
-"""Nothing silently dropped: what stands in a file must be in its sentences or in the log.
+"""Checks that no reader drops anything silently.
 
-Each function counts a file's records, mentions, relations and so on by the simplest means, and says
-where the sentences that were read have fewer or more. They see only files that were read without
-an error.
+Everything in a file must be in its sentences or in the log. Each function counts a file's records,
+mentions, relations and so on by the simplest means, to compare them with the sentences. It gets
+only files that were read without an error.
 """
 
 import ast
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from watch import Counts
+from watch import LogCounter
 
 from joint_ner_re.sentence import Sentence
 
@@ -42,17 +42,17 @@ def _sizes(sentences: Sequence[Sentence]) -> tuple[int, int, int]:
     )
 
 
-def _ade_neg(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _ade_neg(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     yield "lines", len(_lines(path)), len(sentences)
 
 
-def _ade_rel(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _ade_rel(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     rows = [line.split("|") for line in _lines(path)]
     yield "sentences", len({(row[0], row[1]) for row in rows}), len(sentences)
     yield "relations", len(rows), _sizes(sentences)[2] + log.total(_TWICE)
 
 
-def _conll04_corp(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _conll04_corp(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     rows = [line.split("\t") for line in _lines(path)]
     tokens, entities, relations = _sizes(sentences)
     words = [row for row in rows if len(row) == 9]
@@ -63,7 +63,7 @@ def _conll04_corp(path: Path, sentences: Sequence[Sentence], log: Counts) -> Bal
     yield "relations", len(rows) - len(words), relations + log.total(_TWICE)
 
 
-def _multihead(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _multihead(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     lines = _lines(path)
     rows = [line.split("\t") for line in lines if not line.startswith("#")]
     tokens, entities, relations = _sizes(sentences)
@@ -80,13 +80,13 @@ def _sentence_records(records: Sequence[Any], sentences: Sequence[Sentence]) -> 
         yield name, sum(len(record.get(name) or ()) for record in records), size
 
 
-def _spert(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _spert(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = json.loads(_content(path))
     yield "sentences", len(records), len(sentences)
     yield from _sentence_records(records, sentences)
 
 
-def _jsonl(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _jsonl(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     failed = [record for record in records if "error" in record and "tokens" not in record]
     yield "failed documents", len(failed), log.total("documents that failed")
@@ -95,7 +95,7 @@ def _jsonl(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
 
 
 def _documents(
-    texts: Sequence[str], mentions: int, links: int, sentences: Sequence[Sentence], log: Counts
+    texts: Sequence[str], mentions: int, links: int, sentences: Sequence[Sentence], log: LogCounter
 ) -> Balance:
     _, entities, relations = _sizes(sentences)
     yield "mentions", mentions, entities + log.total(*_MERGED)
@@ -105,7 +105,7 @@ def _documents(
         yield "characters", sum(map(len, texts)), characters
 
 
-def _doccano(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _doccano(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     texts = [r["data"] if "data" in r and "text" not in r else r["text"] for r in records]
     mentions = sum(len(r.get(k) or ()) for r in records for k in ("label", "labels", "entities"))
@@ -113,7 +113,7 @@ def _doccano(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
     yield from _documents(texts, mentions, links, sentences, log)
 
 
-def _prodigy(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
     yield "examples", len(records), len(used) + log.total("examples with the answer")
@@ -128,7 +128,7 @@ def _prodigy(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
     )
 
 
-def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
+def _brat(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     lines = _lines(path / "a.ann")
     text = _content(path / "a.txt")
     marks = [line[0] for line in lines]
@@ -147,7 +147,7 @@ def _brat(path: Path, sentences: Sequence[Sentence], log: Counts) -> Balance:
         yield "characters", len(text.replace("\ufeff", "")), len(read.replace("\ufeff", ""))
 
 
-BALANCES: dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
+BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] = {
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
     "brat": _brat,
@@ -160,8 +160,8 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], Counts], Balance]] = {
 }
 
 
-def missing(format: str, path: Path, sentences: Sequence[Sentence], log: Counts) -> list[str]:
-    """Where the file and what was read of it do not agree."""
+def missing(format: str, path: Path, sentences: Sequence[Sentence], log: LogCounter) -> list[str]:
+    """Describes each difference between the file and the sentences read from it."""
     return [
         f"{what}: {there} in the file, {read} read or logged"
         for what, there, read in BALANCES[format](path, sentences, log)

@@ -28,7 +28,7 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import randoms
 from mutators import large, mutate
 from results import Result
-from watch import MOST_SECONDS, Counts, TooLong, watched
+from watch import MAX_SECONDS, LogCounter, TooLong, watched
 
 from joint_ner_re.corpora import (
     FORMATS,
@@ -43,7 +43,7 @@ from joint_ner_re.tokenization import TextTokenizer
 
 FILES = 10_000
 # Beside what the process had before: a line of 50 MB is held as bytes, as text and as tokens.
-MOST_MEGABYTES = 3000
+MAX_MEGABYTES = 3000
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SOURCES = {
@@ -96,12 +96,12 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
         share = (end - time.monotonic()) / min(len(SOURCES) - number, 3)
         # A process of its own, whose memory is this format's.
         with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-            figures = pool.submit(_campaign, format, directory / "parsers", seed, share).result()
-        rows.append([format, *figures[:-1]])
-        print(f"  {format}: {figures.files} files, {figures.seconds:.0f} s", flush=True)
-        failures += figures.failures
-        if figures.files < FILES and not figures.failures:
-            failures.append(f"{format}: time for {figures.files} of {FILES} files only")
+            campaign = pool.submit(_campaign, format, directory / "parsers", seed, share).result()
+        rows.append([format, *campaign[:-1]])
+        print(f"  {format}: {campaign.files} files, {campaign.seconds:.0f} s", flush=True)
+        failures += campaign.failures
+        if campaign.files < FILES and not campaign.failures:
+            failures.append(f"{format}: time for {campaign.files} of {FILES} files only")
     columns = ["format", "files", "read", "refused", "slowest (s)", "files with 50 MB lines",
                "slowest of them (s)", "peak memory (MB more)", "seconds"]  # fmt: skip
     return Result("Damaged corpora", columns, rows, failures)
@@ -155,8 +155,8 @@ def _campaign(format: str, directory: Path, seed: int, seconds: float) -> _Figur
         if outcome not in outcomes:
             failures.append(f"{format}, a line of 50 MB ({name}): {outcome}")
     peak = _peak() - before
-    if peak > MOST_MEGABYTES:
-        failures.append(f"{format}: {peak} MB of memory; expected at most {MOST_MEGABYTES}")
+    if peak > MAX_MEGABYTES:
+        failures.append(f"{format}: {peak} MB of memory; expected at most {MAX_MEGABYTES}")
     trial.remove()
     return _Figures(
         files, outcomes["read"], outcomes["refused"], slowest, count, slowest_large, peak,
@@ -185,7 +185,7 @@ class _Trial:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self._directory = Path(tempfile.mkdtemp(dir=memory))
         self._path = self._directory / "file"
-        self._log = Counts()
+        self._log = LogCounter()
         logger = logging.getLogger("joint_ner_re")
         logger.handlers, logger.propagate = [self._log], False
         source = FIXTURES / SOURCES[format]
@@ -249,7 +249,7 @@ class _Trial:
             with watched(str(self._path), str(FIXTURES)) as seen:
                 outcome = self._read(other)
         except TooLong:
-            outcome = f"not done after {MOST_SECONDS} s"
+            outcome = f"not done after {MAX_SECONDS} s"
         except Exception as error:
             outcome = f"{type(error).__name__}: {str(error)[:300]!r}"
         took = time.process_time() - begin

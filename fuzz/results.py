@@ -1,4 +1,4 @@
-"""What a section of the campaign hands back, and how it is written down."""
+"""The result of a section, and the files that all results are written to."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Result(NamedTuple):
     rows : `Sequence[Sequence[Any]]`
         Its rows.
     failures : `Sequence[str]`
-        What was found that must not be, each with what repeats it; empty where all is well.
+        Each failure, and how to repeat it.
     """
 
     title: str
@@ -34,7 +34,7 @@ def as_markdown(result: Result) -> str:
     lines = [
         f"## {result.title}",
         "",
-        markdown_table(result.columns, [[_figure(value) for value in row] for row in result.rows]),
+        markdown_table(result.columns, [[_cell(value) for value in row] for row in result.rows]),
         "",
         f"Failures: {len(result.failures)}",
         *([""] if result.failures else []),
@@ -43,7 +43,7 @@ def as_markdown(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _figure(value: Any) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,16 +1,16 @@
-"""The campaign: bad input in volume, bounded in time.
+"""Fuzzing: gives the package much bad input, for a limited time.
 
     python fuzz/run.py --minutes 20 --seed 7 --only parsers
 
 A section is a function `run(directory: Path, seed: int, seconds: float) -> Result`:
 
-- `directory` is where it may write; it keeps there what failed.
-- `seed` decides all that is random. A section prints or names it with each failure.
-- `seconds` is about how long it may take. What it did not come to is a failure that says so.
-- `Result`, in `results.py`, is a table of figures and a list of failures.
+- `directory` is where it may write, and where it keeps inputs that failed.
+- `seed` makes it repeatable. Each failure names the seed.
+- `seconds` is about how long it may take. Work that is left then counts as a failure.
+- `Result`, in `results.py`, is a table of numbers and a list of failures.
 
-Add a module with such a function here, and its name to `SECTIONS`. All results go to
-`build/fuzz/results.json` and `build/fuzz/results.md`; the exit status is 1 if anything failed.
+To add a section, add a module with such a function here, and its name to `SECTIONS`. The results go
+to `build/fuzz/results.json` and `build/fuzz/results.md`. The exit status is 1 if anything failed.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-# Tensors are small here, and a campaign is to leave room for other work.
+# Tensors are small here, and other processes need the remaining cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
@@ -34,10 +34,10 @@ SECTIONS = ["parsers", "archives", "texts"]
 
 
 def main() -> int:
-    """Run the sections; the exit status."""
+    """Run the sections. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Give the package damaged and hostile input.")
     parser.add_argument("--minutes", type=float, default=30, help="how long at most (default: 30)")
-    parser.add_argument("--seed", type=int, help="repeats a campaign (default: another each time)")
+    parser.add_argument("--seed", type=int, help="repeats an earlier run (default: random)")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections only")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "build" / "fuzz")
     arguments = parser.parse_args()
@@ -51,7 +51,7 @@ def main() -> int:
         "sections": ", ".join(names),
         "Python": platform.python_version(),
     }
-    print(f"seed {seed}; the same again: --seed {seed}", flush=True)
+    print(f"seed {seed}; to repeat this run: --seed {seed}", flush=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     results: dict[str, Result] = {}
     end = time.monotonic() + 60 * arguments.minutes

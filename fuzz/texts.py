@@ -30,7 +30,7 @@ BATCH = 50
 # which takes its time; every tenth file is for it, the others are for one that knows its corpus.
 EPOCHS = {"hasty": 2, "trained": 40}
 HASTY = 10
-MOST_MEGABYTES = 4000
+MAX_MEGABYTES = 4000
 # A pipeline with this package's tokenizer in place of spaCy's own.
 FINE = {"nlp": {"tokenizer": {"@tokenizers": "joint_ner_re.fine.v1"}}}
 ROOT = Path(__file__).parents[1]
@@ -149,8 +149,8 @@ def run(directory: Path, seed: int, seconds: float) -> Result:
         rows.append([name, *figures, peak, time.monotonic() - started])
         print(f"  {name}: {figures[0]} texts, {len(problems)} problems", flush=True)
         failures += [f"{name} (seed {seed}): {problem}" for problem in problems[:20]]
-        if peak > MOST_MEGABYTES:
-            failures.append(f"{name}: {peak} MB of memory; expected at most {MOST_MEGABYTES}")
+        if peak > MAX_MEGABYTES:
+            failures.append(f"{name}: {peak} MB of memory; expected at most {MAX_MEGABYTES}")
     columns = ["through", "texts", "predicted", "error records or refused", "entities",
                "relations", "peak memory (MB)", "seconds"]  # fmt: skip
     return Result("Hostile texts", columns, rows, failures)

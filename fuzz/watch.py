@@ -1,4 +1,4 @@
-"""Watches what code does that it should not: takes too long, runs something, opens other files."""
+"""Detects forbidden behaviour: code that takes too long, runs something or opens other files."""
 
 import logging
 import signal
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-MOST_SECONDS = 5.0
-# Events of Python's own audit; see "Audit events table" in its documentation.
+MAX_SECONDS = 5.0
+# Audit events of Python; see "Audit events table" in its documentation.
 _FORBIDDEN = (
     "exec",
     "os.system",
@@ -27,11 +27,11 @@ _FORBIDDEN = (
 
 
 class TooLong(BaseException):
-    """No `Exception`, so that no code takes it for one of its own."""
+    """Not an `Exception`, so that the watched code cannot catch it."""
 
 
 class _Audit:
-    """Notes the forbidden events while it is on."""
+    """Records forbidden events while it is on."""
 
     def __init__(self) -> None:
         self.on = False
@@ -56,10 +56,10 @@ _audit = _Audit()
 
 @contextmanager
 def watched(*paths: str) -> Iterator[list[str]]:
-    """Gives a list, which afterwards holds what the block did that it must not.
+    """Yields a list that afterwards holds the forbidden events of the block.
 
-    It may open only what lies under `paths`, run nothing, and take `MOST_SECONDS` of the processor,
-    not of the clock, which depends on what else the machine does.
+    The block may open only files under `paths`, must not run anything, and may take `MAX_SECONDS`
+    of processor time. (Time on the clock would depend on other processes.)
 
     # Raises
 
@@ -72,7 +72,7 @@ def watched(*paths: str) -> Iterator[list[str]]:
 
     _audit.allowed, _audit.seen, seen = paths, [], []
     before = signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
     _audit.on = True
     try:
         yield seen
@@ -83,8 +83,8 @@ def watched(*paths: str) -> Iterator[list[str]]:
         seen += _audit.seen
 
 
-class Counts(logging.Handler):
-    """What a reader logs of what it changed or left out: `PATH: WHAT: COUNT`."""
+class LogCounter(logging.Handler):
+    """Collects what a reader logs as changed or left out: `PATH: WHAT: COUNT`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Counts(logging.Handler):
             self.counts.append(record.args[1:])
 
     def total(self, *beginnings: str) -> int:
-        """How many things whose description begins so."""
+        """The sum of the counts whose description begins with one of these texts."""
         return sum(
             count for what, count in self.counts if str(what).startswith(beginnings or ("",))
         )

@@ -1,9 +1,9 @@
-"""`allennlp` in a process that tells its parent of each step at which a kill may matter.
+"""Runs `allennlp` and reports each step at which a kill may matter.
 
     python fuzz/watched_command.py PIPE PLACE ARGUMENTS...
 
-writes one byte to the file descriptor PIPE for each operation on files in PLACE, and for each step
-of Optuna's storage. `fuzz/kills.py` runs it.
+writes one byte to the file descriptor PIPE for each operation on files in PLACE, and for each
+change in Optuna's storage. `fuzz/kills.py` runs it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
         if writes and isinstance(given[0], str) and given[0].startswith(place):
             tell()
 
-    # Before the imports, which a kill may fall into, too.
+    # Before the imports, because a kill may come during them, too.
     sys.addaudithook(on_event)
     sys.argv = ["allennlp", *sys.argv[3:]]
     if "search" in sys.argv[1:2]:
@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def watch_optuna(tell: Callable) -> None:
-    """Tell before each parameter is suggested and before each change of a trial.
+    """Report each suggested parameter and each change of a trial, before it happens.
 
-    SQLite writes outside Python, where no audit event shows it.
+    Python's audit events do not show them, because SQLite writes its files itself.
     """
     from optuna.storages import RDBStorage
     from optuna.trial import Trial

@@ -1,10 +1,10 @@
-// Refines minilm.libsonnet: a second frozen encoder stands beside the first, such as what
-// minilm_ade_neg.jsonnet made of it, in the directory that JOINT_NER_RE_ENCODER names.
+// Refines minilm.libsonnet with a second frozen encoder, such as the one that minilm_ade_neg.jsonnet
+// trains. The environment variable JOINT_NER_RE_ENCODER names its directory.
 {
   local config = self,
 
   adapted:: std.extVar('JOINT_NER_RE_ENCODER'),
-  // Its last layers have been trained for words again.
+  // All layers, because its last layers have been trained on words again.
   adapted_layers:: [1, 2, 3, 4, 5, 6],
 
   token_indexers+:: {

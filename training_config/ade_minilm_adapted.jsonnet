@@ -1,3 +1,3 @@
-// Fold 0 of ADE on two frozen encoders side by side: MiniLM as it is, and what
-// minilm_ade_neg.jsonnet made of it.
+// Fold 0 of ADE on two frozen encoders: MiniLM, and MiniLM after the further pretraining of
+// minilm_ade_neg.jsonnet.
 (import 'ade_minilm_extended.jsonnet') + (import 'adapted.libsonnet')

@@ -1,4 +1,4 @@
-// The paper's model on CoNLL04, SpERT's split: ELMo and GloVe, and the values known from
-// re-implementations' reports. What the paper leaves open (how the relation loss is averaged,
-// the tag scheme) is AllenNLP's or PyTorch's usual choice. See docs/model.md.
+// The paper's model on CoNLL04, SpERT's split: ELMo and GloVe, with values known from reports on
+// re-implementations. Where the paper gives no value (how to average the relation loss, the tag
+// scheme), this is the usual choice of AllenNLP or PyTorch. See docs/model.md.
 (import 'paper.libsonnet') + (import 'conll04.libsonnet')

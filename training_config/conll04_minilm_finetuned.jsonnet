@@ -1,3 +1,3 @@
-// CoNLL04, SpERT's split, on a MiniLM encoder that is trained, too.
+// CoNLL04, SpERT's split, with a fine-tuned MiniLM encoder.
 (import 'joint_ner_re.libsonnet') + (import 'minilm.libsonnet') + (import 'finetuned.libsonnet') +
 (import 'conll04.libsonnet')

@@ -1,6 +1,5 @@
-// Refines a configuration with what is not in the paper: relations see what stands between their
-// entities, and meet wrong entities in training; whole tokens are dropped, and the same units of all
-// tokens of a sentence.
+// Extends the paper's model: the relation scorer reads the tokens between two entities and also trains
+// with wrong entities; dropout acts on tokens, and on the same units of all tokens of a sentence.
 {
   cell:: 'lstm',
   epochs:: 20,

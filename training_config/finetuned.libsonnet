@@ -1,5 +1,5 @@
-// Refines minilm.libsonnet: training changes the encoder, too, at a rate of its own; all the time,
-// or after so many epochs in which it is frozen.
+// Refines minilm.libsonnet: fine-tunes the encoder at its own learning rate, from the start or after
+// `frozen_epochs`.
 {
   local config = self,
 
@@ -10,7 +10,7 @@
 
   trainer+: {
     optimizer+: {
-      // Neither biases nor norms decay; what no pattern finds takes the optimizer's own values.
+      // No weight decay for biases and norms. Other parameters take the optimizer's own values.
       local encoder = 'token_embedder_contextual\\.encoder\\.',
       local plain = '(bias|LayerNorm\\.weight)',
       parameter_groups+: [

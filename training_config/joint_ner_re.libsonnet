@@ -76,7 +76,7 @@
     bfloat16: config.bfloat16,
   },
 
-  // As AllenNLP's own, but that in distributed training no batch is left out.
+  // Like AllenNLP's own data loader, but without leaving out batches in distributed training.
   data_loader: {
     type: 'balanced',
     batch_sampler: {
@@ -94,7 +94,7 @@
     grad_norm: 1.0,
     validation_metric: '+mean_f1',
     patience: null,
-    // With both, a training that is killed and goes on with --recover ends as if it had not been.
+    // With both, a killed training that resumes with --recover gives the same result.
     checkpointer: { type: 'crash_safe' },
     callbacks: [{ type: 'progress' }],
   },

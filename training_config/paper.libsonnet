@@ -26,7 +26,7 @@ local glove = std.extVar('JOINT_NER_RE_GLOVE');
       dropout: 0.0,
     },
   },
-  // Words of raw text have a vector too, though no corpus holds them.
+  // So that words which occur only in raw text also have a vector.
   vocabulary: {
     min_count: { tokens: 1 },
     pretrained_files: { tokens: glove },

@@ -1,5 +1,6 @@
 """The commands of `joint-ner-re` and of `allennlp`.
 
-`catalogue` lists them, `base` says what a command is, `endings` how it ends, and `subcommands`
-offers them to AllenNLP, whose own commands `allennlp_endings` changes.
+`catalogue` lists them, `base` has their base class, `endings` handles errors and interruptions, and
+`subcommands` registers them with AllenNLP. `allennlp_endings` makes AllenNLP's own commands end the
+same way.
 """

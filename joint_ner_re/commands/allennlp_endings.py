@@ -1,8 +1,7 @@
-"""AllenNLP's own commands, such as `train` and `predict`, end as those of this package.
+"""Makes AllenNLP's own commands, such as `train` and `predict`, end like those of this package.
 
-AllenNLP binds each command's function to its parser before it imports any plugin, and calls it
-from a function that it has bound, too: there is no name left that a plugin could replace in time.
-So the functions themselves are changed.
+AllenNLP binds each command's function to its parser before it imports any plugin, so it is too late
+to replace the function by name. Therefore this module changes the code of the functions.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ HOW_TO_CONTINUE = {
 
 
 def end_as_ours(name: str, function: FunctionType) -> None:
-    """Change a command's function so that it ends as `ending` says.
+    """Change a command's function so that it runs inside `ending`.
 
     # Parameters
 
     name : `str`
         The command's name, such as `"train"`.
     function : `FunctionType`
-        What its parser calls with the arguments; it has no closure.
+        The function that its parser calls with the arguments. It must not have a closure.
     """
     original = FunctionType(function.__code__, function.__globals__, function.__name__)
     advice = HOW_TO_CONTINUE.get(name, "Run the same command again.")
 
     def run(args: argparse.Namespace) -> None:
-        # The function does not know its parser, whose `prog` names the program.
+        # The function has no access to the parser, whose `prog` names the program.
         program = "joint-ner-re" if Path(sys.argv[0]).name == "joint-ner-re" else "allennlp"
         with ending(f"{program} {name}", advice):
             original(args)
@@ -55,7 +54,7 @@ def _run(args: argparse.Namespace, *, run: Callable[[argparse.Namespace], None])
 
 
 def allennlp_functions() -> dict[str, FunctionType]:
-    """What AllenNLP's own commands call, by the command's name."""
+    """The functions of AllenNLP's own commands, by command name."""
     found = {}
     for name in Subcommand.list_available():
         command = Subcommand.by_name(name)
@@ -68,7 +67,7 @@ def allennlp_functions() -> dict[str, FunctionType]:
 
 
 def _explained(evaluate: Callable[..., str]) -> Callable[..., str]:
-    """Jsonnet's function, which raises a bare `RuntimeError`, raising a `ConfigurationError`."""
+    """Makes jsonnet's function raise a `ConfigurationError` instead of a bare `RuntimeError`."""
 
     def explained(*arguments: Any, **options: Any) -> str:
         try:
@@ -80,7 +79,7 @@ def _explained(evaluate: Callable[..., str]) -> Callable[..., str]:
 
 
 def change_allennlp() -> None:
-    """Make the changes; importing the package's plugin does so once."""
+    """Change all of AllenNLP's commands. The package's plugin does so when it is imported."""
     for name, function in allennlp_functions().items():
         end_as_ours(name, function)
 

@@ -1,6 +1,6 @@
-"""What a command is: its options and what it does, defined once for both programs.
+"""The base class of commands, which are defined once for both programs.
 
-A command's module imports what costs time, such as AllenNLP and torch, only when the command runs.
+A command's module imports slow libraries, such as AllenNLP and torch, only when the command runs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from joint_ner_re.streams import STDIN, STDOUT, is_stream, readable_again
 class Command:
     """A command of `allennlp` and, unless it needs AllenNLP, of `joint-ner-re` alone.
 
-    Subclasses set the class attributes, and override `add_arguments`, `run` and, where there is
-    something to continue, `how_to_continue`.
+    Subclasses set the class attributes and override `add_arguments`, `run` and, if the command can
+    resume, `how_to_continue`.
     """
 
     name: str
@@ -34,15 +34,15 @@ class Command:
         raise NotImplementedError
 
     def run(self, args: argparse.Namespace) -> None:
-        """Do it. An expected error is raised; `ending` says which those are."""
+        """Run the command. Expected errors may be raised; `ending` reports them."""
         raise NotImplementedError
 
     def how_to_continue(self, args: argparse.Namespace) -> str:
-        """What to do after Ctrl-C, in a sentence."""
+        """A sentence that tells what to do after Ctrl-C."""
         return "Nothing was written; run the same command again."
 
     def add_parser(self, subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-        """Add the command to a program; its parser sets `func`, which runs the command."""
+        """Add the command to a program. The argument `func` of its parser runs the command."""
         parser = subparsers.add_parser(self.name, description=self.description, help=self.help)
         self.add_arguments(parser)
         parser.set_defaults(func=partial(self._run_and_end, parser.prog))
@@ -54,16 +54,16 @@ class Command:
 
 
 def input_path(text: str) -> str:
-    """An input as a user gives it; `-` is standard input."""
+    """The path of an input argument; `-` is standard input."""
     return STDIN if text == "-" else text
 
 
 def output_path(text: str) -> str:
-    """An output as a user gives it; `-` is standard output."""
+    """The path of an output argument; `-` is standard output."""
     return STDOUT if text == "-" else text
 
 
 def tell(text: str, *outputs: str | None) -> None:
-    """Print a message, on standard error where one of the outputs is a stream."""
+    """Print a message: on standard error if one of the outputs is a stream."""
     streamed = any(output is not None and is_stream(output) for output in outputs)
     print(text, file=sys.stderr if streamed else sys.stdout)

@@ -17,13 +17,13 @@ from joint_ner_re.writing import write_json, write_text
 
 
 class Check(Command):
-    """Validates a corpus, prints its figures, and points at what looks like a mistake."""
+    """Validates a corpus, prints its statistics, and reports suspicious annotations."""
 
     name = "check"
-    help = "Check a corpus and print its figures."
+    help = "Check a corpus and print its statistics."
     description = (
-        "Check a corpus: errors with file and line, figures, suspicious annotations, and what its "
-        "parts have in common. Exits with 1 if there are errors."
+        "Check a corpus: errors with file and line, statistics, suspicious annotations, and what "
+        "its parts have in common. Exits with 1 if there are errors."
     )
     needs_allennlp = False
 
@@ -42,7 +42,7 @@ class Check(Command):
             "--strict", action="store_true", help="exit with 1 also if anything is suspicious"
         )
         parser.add_argument(
-            "--json", type=output_path, help="a file for the whole report; - for standard output"
+            "--json", type=output_path, help="a file for the full report; - for standard output"
         )
         parser.add_argument(
             "--markdown", type=output_path, help="a file for the report as Markdown"
@@ -51,7 +51,7 @@ class Check(Command):
     def run(self, args: argparse.Namespace) -> None:
         report = check_corpus(
             parts_of(args.corpora, args.format),
-            # A corpus is read twice; spaCy's rules need be loaded only once.
+            # A corpus is read twice, but spaCy's rules need to be loaded only once.
             lru_cache(maxsize=None)(lambda format: tokenizer_option(args, format)),
             lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
         )
@@ -65,7 +65,7 @@ class Check(Command):
 
 
 def parts_of(arguments: list[str], format: str | None = None) -> list[Part]:
-    """`train=a.jsonl` is the part `train`; a file without a name is its own name."""
+    """Parses corpora: `train=a.jsonl` has the name `train`; `a.jsonl` is a name and a path."""
     parts = []
     for argument in arguments:
         name, equals, path = argument.partition("=")

@@ -1,4 +1,4 @@
-"""`convert`: any corpus that can be read, and predictions, to another format."""
+"""`convert`: converts corpora and predictions to another format."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Convert(Command):
             "--split-sentences",
             action="store_true",
             default=None,
-            help="make sentences of documents (default, except for predictions)",
+            help="split documents into sentences (default, except for predictions)",
         )
         sentences.add_argument(
             "--whole-documents",
@@ -85,7 +85,7 @@ class Convert(Command):
 
 
 def add_tokenizer_options(parser: argparse.ArgumentParser) -> None:
-    """How raw text is split: the options are those of the reader `joint_ner_re`."""
+    """Add the options that say how raw text is split, which the reader `joint_ner_re` has too."""
     parser.add_argument(
         "--tokenizer-pipeline", help="for raw text: a language code or a spaCy pipeline"
     )
@@ -95,7 +95,7 @@ def add_tokenizer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def tokenizer_option(args: argparse.Namespace, format: str) -> dict[str, Any]:
-    """The option `tokenizer` for `read_corpus`, if one is asked for and the format takes it."""
+    """The option `tokenizer` for `read_corpus`, if the user chose one and the format takes it."""
     chosen = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     if not chosen or "tokenizer" not in format_options(format):
@@ -104,12 +104,12 @@ def tokenizer_option(args: argparse.Namespace, format: str) -> dict[str, Any]:
 
 
 def format_of(output: str) -> str:
-    """The format that an output's name asks for; JSON lines for a stream.
+    """The format that belongs to an output's name; JSON lines for a stream.
 
     # Raises
 
     `ValueError`
-        If it asks for none.
+        If no format belongs to the name.
     """
     if is_stream(output):
         return "jsonl"
@@ -118,7 +118,7 @@ def format_of(output: str) -> str:
     format = _SUFFIXES.get(suffix)
     if format is None or (format == "brat" and name.endswith(".gz")):
         known = ", ".join(sorted(WRITABLE))
-        raise ValueError(f"which format is {output} to have? Give --to, one of: {known}")
+        raise ValueError(f"the name {output} does not tell the format; give --to, one of: {known}")
     return format
 
 
@@ -130,16 +130,16 @@ def convert(
     entities: str | None = None,
     **options: Any,
 ) -> int:
-    """Read `source`, write `target`; returns the number of sentences.
+    """Convert `source` to `target`. Returns the number of sentences.
 
     # Parameters
 
     source : `str`
-        Whatever `joint_ner_re.corpora.read_corpus` reads.
+        Any corpus that `joint_ner_re.corpora.read_corpus` reads.
     target : `str`
-        The file, or for brat the directory.
+        The file to write; for brat, the directory.
     format, to : `str`, optional (default = `None`)
-        Their formats; `None` tells the first from its content and the second from its name.
+        Their formats. By default, the content of the source and the name of the target decide.
     entities : `str`, optional (default = `None`)
         For `csv`, a second file with all entities.
     options : `Any`
@@ -156,7 +156,7 @@ def convert(
     if entities is not None and to != "csv":
         raise ValueError(f"--entities is for csv; the output's format is {to}")
     if to == "csv" and format == "jsonl":
-        # The table names the sentence of each relation.
+        # The table has one relation per row, with its sentence.
         options.setdefault("split_sentences", True)
     sentences = tqdm(read_corpus(source, format, **options), "converting", unit=" sentences")
     return write_corpus(sentences, target, to, **({"entities": entities} if entities else {}))

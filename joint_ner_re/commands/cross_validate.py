@@ -1,4 +1,4 @@
-"""`allennlp cross-validate`: every fold trained and scored."""
+"""`allennlp cross-validate`: trains and scores every fold."""
 
 import argparse
 from pathlib import Path

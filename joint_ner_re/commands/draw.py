@@ -1,4 +1,4 @@
-"""`draw`: sentences with their entities and relations as a page to look at."""
+"""`draw`: draws sentences with their entities and relations as an HTML page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from joint_ner_re.review import match, write_page
 
 
 class Draw(Command):
-    """Draws a corpus or predictions, against gold where there is one."""
+    """Draws a corpus or predictions, optionally compared with gold annotations."""
 
     name = "draw"
     help = "Draw entities and relations as HTML."
     description = (
-        "Draw entities and relations, of a corpus or of predictions, as HTML. With --gold the page "
-        "tells what is correct, wrong, spurious and missed."
+        "Draw the entities and relations of a corpus or of predictions as HTML. With --gold, the "
+        "page marks what is correct, wrong, spurious and missed."
     )
     needs_allennlp = False
 
@@ -60,18 +60,18 @@ def draw(
     input_file : `str`
         Any corpus that `joint_ner_re.corpora.read_corpus` reads.
     output_file : `str`
-        The HTML file, which is replaced.
+        The HTML file. It is replaced if it exists.
     format : `str`, optional (default = `None`)
         The corpus format; detected when not given.
     gold : `str`, optional (default = `None`)
-        A corpus with the same sentences, which `input_file` is compared with.
+        A corpus with the same sentences, to compare `input_file` with.
     gold_format : `str`, optional (default = `None`)
         Its format; detected when not given.
 
     # Raises
 
     `MatchingError`
-        If the sentences of the two are not the same.
+        If the two do not have the same sentences.
     """
     sentences = read_corpus(input_file, format)
     title = Path(input_file).name

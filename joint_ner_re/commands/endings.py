@@ -1,4 +1,4 @@
-"""How every command ends: one policy for mistakes, interruptions and closed pipes."""
+"""Ends every command in the same way after user errors, interruptions and closed pipes."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ PACKAGE = "joint_ner_re"
 
 
 class CommandError(ValueError):
-    """A command that could not do all it was asked for; the message says what is missing."""
+    """A command could not do everything it was asked for. The message says what is missing."""
 
 
 @contextmanager
 def ending(title: str, how_to_continue: str) -> Iterator[None]:
-    """In the block, a command runs whose end must not be a traceback unless it met a bug.
+    """Runs a command in the block, so that only bugs end in a traceback.
 
-    - A mistake in the input, the options or the environment is one line on standard error, and
+    - An error in the input, the options or the environment gives one line on standard error and the
       status 1. `ALLENNLP_DEBUG=1` shows its traceback.
-    - Ctrl-C is one line that says how to continue, and status 130; SIGTERM likewise, status 143
-      (where AllenNLP turns the signal into an exception).
+    - Ctrl-C gives one line that says how to continue, and the status 130. SIGTERM does the same
+    with
+      the status 143 (if AllenNLP has turned the signal into an exception).
     - A closed pipe on standard output, such as that of `| head -1`, ends the command silently with
-      status 141.
+      the status 141.
     - Any other exception is a bug and passes through.
 
     # Parameters
 
     title : `str`
-        What the user has typed, such as `"allennlp extract"`; each message begins with it.
+        The command as typed, such as `"allennlp extract"`. Each message begins with it.
     how_to_continue : `str`
-        What a user who interrupts the command can do next.
+        What the user can do after an interruption.
 
     # Raises
 
     `SystemExit`
-        In all cases but the last.
+        In all cases except the last.
     """
     try:
         yield
@@ -56,7 +57,7 @@ def ending(title: str, how_to_continue: str) -> Iterator[None]:
         _stop(f"\n{title}: interrupted. {how_to_continue}", INTERRUPTED)
     except BrokenPipeError as error:
         if not _reader_left(sys.stdout):
-            # Another pipe, such as a named one that the command writes.
+            # It was another pipe, such as a named pipe that the command writes.
             raise SystemExit(f"{title}: {_one_line(error)}") from error
         _discard_output()
         sys.exit(PIPE_CLOSED)
@@ -70,15 +71,15 @@ def ending(title: str, how_to_continue: str) -> Iterator[None]:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error tells the user of a mistake or of the machine's state, and is no bug.
+    """Whether an error is the user's or the machine's and not a bug.
 
-    That is so for an `OSError`, AllenNLP's `ConfigurationError`, a missing AllenNLP, and for a
-    `ValueError` that this package raises itself. A `ValueError` raised inside another library means
-    that the library was called wrongly.
+    These are `OSError`, AllenNLP's `ConfigurationError`, a missing AllenNLP, and a `ValueError`
+    that this package itself raises. A `ValueError` from inside another library means that the
+    library was called wrongly.
     """
     if isinstance(error, ModuleNotFoundError):
         return (error.name or "").split(".")[0] == "allennlp"
-    # Known by its name, because importing AllenNLP takes seconds.
+    # Compare the name, because importing AllenNLP takes seconds.
     if isinstance(error, OSError) or type(error).__name__ == "ConfigurationError":
         return True
     return isinstance(error, ValueError) and _raised_by(error) == PACKAGE
@@ -122,14 +123,14 @@ def _reader_left(stream: object) -> bool:
         number = stream.fileno()  # type: ignore[attr-defined]
         poll = select.poll()
     except (AttributeError, OSError, ValueError):
-        # A stream without a file, or a system without this call.
+        # The stream has no file, or the system does not have `poll`.
         return False
     poll.register(number, select.POLLOUT)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _discard_output() -> None:
-    """What is still buffered goes nowhere, so that flushing it at exit does not fail once more."""
+    """Discard buffered output, so that flushing it at exit does not fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if _reader_left(stream):

@@ -1,4 +1,4 @@
-"""`allennlp extract`: predictions for many documents, which may be interrupted."""
+"""`allennlp extract`: predicts for many documents, and can resume after an interruption."""
 
 import argparse
 
@@ -51,12 +51,12 @@ class Extract(Command):
         parser.add_argument(
             "--no-resume",
             action="store_true",
-            help="start over, whatever an interrupted run has left",
+            help="start over, even if an interrupted run could be resumed",
         )
 
     def how_to_continue(self, args: argparse.Namespace) -> str:
         if is_stream(args.input) or is_stream(args.output):
-            return "A run that reads or writes a pipe cannot resume: start it anew."
+            return "A run that reads or writes a pipe cannot resume: start it over."
         return f"Run the same command again to continue with {args.output}.part."
 
     def run(self, args: argparse.Namespace) -> None:

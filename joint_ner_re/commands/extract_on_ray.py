@@ -1,4 +1,4 @@
-"""`allennlp extract-ray`: predictions for a corpus that is too large for one process."""
+"""`allennlp extract-ray`: predicts for a corpus that is too large for one process."""
 
 import argparse
 
@@ -13,7 +13,7 @@ class ExtractOnRay(Command):
     help = "Find entities and relations in a large corpus, on many machines."
     description = (
         "Find entities and relations in a large corpus, in many processes on one machine or many, "
-        "by Ray Data. The same command resumes after an interruption."
+        "with Ray Data. The same command resumes after an interruption."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,10 @@ class ExtractOnRay(Command):
             "--workers", type=int, default=1, help="how many processes (default: 1)"
         )
         parser.add_argument(
-            "--cpus-per-worker", type=float, default=1, help="of each process (default: 1)"
+            "--cpus-per-worker", type=float, default=1, help="CPUs per process (default: 1)"
         )
         parser.add_argument(
-            "--gpus-per-worker", type=float, default=0, help="of each process (default: 0)"
+            "--gpus-per-worker", type=float, default=0, help="GPUs per process (default: 0)"
         )
         parser.add_argument(
             "--batch-documents", type=int, default=64, help="how many at once (default: 64)"
@@ -40,7 +40,7 @@ class ExtractOnRay(Command):
             "--block-documents",
             type=int,
             default=2000,
-            help="how many in a file of the output (default: 2000)",
+            help="how many in each output file (default: 2000)",
         )
         parser.add_argument(
             "--relation-threshold",

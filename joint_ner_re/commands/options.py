@@ -1,4 +1,4 @@
-"""What the commands that run experiments have in common."""
+"""Base classes of the commands that run experiments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ShowsProgress(Command):
-    """A command whose progress appears on standard output, one line for each step."""
+    """A command that prints its progress to standard output, one line for each step."""
 
     def run(self, args: argparse.Namespace) -> None:
         from joint_ner_re.experiments.progress import progress_on_stdout
@@ -21,15 +21,15 @@ class ShowsProgress(Command):
             self.experiment(args)
 
     def experiment(self, args: argparse.Namespace) -> None:
-        """What `run` does while progress is printed."""
+        """Run the experiment; progress is printed."""
         raise NotImplementedError
 
 
 class Experiment(ShowsProgress):
-    """A command that trains a configuration several times, into one directory."""
+    """A command that trains a configuration several times in one directory."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The configuration, its overrides, the directory, and whether to keep checkpoints."""
+        """Add the configuration, its overrides, the directory, and whether to keep checkpoints."""
         parser.add_argument("config", help="the configuration, as for allennlp train")
         parser.add_argument(
             "-s", "--serialization-dir", required=True, help="the experiment's directory"
@@ -55,7 +55,7 @@ class Experiment(ShowsProgress):
 
     @staticmethod
     def source_of(args: argparse.Namespace) -> Source:
-        """Where the configuration comes from."""
+        """The configuration's file and overrides."""
         from joint_ner_re.experiments.repetition import Source
 
         return Source(args.config, args.overrides)
@@ -67,9 +67,9 @@ def integers(text: str) -> list[int]:
         numbers = [int(number) for number in text.split(",")]
     except ValueError:
         numbers = []
-    # NumPy takes no larger seeds.
+    # NumPy does not take larger seeds.
     if not numbers or not 0 <= min(numbers) <= max(numbers) < 2**32:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of numbers; expected such as 13,14,15"
+            f"{text!r} is not a list of numbers; expected a list such as 13,14,15"
         )
     return numbers

@@ -1,4 +1,4 @@
-"""`plot`: figures of predictions against gold, and of a training, as PNG."""
+"""`plot`: plots predictions against gold, or a training, as PNG."""
 
 import argparse
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""`allennlp predict` with this package's predictor: one line out for each line in.
+"""`allennlp predict` with this package's predictor: one line of output for each line of input.
 
-AllenNLP's own command leaves out blank lines, and ends at the first line that is not UTF-8, not
-JSON or too large for memory. Here every line gives the record that `allennlp extract` writes for
-it, and the exit status tells whether any of them is an error.
+AllenNLP's own command leaves out blank lines, and stops at the first line that is not UTF-8, not
+JSON or too large for the memory. This one writes for every line the record that `allennlp extract`
+would write. The exit status tells whether any record is an error.
 """
 
 import os
@@ -22,7 +22,7 @@ from joint_ner_re.writing import replacing
 
 
 class PredictManager(predict._PredictManager):
-    """AllenNLP's, except where a `JointPredictor` predicts lines."""
+    """AllenNLP's class, except that a `JointPredictor` predicts for every line."""
 
     def __init__(self, predictor: Any, input_file: str, output_file: str | None, *rest: Any):
         # AllenNLP would open the output here and write it in place.
@@ -34,7 +34,7 @@ class PredictManager(predict._PredictManager):
         if self._output_path is None:
             documents, errors = self._predict()
         else:
-            # A file object of its own, because AllenNLP closes it.
+            # A separate file object, because AllenNLP closes it.
             with (
                 replacing(self._output_path) as file,
                 open(os.dup(file.fileno()), "w", encoding="utf-8") as own,
@@ -48,22 +48,22 @@ class PredictManager(predict._PredictManager):
             )
 
     def _predict(self) -> tuple[int, int]:
-        """Predict and write; returns how many documents there were, and how many failed."""
+        """Predict and write. Returns the numbers of documents and of failures."""
         predictor = self._predictor
         if self._dataset_reader is not None or not isinstance(predictor, JointPredictor):
             super().run()
             return 0, 0
         documents = errors = 0
-        for batch in batches_of(self._items(), self._batch_size):
+        for batch in batches_of(self._documents(), self._batch_size):
             lines, failed = predicted_lines(predictor, batch)
-            for item, line in zip(batch, lines):
-                given = item.content.decode("utf-8", "replace").rstrip("\r\n")
+            for document, line in zip(batch, lines):
+                given = document.content.decode("utf-8", "replace").rstrip("\r\n")
                 self._maybe_print_to_console_and_file(documents, line, given)
                 documents += 1
             errors += failed
         return documents, errors
 
-    def _items(self) -> Iterator[InputDocument]:
+    def _documents(self) -> Iterator[InputDocument]:
         """The lines of the input, with their numbers."""
         if self._input_file == "-":
             yield from lines_of(sys.stdin.buffer, 0)

@@ -1,4 +1,4 @@
-"""`allennlp repeat`: one configuration with several seeds."""
+"""`allennlp repeat`: trains and scores one configuration with several seeds."""
 
 import argparse
 from pathlib import Path

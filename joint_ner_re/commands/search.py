@@ -1,4 +1,4 @@
-"""`allennlp search`: depths, or other settings, chosen by Optuna."""
+"""`allennlp search`: chooses depths or other settings with Optuna."""
 
 import argparse
 from pathlib import Path
@@ -25,12 +25,12 @@ class Search(Experiment):
             "--space", help="a jsonnet file, see docs/experiments.md (default: the three depths)"
         )
         parser.add_argument("--trials", type=int, required=True, help="how many in all")
-        parser.add_argument("--storage", help="an address of Optuna's (default: in -s)")
+        parser.add_argument("--storage", help="the URL of an Optuna storage (default: in -s)")
         parser.add_argument("--study", default="search", help="the study's name in the storage")
         parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
         parser.add_argument("--pruner", choices=PRUNERS, default="median")
         parser.add_argument(
-            "--timeout", type=float, help="seconds after which no further trial begins"
+            "--timeout", type=float, help="seconds after which no further trial starts"
         )
 
     def experiment(self, args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`allennlp tune-threshold`: the probability from which a relation is predicted."""
+"""`allennlp tune-threshold`: chooses the least probability of a predicted relation."""
 
 import argparse
 from pathlib import Path
@@ -12,8 +12,8 @@ class TuneThreshold(ShowsProgress):
     name = "tune-threshold"
     help = "Choose the threshold of relations on development data."
     description = (
-        "Choose the probability from which a relation is predicted, by strict micro F1 on "
-        "development data, and write it into a copy of the archive."
+        "Choose the least probability of a predicted relation, by strict micro F1 on development "
+        "data, and write it into a copy of the archive."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -63,8 +63,8 @@ def study_page(study: Mapping[str, Any]) -> str:
     return markdown_page(
         f"# {study['title']}",
         f"{len(study['trials'])} trials ({states}), sampler {study['sampler']}. The score is "
-        f"`{study['metric']}` on `{study['data']}` in the best epoch; for a pruned or running trial "
-        "in its best epoch so far. The best trial comes first.",
+        f"`{study['metric']}` on `{study['data']}` in the best epoch; for a pruned or running "
+        "trial in its best epoch so far. The best trial comes first.",
         markdown_table(header, rows),
         "To train the best one again: "
         '`allennlp train CONFIG -s DIR -o "$(cat best_overrides.json)"`',

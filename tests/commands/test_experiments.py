@@ -80,7 +80,7 @@ def test_tune_threshold(allennlp, fixtures, tiny_archive, tmp_path, capsys):
 def test_a_list_that_is_none_is_an_error(allennlp, fixtures, tmp_path, capsys, seeds):
     with pytest.raises(SystemExit):
         allennlp("repeat", fixtures / "tiny.jsonnet", "-s", tmp_path / "out", f"--seeds={seeds}")
-    assert "is not a list of numbers; expected such as 13,14,15" in capsys.readouterr().err
+    assert "is not a list of numbers; expected a list such as 13,14,15" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_failures_are_counted_and_the_status_tells(allennlp, tiny_archive, tmp_p
     "arguments, reason",
     [
         (["nowhere", "a.jsonl"], "nowhere: cannot be read"),
-        (["in.txt", "a.xml"], "which format is a.xml to have"),
+        (["in.txt", "a.xml"], "the name a.xml does not tell the format"),
         (["in.txt", "a.jsonl", "--batch-documents", "0"], "batch_documents is 0"),
     ],
 )
@@ -143,7 +143,7 @@ def test_control_c_on_a_pipe_does_not_promise_to_resume(
     monkeypatch.setattr(joint_ner_re.extraction, "extract", interrupted)
     with pytest.raises(SystemExit):
         allennlp("extract", tiny_archive, "-", "out.jsonl")
-    assert "cannot resume: start it anew" in capsys.readouterr().err
+    assert "cannot resume: start it over" in capsys.readouterr().err
 
 
 def test_a_killed_command_goes_on(allennlp, tiny_archive, root, tmp_path, capsys):

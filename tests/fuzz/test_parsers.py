@@ -66,7 +66,7 @@ def test_another_error_is_found(campaign, error):
 
 
 def test_what_takes_too_long_is_found(campaign, monkeypatch):
-    monkeypatch.setattr(watch, "MOST_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "MAX_SECONDS", 0.02)
 
     def forever(path, format, **options):
         while True:
