@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joint_ner_re.checking.statistics import PartStatistics, Distribution, distance
+from joint_ner_re.checking.statistics import Distribution, PartStatistics, distance
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 
