@@ -1,4 +1,4 @@
-"""The configuration reference and the list of commands, made from the code itself."""
+"""Generates the configuration reference and the list of commands from the code."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from joint_ner_re import pretrained
 from joint_ner_re.modules import EntityFinder, RelationScorer
 
 ROOT = Path(__file__).parents[2]
-# What AllenNLP or the model passes to a constructor stands in no configuration.
+# AllenNLP or the model passes these arguments, so they are not options of a configuration.
 GIVEN = re.compile(r"\binferred\b|\bGiven by AllenNLP\b", re.IGNORECASE)
 AS_JSON = {"None": "null", "True": "true", "False": "false"}
 
 
 class Part(NamedTuple):
-    """A class that a configuration makes."""
+    """A class whose objects a configuration describes."""
 
     title: str
     cls: type
     place: str
-    """Where it stands in a configuration."""
+    """The key in a configuration whose value describes it."""
 
 
 class Option(NamedTuple):
-    """What a constructor takes."""
+    """A parameter of a constructor."""
 
     name: str
     type: str
@@ -56,7 +56,7 @@ class Option(NamedTuple):
     """`None` if the option is required."""
     text: str
     given: bool
-    """Whether it is passed by other code and must not stand in a configuration."""
+    """Whether the code passes it, so that a configuration must not have it."""
 
 
 PLACES = {
@@ -89,7 +89,7 @@ KINDS = {
     TrainerCallback: "Callbacks",
     Predictor: "Predictor",
 }
-# What other code makes, and no configuration; and subcommands, which have a page of their own.
+# Kinds that no configuration describes, and subcommands, which have their own page.
 ELSEWHERE = (Subcommand, Metric, TrainModel)
 
 
@@ -108,12 +108,12 @@ def registered() -> dict[type, dict[str, type]]:
 
 
 def _present_names(names: dict[str, tuple[type, Any]]) -> dict[type, str]:
-    """Each class's name; of several the last one, since former names are registered first."""
+    """Each class's name: the last one registered, since former names come first."""
     return {cls: name for name, (cls, _) in names.items()}
 
 
 def parts() -> list[tuple[str, list[Part]]]:
-    """The sections of the page: a title, and what stands under it."""
+    """The sections of the page: a title and the classes under it."""
     by_kind = registered()
     unknown = set(by_kind) - set(KINDS)
     if unknown:
@@ -147,7 +147,7 @@ def inner_parts(cls: type, place: str) -> Iterator[Part]:
 
 
 def constructor(cls: type) -> dict[str, inspect.Parameter]:
-    """What the constructor takes; nothing if it is one of AllenNLP's own."""
+    """The constructor's parameters; none if the constructor is AllenNLP's own."""
     if not cls.__init__.__module__.startswith("joint_ner_re"):  # type: ignore[misc]
         return {}
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]
@@ -210,14 +210,14 @@ def configuration_page() -> str:
 
 
 def anchor(part: Part) -> str:
-    """The part's place on the page."""
+    """The anchor of the part on the page."""
     return part.cls.__name__.lower()
 
 
 def _part(part: Part, links: dict[str, str]) -> list[str]:
     described = parse(part.cls)
     lines = [f"### {part.title} {{ #{anchor(part)} }}", ""]
-    lines += [f"Stands at {part.place}. Class `{part.cls.__module__}.{part.cls.__name__}`.", ""]
+    lines += [f"Place: {part.place}. Class `{part.cls.__module__}.{part.cls.__name__}`.", ""]
     lines += [_linked(with_fences(described.text), links, part), ""]
     found = options(part.cls)
     shown = [option for option in found if not option.given]
@@ -228,14 +228,14 @@ def _part(part: Part, links: dict[str, str]) -> list[str]:
         lines += ["It has no options."]
     given = [f"`{option.name}`" for option in found if option.given]
     if given:
-        be = "are" if len(given) > 1 else "is"
+        they = "they" if len(given) > 1 else "it"
         names = " and ".join([", ".join(given[:-1]), given[-1]] if given[1:] else given)
-        lines += ["", f"{names} {be} passed by the code and must not be given."]
+        lines += ["", f"The code passes {names}; {they} must not be given."]
     return lines
 
 
 def _linked(text: str, links: dict[str, str], part: Part) -> str:
-    """The text, in which the names of other classes of the page lead to them."""
+    """The text with links from the names of other classes to their sections."""
     others = {name: link for name, link in links.items() if name != part.cls.__name__}
     known = "|".join(map(re.escape, others))
     return re.sub(rf"`({known})`", lambda found: f"[{found[0]}]({others[found[1]]})", text)
@@ -252,7 +252,7 @@ def _row(option: Option) -> str:
 def _example() -> list[str]:
     params = Params.from_file(ROOT / "training_config/sample.jsonnet").as_dict()
     return [
-        "What `training_config/sample.jsonnet` and the file it refines come to:",
+        "This is `training_config/sample.jsonnet` with everything that it imports:",
         "",
         "```json",
         json.dumps(params, indent=2, ensure_ascii=False),
@@ -288,7 +288,7 @@ def _parser(parser: argparse.ArgumentParser) -> list[str]:
     if not inner:
         for action in actions:
             if action.choices is not None and action.metavar is None:
-                # The table has them all.
+                # The table lists all choices.
                 action.metavar = action.dest.upper()
         formatter = argparse.HelpFormatter(prog=parser.prog, width=88)
         formatter.add_usage(None, actions, parser._mutually_exclusive_groups, prefix="")
@@ -318,7 +318,7 @@ def _argument(action: argparse.Action) -> str:
 
 
 def _code(text: str) -> str:
-    """File names and options in the text as code, and nothing taken for Markdown."""
+    """The text with file names and options as code, so that Markdown leaves them alone."""
     return re.sub(
         r"(?<![\w`=-])(--?[a-z][\w-]*|\w+\.(?:tar\.gz|jsonl?|csv|txt|gz))\b", r"`\1`", text
     )
