@@ -236,9 +236,7 @@ def pair() -> Drawing:
         text = f"{name} {'≥' if chosen else '<'} threshold"
         drawing.box(60 + 162 * number, 74, 154, 32, RELATION if chosen else PLAIN, text, 12)
     drawing.text(380, 48, "Predicted: Kill, from i (Jon Pell) to j (Mayor Iva Sund)", 13)
-    drawing.text(
-        380, 28, "The pair (j, i) is scored separately: direction matters.", 12, colour=SOFT
-    )
+    drawing.text(380, 28, "The pair (j, i) has scores of its own.", 12, colour=SOFT)
     return drawing
 
 
