@@ -88,7 +88,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
     [
         (["nowhere", "a.jsonl"], "nowhere: there is no such file"),
         (["IN", "a.xml"], "the name .*a.xml does not tell the format.* brat, csv, jsonl, spert"),
-        (["IN", "a.gz"], "which format"),
+        (["IN", "a.gz"], "does not tell the format"),
         (["IN", "a.jsonl", "--entities", "b.csv"], "--entities is for csv"),
         (["IN", "a.jsonl", "--from", "spert"], "in.jsonl:1: expected a JSON list"),
         (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'split_sentences'"),
