@@ -242,38 +242,48 @@ def precision_recall(
                 one.set_axis_off()
             row[0].text(0.5, 0.5, f"The {name} have no scores", ha="center", fontsize=9)
             continue
-        lowest = points[-1].threshold
         best = max(points, key=lambda point: (point.scores.f1, point.threshold))
-        recalls = [100 * point.scores.recall for point in points]
-        precisions = [100 * point.scores.precision for point in points]
-        row[0].plot(recalls, precisions, color=COLOURS[0], drawstyle="steps-post")
-        row[0].plot(
-            100 * best.scores.recall, 100 * best.scores.precision, "o", color=COLOURS[5],
-            label=f"best F1: {100 * best.scores.f1:.1f} at {best.threshold:.2f}",
-        )  # fmt: skip
-        row[0].set_xlim(0, 101)
-        row[0].set_xlabel("recall, percent", fontsize=9)
-        row[0].set_ylabel("precision, percent", fontsize=9)
+        _curve(row[0], points, best)
         row[0].set_title(f"{name.capitalize()}, {support[task]:,} gold", fontsize=10)
-        thresholds = [point.threshold for point in points]
-        for number, measure in enumerate(_MEASURES):
-            values = [100 * getattr(point.scores, measure) for point in points]
-            label = "F1" if measure == "f1" else measure
-            row[1].plot(thresholds, values, color=COLOURS[number], label=label, linewidth=1.5)
-        row[1].axvline(best.threshold, color=COLOURS[5], linewidth=1, linestyle=":")
-        row[1].axvspan(0, lowest, color="#eeeeee")
-        row[1].set_xlim(0, 1)
-        row[1].set_ylabel("percent", fontsize=9)
-        row[1].set_xlabel(
-            f"threshold (grey: below {lowest:.2f}, the lowest score of the file)", fontsize=9
-        )
-        if task == "relation" and lowest > 0.01:
+        _by_threshold(row[1], points, best)
+        if task == "relation" and points[-1].threshold > 0.01:
             # The predictions were not made with threshold 0.
-            row[1].set_title("The file holds what is above the model's threshold", fontsize=9)
+            row[1].set_title("The file has only what is above the model's threshold", fontsize=9)
         for one in row:
             one.set_ylim(0, 103)
             one.legend(fontsize=8, frameon=False, loc="lower left")
     return figure
+
+
+def _curve(axes: Axes, points: Sequence[Point], best: Point) -> None:
+    """Precision against recall."""
+    recalls = [100 * point.scores.recall for point in points]
+    precisions = [100 * point.scores.precision for point in points]
+    axes.plot(recalls, precisions, color=COLOURS[0], drawstyle="steps-post")
+    axes.plot(
+        100 * best.scores.recall, 100 * best.scores.precision, "o", color=COLOURS[5],
+        label=f"best F1: {100 * best.scores.f1:.1f} at {best.threshold:.2f}",
+    )  # fmt: skip
+    axes.set_xlim(0, 101)
+    axes.set_xlabel("recall, percent", fontsize=9)
+    axes.set_ylabel("precision, percent", fontsize=9)
+
+
+def _by_threshold(axes: Axes, points: Sequence[Point], best: Point) -> None:
+    """Precision, recall and F1 by threshold."""
+    thresholds = [point.threshold for point in points]
+    for number, measure in enumerate(_MEASURES):
+        values = [100 * getattr(point.scores, measure) for point in points]
+        label = "F1" if measure == "f1" else measure
+        axes.plot(thresholds, values, color=COLOURS[number], label=label, linewidth=1.5)
+    axes.axvline(best.threshold, color=COLOURS[5], linewidth=1, linestyle=":")
+    lowest = points[-1].threshold
+    axes.axvspan(0, lowest, color="#eeeeee")
+    axes.set_xlim(0, 1)
+    axes.set_ylabel("percent", fontsize=9)
+    axes.set_xlabel(
+        f"threshold (grey: below {lowest:.2f}, the lowest score of the file)", fontsize=9
+    )
 
 
 class TrainingError(ValueError):
