@@ -47,12 +47,11 @@ KILL = ("Jon Pell", "Kill", "Mayor Iva Sund")
 
 
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory, few_threads):
+def archive(shared_directory, few_threads):
     from allennlp.commands.train import train_model_from_file
 
     import joint_ner_re.plugin  # noqa: F401
 
-    directory = tmp_path_factory.mktemp("memory") / "run"
     no_dropout = {f"model.encoder.{stack}.dropout": 0.0 for stack in ("shared", "ner", "relation")}
     changes = {
         "trainer.num_epochs": 60,
@@ -64,13 +63,17 @@ def archive(tmp_path_factory, few_threads):
         "model.relation_scorer.dropout": 0.0,
         **no_dropout,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        train_model_from_file(ROOT / "fixtures/tiny.jsonnet", directory, json.dumps(changes))
-    path = str(directory / "model.tar.gz")
-    corpus = list(read_corpus(CORPUS))
-    assert keys(load_predictor(path).predict_sentences(corpus)) == keys(corpus)
-    return path
+
+    def train(directory):
+        run = directory / "run"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT)
+            train_model_from_file(ROOT / "fixtures/tiny.jsonnet", run, json.dumps(changes))
+        corpus = list(read_corpus(CORPUS))
+        predicted = load_predictor(str(run / "model.tar.gz")).predict_sentences(corpus)
+        assert keys(predicted) == keys(corpus)
+
+    return str(shared_directory("memory", train) / "run" / "model.tar.gz")
 
 
 @pytest.fixture(scope="session")
@@ -905,7 +908,7 @@ def test_workers_do_not_wait_for_threads_of_the_parent(archive, tmp_path):
 
 
 LIGHT = """
-import sys, types
+import sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
@@ -913,12 +916,7 @@ class Blocked:
             raise ImportError(name + " is blocked")
 
 sys.meta_path.insert(0, Blocked())
-# The module alone: the front door, joint_ner_re/__init__.py, imports every room.
-package = types.ModuleType("joint_ner_re")
-package.__path__ = [sys.argv[1]]
-sys.modules["joint_ner_re"] = package
-
-sys.path.insert(0, sys.argv[2])
+sys.path.insert(0, sys.argv[1])
 import joint_ner_re_spacy
 from spacy.tokens import Doc
 print(Doc.has_extension("relations"))
@@ -936,7 +934,7 @@ except ImportError as error:
 
 def test_the_module_needs_neither_torch_nor_allennlp(tmp_path):
     """Until a model does. spaCy itself imports torch where there is one, so torch is hidden."""
-    output = run(LIGHT, ROOT / "joint_ner_re", ROOT, directory=tmp_path).splitlines()
+    output = run(LIGHT, ROOT, directory=tmp_path).splitlines()
     assert output[:2] == ["False", "True"]
     assert re.match(r"(torch|allennlp)\S* is blocked", output[2])
 
