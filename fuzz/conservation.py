@@ -20,6 +20,7 @@ Balance = Iterator[tuple[str, int, int]]
 
 _TWICE = "relations given more than once"
 _MERGED = ("mentions with the type and the tokens of another one",)
+_CUT = ("mentions over the end of a sentence",)
 _LINKS = (_TWICE, "relations between two mentions", "relations from one sentence to another")
 
 
@@ -113,6 +114,21 @@ def _doccano(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bala
     yield from _documents(texts, mentions, links, sentences, log)
 
 
+def _dygie(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    documents = [json.loads(line) for line in _lines(path)]
+    words = [tokens for document in documents for tokens in document["sentences"]]
+    annotations = [
+        [item for document in documents for items in document.get(key) or () for item in items]
+        for key in ("ner", "relations")
+    ]
+    tokens, entities, relations = _sizes(sentences)
+    yield "sentences", len(words), len(sentences)
+    yield "tokens", sum(map(len, words)), tokens
+    yield "mentions", len(annotations[0]), entities + log.total(*_MERGED, *_CUT)
+    left_out = log.total(*_LINKS, "relations of spans that are no entity", "relations of mentions")
+    yield "relations", len(annotations[1]), relations + left_out
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -153,6 +169,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "brat": _brat,
     "conll04_corp": _conll04_corp,
     "doccano": _doccano,
+    "dygie": _dygie,
     "jsonl": _jsonl,
     "multihead": _multihead,
     "prodigy": _prodigy,

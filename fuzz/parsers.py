@@ -52,6 +52,7 @@ SOURCES = {
     "brat": "own/brat",
     "conll04_corp": "conll04.corp",
     "doccano": "own/doccano.jsonl",
+    "dygie": "dygie.jsonl",
     "jsonl": "sentences.jsonl",
     "multihead": "conll04_multihead.txt",
     "prodigy": "own/prodigy.jsonl",

@@ -285,9 +285,10 @@ class Sentence:
                     )
 
 
-_SENTENCE_KEYS = frozenset(
+SENTENCE_KEYS = frozenset(
     ["id", "text", "tokens", "offsets", "entities", "relations", "sentences", "meta"]
 )
+"""The keys that `Sentence.from_json` knows."""
 _ENTITY_KEYS = frozenset(["type", "start", "end", "char_start", "char_end", "text", "score"])
 _RELATION_KEYS = frozenset(["type", "head", "tail", "score"])
 
@@ -300,7 +301,7 @@ def _with_score(record: dict[str, Any], score: float | None) -> dict[str, Any]:
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Sentence`, except `source`, from a record whose types are checked here."""
-    _check_keys("a sentence", record, _SENTENCE_KEYS)
+    _check_keys("a sentence", record, SENTENCE_KEYS)
     tokens = get_list(record, "tokens", str, "a sentence")
     entities = [
         Entity(

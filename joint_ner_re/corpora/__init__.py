@@ -16,6 +16,7 @@ from joint_ner_re.corpora import (
     brat,
     conll04_corp,
     doccano,
+    dygie,
     jsonl,
     multihead,
     prodigy,
@@ -54,6 +55,7 @@ FORMATS: dict[str, CorpusFormat] = {
         "conll04.corp of Roth and Yih", conll04_corp.looks_like, conll04_corp.read
     ),
     "doccano": CorpusFormat("Doccano's JSONL export", doccano.looks_like, doccano.read),
+    "dygie": CorpusFormat("JSON lines of DyGIE++ and SciERC", dygie.looks_like, dygie.read),
     "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
     "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
@@ -73,6 +75,7 @@ def _to_text(write: Callable[[Iterable[Sentence], TextIO], int]) -> Callable[...
 WRITABLE: dict[str, Callable[..., int]] = {
     "brat": brat.write,
     "csv": triples.write,
+    "dygie": dygie.write,
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,10 +13,12 @@ from joint_ner_re.corpora.errors import (
     PathLike,
     handled,
 )
-from joint_ner_re.corpora.files import read_rows
-from joint_ner_re.messages import quote
+from joint_ner_re.corpora.files import read_head, read_rows, read_text
+from joint_ner_re.messages import quote, quote_json
 
 _MAX_DIGITS = 18
+_SPACE = re.compile(r"[ \t\n]*")
+_LIST_OF_OBJECTS = re.compile(r"\s*\[\s*(\{|\]|$)")
 
 
 def read_objects(
@@ -47,12 +50,111 @@ def _object(path: PathLike, number: int, line: str) -> dict[str, Any]:
     return value
 
 
+def read_elements(path: PathLike) -> Iterator[tuple[int, Any]]:
+    """Each element of a JSON list with the line where it begins, decoded one after the other.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is not one JSON list.
+    """
+    text = read_text(path)
+    place = _skip_space(text, 0)
+    if text[place] != "[":
+        line = 1 + text.count("\n", 0, place)
+        raise CorpusFormatError(path, line, f"expected a JSON list; found {quote(text[place:])}")
+    line = 1
+    counted = 0
+    place = _skip_space(text, place + 1)
+    closed = text.startswith("]", place)
+    while not closed:
+        line += text.count("\n", counted, place)
+        counted = place
+        value, end = decode(path, line, text, place)
+        yield line, value
+        end = _skip_space(text, end)
+        closed = text.startswith("]", end)
+        if not closed and not text.startswith(",", end):
+            line += text.count("\n", counted, end)
+            found = quote(text[end : end + 20]) if end < len(text) else "the end of the file"
+            raise CorpusFormatError(path, line, f"expected ',' or ']' in the list; found {found}")
+        place = end if closed else _skip_space(text, end + 1)
+    rest = _skip_space(text, place + 1)
+    if rest < len(text):
+        line += text.count("\n", counted, rest)
+        raise CorpusFormatError(path, line, f"found {quote(text[rest:])} after the list")
+
+
+def read_records(
+    path: PathLike, on_error: ErrorHandler | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each object of a JSON list or of a file of JSON lines, with the line where it begins.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is neither, or something else than objects stands in it. With `on_error` a line
+        or an element that is no object is passed over instead.
+    """
+    if not "\n".join(read_head(path)).lstrip().startswith("["):
+        yield from read_objects(path, on_error)
+        return
+    for number, (line, value) in enumerate(read_elements(path)):
+        with handled(on_error):
+            if not isinstance(value, dict):
+                raise CorpusFormatError(
+                    path, line, f"element {number} is {quote_json(value)}; expected an object"
+                )
+        if isinstance(value, dict):
+            yield line, value
+
+
+def _skip_space(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    assert match is not None
+    return match.end()
+
+
 def first_object(first_lines: Sequence[str]) -> dict[str, Any]:
-    """The object in the first line, to detect the format; empty if there is none."""
+    """The object that the file begins with, to tell formats apart; empty if there is none.
+
+    Of an object that is damaged, or longer than the lines at hand, the keys up to that place are
+    there; the value that is cut is `None`.
+    """
+    text = "\n".join(first_lines)
+    return _members(text, 0) if text.lstrip(" \t").startswith("{") else {}
+
+
+def first_element(first_lines: Sequence[str]) -> dict[str, Any] | None:
+    """The first object of the JSON list that the file begins with, as `first_object` gives it.
+
+    Empty if the list is; `None` if there is no list, or something else than objects in it.
+    """
+    text = "\n".join(first_lines)
+    match = _LIST_OF_OBJECTS.match(text)
+    if match is None:
+        return None
+    return _members(text, match.start(1)) if match.group(1) == "{" else {}
+
+
+def _members(text: str, start: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    place = _skip_space(text, text.index("{", start) + 1)
     try:
-        return _object("", 1, first_lines[0].strip(" \t"))
+        while text.startswith('"', place):
+            key, place = decode("", 1, text, place)
+            found[key] = None
+            place = _skip_space(text, place)
+            if not text.startswith(":", place):
+                break
+            found[key], place = decode("", 1, text, _skip_space(text, place + 1))
+            place = _skip_space(text, place)
+            if not text.startswith(",", place):
+                break
+            place = _skip_space(text, place + 1)
     except CorpusFormatError:
-        return {}
+        pass
+    return found
 
 
 def decode(path: PathLike, line: int, text: str, start: int = 0) -> tuple[Any, int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from joint_ner_re.corpora import doccano, prodigy
+from joint_ner_re.corpora import doccano, dygie, prodigy
 from joint_ner_re.corpora.documents import log_changes, sentence_id
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -16,15 +16,18 @@ from joint_ner_re.corpora.errors import (
     handled,
     located,
 )
-from joint_ner_re.corpora.json_values import read_objects
+from joint_ner_re.corpora.json_values import first_object, read_objects
 from joint_ner_re.messages import quote_json
-from joint_ner_re.sentence import Entity, Relation, Sentence
+from joint_ner_re.sentence import SENTENCE_KEYS, Entity, Relation, Sentence
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the first line starts a JSON object that is neither Prodigy's nor Doccano's."""
-    return first_lines[0].lstrip().startswith("{") and not (
-        prodigy.looks_like(first_lines) or doccano.looks_like(first_lines)
+    """Whether the first line begins an object with tokens, or with no key of other formats."""
+    if not first_lines[0].lstrip().startswith("{"):
+        return False
+    record = first_object(first_lines)
+    return ("tokens" in record or "error" in record or record.keys() <= SENTENCE_KEYS) and not any(
+        other.looks_like(first_lines) for other in (doccano, dygie, prodigy)
     )
 
 

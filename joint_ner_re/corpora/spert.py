@@ -16,8 +16,7 @@ from joint_ner_re.corpora.errors import (
     handled,
     located,
 )
-from joint_ner_re.corpora.files import read_text
-from joint_ner_re.corpora.json_values import decode
+from joint_ner_re.corpora.json_values import first_element, read_elements
 from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
@@ -35,12 +34,11 @@ _IGNORED_KEYS = (
     "dep_label_indices",
 )
 
-_SPACE = re.compile(r"[ \t\n]*")
-
 
 def looks_like(first_lines: Sequence[str]) -> bool:
-    """Whether the text starts a JSON list of objects."""
-    return re.match(r"\s*\[\s*(\{|\]|$)", "\n".join(first_lines)) is not None
+    """Whether the text starts a JSON list of objects with tokens, or with SpERT's keys only."""
+    record = first_element(first_lines)
+    return record is not None and ("tokens" in record or record.keys() <= {*_KEYS, *_IGNORED_KEYS})
 
 
 def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Sentence]:
@@ -62,7 +60,7 @@ def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Se
         If the file is no JSON list of sentences. It names the line where the element starts.
     """
     ignored: Counter = Counter()
-    for index, (line, value) in enumerate(_elements(path, read_text(path))):
+    for index, (line, value) in enumerate(read_elements(path)):
         sentence = None
         with handled(on_error), located(path, line):
             record = _record(path, line, index, value, ignored)
@@ -71,40 +69,6 @@ def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Se
             yield sentence
     for key, count in sorted(ignored.items()):
         logger.warning("%s: the key %r of %d sentences was ignored", path, key, count)
-
-
-def _elements(path: PathLike, text: str) -> Iterator[tuple[int, Any]]:
-    """The elements of the list, decoded one by one, with the lines where they start."""
-    place = _skip_space(text, 0)
-    if text[place] != "[":
-        line = 1 + text.count("\n", 0, place)
-        raise CorpusFormatError(path, line, f"expected a JSON list; found {quote(text[place:])}")
-    line = 1
-    counted = 0
-    place = _skip_space(text, place + 1)
-    closed = text.startswith("]", place)
-    while not closed:
-        line += text.count("\n", counted, place)
-        counted = place
-        value, end = decode(path, line, text, place)
-        yield line, value
-        end = _skip_space(text, end)
-        closed = text.startswith("]", end)
-        if not closed and not text.startswith(",", end):
-            line += text.count("\n", counted, end)
-            found = quote(text[end : end + 20]) if end < len(text) else "the end of the file"
-            raise CorpusFormatError(path, line, f"expected ',' or ']' in the list; found {found}")
-        place = end if closed else _skip_space(text, end + 1)
-    rest = _skip_space(text, place + 1)
-    if rest < len(text):
-        line += text.count("\n", counted, rest)
-        raise CorpusFormatError(path, line, f"found {quote(text[rest:])} after the list")
-
-
-def _skip_space(text: str, place: int) -> int:
-    match = _SPACE.match(text, place)
-    assert match is not None
-    return match.end()
 
 
 def _record(path: PathLike, line: int, index: int, value: Any, ignored: Counter) -> dict[str, Any]:

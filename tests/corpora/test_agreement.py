@@ -117,6 +117,16 @@ def test_agreement_of_the_tiny_corpora(corpora, left, right, shared):
         assert characters(left_by_id[name]) == characters(right_by_id[name])
 
 
+@pytest.mark.parametrize("name", ["dygie.jsonl"])
+def test_the_tiny_corpus_of_another_program_is_the_same(corpora, name):
+    """These formats have ids of their own, so the order says which sentences belong together."""
+    expected = list(read_corpus(corpora / "conll04_spert.json"))
+    found = list(read_corpus(corpora / name))
+    assert [sentence.tokens for sentence in found] == [sentence.tokens for sentence in expected]
+    for one, other in zip(found, expected):
+        assert characters(one) == characters(other)
+
+
 def test_the_tiny_corpora_have_every_label(corpora):
     sentences = list(read_corpus(corpora / "conll04.corp"))
     assert {e.type for s in sentences for e in s.entities} == {"Loc", "Org", "Other", "Peop"}

@@ -24,6 +24,7 @@ FILES = {
     "spert": "conll04_spert.json",
     "prodigy": "own/prodigy.jsonl",
     "doccano": "own/doccano.jsonl",
+    "dygie": "dygie.jsonl",
 }
 
 # Bytes that mean something in one format or another, next to arbitrary ones.
