@@ -129,6 +129,21 @@ def _dygie(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balanc
     yield "relations", len(annotations[1]), relations + left_out
 
 
+def _records(path: Path) -> list[Any]:
+    """The elements of a JSON list, or JSON lines."""
+    content = _content(path).lstrip()
+    if content.startswith("["):
+        return json.loads(content)
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _gliner(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    records = _records(path)
+    yield "sentences", len(records), len(sentences)
+    for name, size in zip(("tokenized_text", "ner", "relations"), _sizes(sentences)):
+        yield name, sum(len(record.get(name) or ()) for record in records), size
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -170,6 +185,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "conll04_corp": _conll04_corp,
     "doccano": _doccano,
     "dygie": _dygie,
+    "gliner": _gliner,
     "jsonl": _jsonl,
     "multihead": _multihead,
     "prodigy": _prodigy,

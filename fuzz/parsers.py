@@ -53,6 +53,7 @@ SOURCES = {
     "conll04_corp": "conll04.corp",
     "doccano": "own/doccano.jsonl",
     "dygie": "dygie.jsonl",
+    "gliner": "gliner.json",
     "jsonl": "sentences.jsonl",
     "multihead": "conll04_multihead.txt",
     "prodigy": "own/prodigy.jsonl",
@@ -63,6 +64,9 @@ SOURCES = {
 }
 assert set(FORMATS) < set(SOURCES)
 
+
+# Formats whose files are one JSON list.
+_JSON_LISTS = ("gliner", "spert")
 
 # Reasons that are not of one line.
 _OF_A_WHOLE_FILE = (
@@ -210,7 +214,7 @@ class _Trial:
             self._pair = random.choice(self._documents)
             self._which = random.choice([0, 0, 1])
             return self._pair[self._which]
-        if self._format == "spert":
+        if self._format in _JSON_LISTS:
             records = json.loads(self._content)
             chosen = records[: random.randint(1, 3)]
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()

@@ -17,6 +17,7 @@ from joint_ner_re.corpora import (
     conll04_corp,
     doccano,
     dygie,
+    gliner,
     jsonl,
     multihead,
     prodigy,
@@ -56,6 +57,7 @@ FORMATS: dict[str, CorpusFormat] = {
     ),
     "doccano": CorpusFormat("Doccano's JSONL export", doccano.looks_like, doccano.read),
     "dygie": CorpusFormat("JSON lines of DyGIE++ and SciERC", dygie.looks_like, dygie.read),
+    "gliner": CorpusFormat("GLiNER's training data", gliner.looks_like, gliner.read),
     "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
     "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
@@ -76,6 +78,7 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "brat": brat.write,
     "csv": triples.write,
     "dygie": dygie.write,
+    "gliner": gliner.write,
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
 }

@@ -29,6 +29,7 @@ FILES = {
     "own/prodigy.jsonl": "prodigy",
     "own/doccano.jsonl": "doccano",
     "dygie.jsonl": "dygie",
+    "gliner.json": "gliner",
 }
 
 
@@ -40,6 +41,7 @@ def test_the_formats_are_the_documented_ones():
         "conll04_corp",
         "doccano",
         "dygie",
+        "gliner",
         "jsonl",
         "multihead",
         "prodigy",
@@ -148,7 +150,7 @@ def test_unknown_formats_and_options_name_the_known_ones(corpora):
         format_options("x")
     assert format_options("brat") == ["tokenizer", "split_sentences", "on_error"]
     with pytest.raises(
-        ValueError, match="format 'ade_rel'; expected one of brat, csv, dygie, jsonl, spert"
+        ValueError, match="format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl, spert"
     ):
         write_corpus([], path, "ade_rel")
 
@@ -220,7 +222,7 @@ def test_written_sentences_read_back_equal(tmp_path_factory, format, corpus):
     assert detect_format(path) == format
 
 
-@pytest.mark.parametrize("format", ["dygie", "jsonl", "spert"])
+@pytest.mark.parametrize("format", ["dygie", "gliner", "jsonl", "spert"])
 def test_a_name_with_gz_is_compressed_and_the_same_each_time(corpora, tmp_path, format):
     sentences = list(read_corpus(corpora / "sentences.jsonl"))
     plain, packed, again = (tmp_path / name for name in ("a", "a.gz", "b.gz"))

@@ -25,6 +25,7 @@ FILES = {
     "prodigy": "own/prodigy.jsonl",
     "doccano": "own/doccano.jsonl",
     "dygie": "dygie.jsonl",
+    "gliner": "gliner.json",
 }
 
 # Bytes that mean something in one format or another, next to arbitrary ones.
