@@ -8,6 +8,7 @@ only files that were read without an error.
 import ast
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,19 @@ def _gliner(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balan
         yield name, sum(len(record.get(name) or ()) for record in records), size
 
 
+def _conll(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    rows = [line.strip(" \t") for line in _lines(path) if not line.startswith("-DOCSTART-")]
+    tags = [re.split(r"[ \t]+", row)[-1] for row in rows]
+    tokens, entities, _ = _sizes(sentences)
+    yield "tokens", len(rows), tokens + log.total("comments before sentences")
+    # What continues an entity is inside one; what does not begins one.
+    inside = sum(entity.end - entity.start for s in sentences for entity in s.entities)
+    tagged = sum(re.fullmatch("[BIESLUMW](-.+)?", tag) is not None for tag in tags)
+    yield "tags of entities", tagged, inside
+    least = sum(tag[0] in "BSUW" for tag in tags if re.fullmatch("[BSUW](-.+)?", tag))
+    yield "entities", max(least, entities), entities
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -182,6 +196,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
     "brat": _brat,
+    "conll": _conll,
     "conll04_corp": _conll04_corp,
     "doccano": _doccano,
     "dygie": _dygie,

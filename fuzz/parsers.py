@@ -50,6 +50,7 @@ SOURCES = {
     "ade_neg": "ade_neg.txt",
     "ade_rel": "ade.rel",
     "brat": "own/brat",
+    "conll": "conll.tsv",
     "conll04_corp": "conll04.corp",
     "doccano": "own/doccano.jsonl",
     "dygie": "dygie.jsonl",
@@ -220,7 +221,9 @@ class _Trial:
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()
         if self._format in ("folds", "ids"):
             return self._content
-        separator = {"conll04_corp": b"\n\n", "multihead": b"#doc"}.get(self._format, b"\n")
+        blank = b"\n\n"
+        separators = {"conll": blank, "conll04_corp": blank, "multihead": b"#doc"}
+        separator = separators.get(self._format, b"\n")
         parts = self._content.split(separator)
         if self._format == "conll04_corp":
             # A sentence and its relations.
