@@ -158,6 +158,15 @@ def _conll(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balanc
     yield "entities", max(least, entities), entities
 
 
+def _casrel(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    records = _records(path)
+    yield "sentences", len(records), len(sentences)
+    yield "texts", sum(len(r["text"]) for r in records), sum(len(s.text or "") for s in sentences)
+    left_out = log.total("triples with an argument", "triples of two arguments", _TWICE)
+    triples = sum(len(record["triple_list"]) for record in records)
+    yield "triples", triples, _sizes(sentences)[2] + left_out
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -196,6 +205,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
     "brat": _brat,
+    "casrel": _casrel,
     "conll": _conll,
     "conll04_corp": _conll04_corp,
     "doccano": _doccano,

@@ -50,6 +50,7 @@ SOURCES = {
     "ade_neg": "ade_neg.txt",
     "ade_rel": "ade.rel",
     "brat": "own/brat",
+    "casrel": "casrel.json",
     "conll": "conll.tsv",
     "conll04_corp": "conll04.corp",
     "doccano": "own/doccano.jsonl",
@@ -67,7 +68,7 @@ assert set(FORMATS) < set(SOURCES)
 
 
 # Formats whose files are one JSON list.
-_JSON_LISTS = ("gliner", "spert")
+_JSON_LISTS = ("casrel", "gliner", "spert")
 
 # Reasons that are not of one line.
 _OF_A_WHOLE_FILE = (

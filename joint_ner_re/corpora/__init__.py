@@ -14,6 +14,7 @@ from joint_ner_re.corpora import (
     ade_neg,
     ade_rel,
     brat,
+    casrel,
     conll,
     conll04_corp,
     doccano,
@@ -53,6 +54,7 @@ FORMATS: dict[str, CorpusFormat] = {
     "ade_rel": CorpusFormat("DRUG-AE.rel of ADE", ade_rel.looks_like, ade_rel.read),
     "ade_neg": CorpusFormat("ADE-NEG.txt of ADE", ade_neg.looks_like, ade_neg.read),
     "brat": CorpusFormat("a directory of brat's .txt and .ann files", brat.looks_like, brat.read),
+    "casrel": CorpusFormat("triples of CasRel's JSON", casrel.looks_like, casrel.read),
     "conll": CorpusFormat("CoNLL's columns of entities", conll.looks_like, conll.read),
     "conll04_corp": CorpusFormat(
         "conll04.corp of Roth and Yih", conll04_corp.looks_like, conll04_corp.read

@@ -29,6 +29,7 @@ FILES = {
     "own/prodigy.jsonl": "prodigy",
     "own/doccano.jsonl": "doccano",
     "dygie.jsonl": "dygie",
+    "casrel.json": "casrel",
     "conll.tsv": "conll",
     "gliner.json": "gliner",
 }
@@ -39,6 +40,7 @@ def test_the_formats_are_the_documented_ones():
         "ade_neg",
         "ade_rel",
         "brat",
+        "casrel",
         "conll",
         "conll04_corp",
         "doccano",

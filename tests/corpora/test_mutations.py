@@ -25,6 +25,7 @@ FILES = {
     "prodigy": "own/prodigy.jsonl",
     "doccano": "own/doccano.jsonl",
     "dygie": "dygie.jsonl",
+    "casrel": "casrel.json",
     "conll": "conll.tsv",
     "gliner": "gliner.json",
 }
