@@ -167,6 +167,18 @@ def _casrel(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balan
     yield "triples", triples, _sizes(sentences)[2] + left_out
 
 
+def _docred(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    documents = _records(path)
+    words = [tokens for document in documents for tokens in document["sents"]]
+    mentions = sum(len(vertex) for d in documents for vertex in d.get("vertexSet") or ())
+    labels = sum(len(document.get("labels") or ()) for document in documents)
+    tokens, entities, relations = _sizes(sentences)
+    yield "sentences", len(words), len(sentences)
+    yield "tokens", sum(map(len, words)), tokens
+    yield "mentions", mentions, entities + log.total(*_MERGED)
+    yield "labels", labels, relations + log.total("labels of two", *_LINKS)
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -209,6 +221,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "conll": _conll,
     "conll04_corp": _conll04_corp,
     "doccano": _doccano,
+    "docred": _docred,
     "dygie": _dygie,
     "gliner": _gliner,
     "jsonl": _jsonl,

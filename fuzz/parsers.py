@@ -54,6 +54,7 @@ SOURCES = {
     "conll": "conll.tsv",
     "conll04_corp": "conll04.corp",
     "doccano": "own/doccano.jsonl",
+    "docred": "docred.json",
     "dygie": "dygie.jsonl",
     "gliner": "gliner.json",
     "jsonl": "sentences.jsonl",
@@ -68,7 +69,7 @@ assert set(FORMATS) < set(SOURCES)
 
 
 # Formats whose files are one JSON list.
-_JSON_LISTS = ("casrel", "gliner", "spert")
+_JSON_LISTS = ("casrel", "docred", "gliner", "spert")
 
 # Reasons that are not of one line.
 _OF_A_WHOLE_FILE = (

@@ -18,6 +18,7 @@ from joint_ner_re.corpora import (
     conll,
     conll04_corp,
     doccano,
+    docred,
     dygie,
     gliner,
     jsonl,
@@ -60,6 +61,7 @@ FORMATS: dict[str, CorpusFormat] = {
         "conll04.corp of Roth and Yih", conll04_corp.looks_like, conll04_corp.read
     ),
     "doccano": CorpusFormat("Doccano's JSONL export", doccano.looks_like, doccano.read),
+    "docred": CorpusFormat("JSON of DocRED and Re-DocRED", docred.looks_like, docred.read),
     "dygie": CorpusFormat("JSON lines of DyGIE++ and SciERC", dygie.looks_like, dygie.read),
     "gliner": CorpusFormat("GLiNER's training data", gliner.looks_like, gliner.read),
     "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),

@@ -117,7 +117,7 @@ def test_agreement_of_the_tiny_corpora(corpora, left, right, shared):
         assert characters(left_by_id[name]) == characters(right_by_id[name])
 
 
-@pytest.mark.parametrize("name", ["dygie.jsonl", "gliner.json"])
+@pytest.mark.parametrize("name", ["docred.json", "dygie.jsonl", "gliner.json"])
 def test_the_tiny_corpus_of_another_program_is_the_same(corpora, name):
     """These formats have ids of their own, so the order says which sentences belong together."""
     expected = list(read_corpus(corpora / "conll04_spert.json"))

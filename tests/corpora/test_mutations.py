@@ -25,6 +25,7 @@ FILES = {
     "prodigy": "own/prodigy.jsonl",
     "doccano": "own/doccano.jsonl",
     "dygie": "dygie.jsonl",
+    "docred": "docred.json",
     "casrel": "casrel.json",
     "conll": "conll.tsv",
     "gliner": "gliner.json",
