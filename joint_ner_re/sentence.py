@@ -218,6 +218,12 @@ class Sentence:
             for index in (i, j)
         }
 
+    def count_scores(self) -> int:
+        """How many of the entities and relations have a probability."""
+        scores = [*(entity.score for entity in self.entities)]
+        scores += [relation.score for relation in self.relations]
+        return sum(score is not None for score in scores)
+
     def to_json(self) -> dict[str, Any]:
         """The sentence as a JSON object, from which `from_json` makes an equal sentence.
 

@@ -304,7 +304,7 @@ class _Writer:
             ("texts, of which only the tokens were written", int(sentence.text is not None)),
             (
                 "probabilities, not written",
-                sum(item.score is not None for item in (*entities, *sentence.relations)),
+                sentence.count_scores(),
             ),
             (
                 "relations between two entities with the same tokens, left out",

@@ -125,9 +125,8 @@ def write(sentences: Iterable[Sentence], path: PathLike) -> int:
             file.write(",\n" if count else "[\n")
             file.write(json.dumps(_to_json(sentence), ensure_ascii=False))
             count += 1
-            scored = [i for i in (*sentence.entities, *sentence.relations) if i.score is not None]
-            if scored:
-                changes["probabilities, not written"] += len(scored)
+            if scores := sentence.count_scores():
+                changes["probabilities, not written"] += scores
             if sentence.text is not None:
                 changes["texts, of which only the tokens were written"] += 1
         file.write("\n]\n" if count else "[]\n")

@@ -105,7 +105,7 @@ def test_an_unreadable_file_is_refused(put, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = put("text")
-    monkeypatch.setattr(files, "open", refuse, raising=False)
+    monkeypatch.setattr(files, "open_to_read", refuse)
     with pytest.raises(CorpusFormatError, match="the file cannot be read: .*Permission denied"):
         files.read_text(path)
 

@@ -25,8 +25,8 @@ def test_strings_are_ids_too(put):
     [
         ("{}", "expected a list of lists"),
         ("[]", "expected a list of lists"),
-        ("[[1], []]", "fold 1 is '[]'; expected a list of ids"),
-        ("[[1], 2]", "fold 1 is '2'; expected a list of ids"),
+        ("[[1], []]", "fold 1 is []; expected a list of ids"),
+        ("[[1], 2]", "fold 1 is 2; expected a list of ids"),
         ("[[1], [2, 1]]", "the id '1' of fold 1 is already in fold 0"),
         ('[[1, "1"]]', "the id '1' of fold 0 is already in fold 0"),
         ("[[1.5]]", "fold 0 holds 1.5; expected numbers or strings"),
