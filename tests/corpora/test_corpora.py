@@ -139,8 +139,8 @@ def test_the_wrong_format_is_an_error_in_line_one(corpora, format, name):
         return
     with pytest.raises(CorpusFormatError) as caught:
         list(read_corpus(corpora / name, format))
-    # To brat, what ends in .txt is a text, and its annotations are missing. To conll, the first line
-    # of multihead's file is a comment.
+    # To brat, what ends in .txt is a text, and its annotations are missing. To conll, the first
+    # line of multihead's file is a comment.
     expected = {("conll", "conll04_multihead.txt"): 2}.get((format, name), 1)
     assert caught.value.line == (None if format == "brat" and name.endswith(".txt") else expected)
 
