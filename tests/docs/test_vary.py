@@ -46,8 +46,22 @@ def my_parts(page, tmp_path_factory):
         yield importlib.import_module("my_parts")
 
 
+KINDS = ("entities", "relations")
+
+
 def records(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def scores_of(records):
+    return [item["score"] for record in records for key in KINDS for item in record[key]]
+
+
+def without_scores(records):
+    return [
+        record | {key: [item | {"score": None} for item in record[key]] for key in KINDS}
+        for record in records
+    ]
 
 
 def test_the_parts_learn_and_predict(directory):
@@ -55,7 +69,10 @@ def test_the_parts_learn_and_predict(directory):
     # Twelve short epochs of a tiny corpus: more than nothing is all there is to ask for.
     assert scores["entity_f1"] > 0.3
     predicted, extracted = (records(directory / f"{n}.jsonl") for n in ("predicted", "extracted"))
-    assert predicted == extracted
+    assert without_scores(predicted) == without_scores(extracted)
+    # The batches are others, and so may be the last digit of a score.
+    pairs = zip(scores_of(predicted), scores_of(extracted), strict=True)
+    assert all(abs(one - other) < 1e-5 for one, other in pairs)
     entities = [entity for record in predicted for entity in record["entities"]]
     assert len(entities) > 20
     assert all(
