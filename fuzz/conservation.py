@@ -213,13 +213,57 @@ def _brat(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance
         yield "characters", len(text.replace("\ufeff", "")), len(read.replace("\ufeff", ""))
 
 
+def _elements(
+    path: Path, sentences: Sequence[Sentence], log: LogCounter, mention: str, relation: str
+) -> Balance:
+    """XML, by the tags in it: what is inside of comments or texts would have to be escaped."""
+    content = re.sub(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>", "", _content(path), flags=re.S)
+    _, entities, relations = _sizes(sentences)
+    apart = log.total("discontinuous mentions, left out", "annotations without a location")
+    apart += log.total(f"elements <{mention}>")
+    tags = len(re.findall(rf"<{mention}[\s/>]", content))
+    yield "mentions", tags, entities + apart + log.total(*_MERGED)
+    read = relations + log.total(*_LINKS, *_LINKS_OF_TOOLS, f"elements <{relation}>")
+    yield "relations", len(re.findall(rf"<{relation}[\s/>]", content)), read
+
+
+_LINKS_OF_TOOLS = (
+    "relations of mentions that were left out", "relations from one section to another",
+    "pairs that do not interact", "pairs whose interaction has no type",
+    "relations with another number of arguments", "relations between concepts given more than once",
+    "relations of a concept",
+)  # fmt: skip
+
+
+def _bioc(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    return _elements(path, sentences, log, "annotation", "relation")
+
+
+def _ddi(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    return _elements(path, sentences, log, "entity", "pair")
+
+
+def _tac_adr(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    return _elements(path, sentences, log, "Mention", "Relation")
+
+
+def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    rows = [line.split("\t") for line in _lines(path) if "\t" in line]
+    mentions = sum(row[1].isdigit() for row in rows)
+    _, entities, relations = _sizes(sentences)
+    yield "mentions", mentions, entities + log.total(*_MERGED)
+    yield "relations", len(rows) - mentions, relations + log.total(*_LINKS, *_LINKS_OF_TOOLS)
+
+
 BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] = {
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
+    "bioc": _bioc,
     "brat": _brat,
     "casrel": _casrel,
     "conll": _conll,
     "conll04_corp": _conll04_corp,
+    "ddi": _ddi,
     "doccano": _doccano,
     "docred": _docred,
     "dygie": _dygie,
@@ -227,7 +271,9 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "jsonl": _jsonl,
     "multihead": _multihead,
     "prodigy": _prodigy,
+    "pubtator": _pubtator,
     "spert": _spert,
+    "tac_adr": _tac_adr,
 }
 
 

@@ -49,10 +49,12 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 SOURCES = {
     "ade_neg": "ade_neg.txt",
     "ade_rel": "ade.rel",
+    "bioc": "tools/bioc.xml",
     "brat": "own/brat",
     "casrel": "casrel.json",
     "conll": "conll.tsv",
     "conll04_corp": "conll04.corp",
+    "ddi": "tools/ddi.xml",
     "doccano": "own/doccano.jsonl",
     "docred": "docred.json",
     "dygie": "dygie.jsonl",
@@ -60,7 +62,9 @@ SOURCES = {
     "jsonl": "sentences.jsonl",
     "multihead": "conll04_multihead.txt",
     "prodigy": "own/prodigy.jsonl",
+    "pubtator": "tools/pubtator.txt",
     "spert": "conll04_spert.json",
+    "tac_adr": "tools/tac_adr.xml",
     # What names the sentences of a split.
     "folds": "ade_folds.json",
     "ids": "conll04_train.ids",
@@ -221,10 +225,12 @@ class _Trial:
             records = json.loads(self._content)
             chosen = records[: random.randint(1, 3)]
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()
-        if self._format in ("folds", "ids"):
+        if self._format in ("folds", "ids", "bioc", "ddi", "tac_adr"):
             return self._content
         blank = b"\n\n"
-        separators = {"conll": blank, "conll04_corp": blank, "multihead": b"#doc"}
+        separators = {
+            "conll": blank, "conll04_corp": blank, "multihead": b"#doc", "pubtator": blank,
+        }  # fmt: skip
         separator = separators.get(self._format, b"\n")
         parts = self._content.split(separator)
         if self._format == "conll04_corp":

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from joint_ner_re.checking import Part, as_markdown, as_text, check_corpus
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
-from joint_ner_re.commands.convert import add_tokenizer_options, tokenizer_option
+from joint_ner_re.commands.convert import add_reading_options, reading_options
 from joint_ner_re.corpora import FORMATS
 from joint_ner_re.writing import write_json, write_text
 
@@ -37,7 +37,7 @@ class Check(Command):
         parser.add_argument(
             "--format", choices=sorted(FORMATS), help="the corpus format (default: detected)"
         )
-        add_tokenizer_options(parser)
+        add_reading_options(parser)
         parser.add_argument(
             "--strict", action="store_true", help="exit with 1 also if anything is suspicious"
         )
@@ -52,7 +52,7 @@ class Check(Command):
         report = check_corpus(
             parts_of(args.corpora, args.format),
             # A corpus is read twice, but spaCy's rules need to be loaded only once.
-            lru_cache(maxsize=None)(lambda format: tokenizer_option(args, format)),
+            lru_cache(maxsize=None)(lambda format: reading_options(args, format)),
             lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
         )
         if args.json:

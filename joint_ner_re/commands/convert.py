@@ -11,6 +11,8 @@ from tqdm import tqdm
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.corpora import (
+    CONCEPT_RELATIONS,
+    DISCONTINUOUS,
     FORMATS,
     WRITABLE,
     detect_format,
@@ -22,6 +24,8 @@ from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
 _SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", "": "brat"}
+# Those that the command line gives as they are.
+_READING_OPTIONS = ("discontinuous", "concept_relations")
 
 
 class Convert(Command):
@@ -52,7 +56,7 @@ class Convert(Command):
             help="default: by the output's name: .jsonl, .json (SpERT), .csv, none (brat); jsonl "
             "for a pipe",
         )
-        add_tokenizer_options(parser)
+        add_reading_options(parser)
         sentences = parser.add_mutually_exclusive_group()
         sentences.add_argument(
             "--split-sentences",
@@ -72,7 +76,7 @@ class Convert(Command):
 
     def run(self, args: argparse.Namespace) -> None:
         source = args.source or detect_format(args.input)
-        options = tokenizer_option(args, source)
+        options = reading_options(args, source)
         if args.split_sentences is not None:
             if "split_sentences" not in format_options(source):
                 raise CommandError(
@@ -84,23 +88,37 @@ class Convert(Command):
         tell(f"{args.output}: {count} sentences", args.output, args.entities)
 
 
-def add_tokenizer_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how raw text is split, which the reader `joint_ner_re` has too."""
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """How a corpus is read: the options are those of the reader `joint_ner_re`."""
     parser.add_argument(
         "--tokenizer-pipeline", help="for raw text: a language code or a spaCy pipeline"
     )
     parser.add_argument(
         "--granularity", choices=GRANULARITIES, help="for raw text: how words are split"
     )
+    parser.add_argument(
+        "--discontinuous",
+        choices=DISCONTINUOUS,
+        help="what becomes of mentions in pieces: left out (default), read with the words between, "
+        "their first piece, or a mention for each piece",
+    )
+    parser.add_argument(
+        "--concept-relations",
+        choices=CONCEPT_RELATIONS,
+        help="for relations between concepts, which of their mentions are related: the nearest "
+        "(default), all in one sentence, or all",
+    )
 
 
-def tokenizer_option(args: argparse.Namespace, format: str) -> dict[str, Any]:
-    """The option `tokenizer` for `read_corpus`, if the user chose one and the format takes it."""
-    chosen = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    if not chosen or "tokenizer" not in format_options(format):
-        return {}
-    return {"tokenizer": TextTokenizer(**chosen)}
+def reading_options(args: argparse.Namespace, format: str) -> dict[str, Any]:
+    """The options for `read_corpus` that are asked for and that the format takes."""
+    known = format_options(format)
+    tokenizer = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
+    tokenizer = {name: value for name, value in tokenizer.items() if value is not None}
+    options: dict[str, Any] = {name: getattr(args, name) for name in _READING_OPTIONS}
+    if tokenizer and "tokenizer" in known:
+        options["tokenizer"] = TextTokenizer(**tokenizer)
+    return {name: value for name, value in options.items() if value is not None and name in known}
 
 
 def format_of(output: str) -> str:

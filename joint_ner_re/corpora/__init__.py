@@ -7,16 +7,19 @@ for sentence in read_corpus("DRUG-AE.rel"):
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from joint_ner_re.corpora import (
     ade_neg,
     ade_rel,
+    bioc,
     brat,
     casrel,
     conll,
     conll04_corp,
+    ddi,
     doccano,
     docred,
     dygie,
@@ -24,16 +27,23 @@ from joint_ner_re.corpora import (
     jsonl,
     multihead,
     prodigy,
+    pubtator,
     spert,
+    tac_adr,
     triples,
 )
+from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
+from joint_ner_re.corpora.mentions import DISCONTINUOUS
+from joint_ner_re.corpora.xml_elements import xml_files
 from joint_ner_re.sentence import Sentence
 
 __all__ = [
+    "CONCEPT_RELATIONS",
     "CorpusFormat",
     "CorpusFormatError",
+    "DISCONTINUOUS",
     "FORMATS",
     "WRITABLE",
     "detect_format",
@@ -54,12 +64,14 @@ class CorpusFormat(NamedTuple):
 FORMATS: dict[str, CorpusFormat] = {
     "ade_rel": CorpusFormat("DRUG-AE.rel of ADE", ade_rel.looks_like, ade_rel.read),
     "ade_neg": CorpusFormat("ADE-NEG.txt of ADE", ade_neg.looks_like, ade_neg.read),
+    "bioc": CorpusFormat("BioC, in XML or JSON", bioc.looks_like, bioc.read),
     "brat": CorpusFormat("a directory of brat's .txt and .ann files", brat.looks_like, brat.read),
     "casrel": CorpusFormat("triples of CasRel's JSON", casrel.looks_like, casrel.read),
     "conll": CorpusFormat("CoNLL's columns of entities", conll.looks_like, conll.read),
     "conll04_corp": CorpusFormat(
         "conll04.corp of Roth and Yih", conll04_corp.looks_like, conll04_corp.read
     ),
+    "ddi": CorpusFormat("the XML of the DDI corpus", ddi.looks_like, ddi.read),
     "doccano": CorpusFormat("Doccano's JSONL export", doccano.looks_like, doccano.read),
     "docred": CorpusFormat("JSON of DocRED and Re-DocRED", docred.looks_like, docred.read),
     "dygie": CorpusFormat("JSON lines of DyGIE++ and SciERC", dygie.looks_like, dygie.read),
@@ -67,7 +79,9 @@ FORMATS: dict[str, CorpusFormat] = {
     "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
     "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
+    "pubtator": CorpusFormat("PubTator's text format", pubtator.looks_like, pubtator.read),
     "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read),
+    "tac_adr": CorpusFormat("the XML of TAC 2017 ADR", tac_adr.looks_like, tac_adr.read),
 }
 """The formats that can be read, by name."""
 
@@ -97,7 +111,7 @@ def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> It
     # Parameters
 
     path : `str`
-        The file, which may be compressed with gzip; for brat also a directory.
+        The file, which may be compressed with gzip; for brat and XML also a directory.
     format : `str`, optional (default = `None`)
         A name in `FORMATS`. `None` detects the format from the first lines.
     options : `Any`
@@ -173,6 +187,8 @@ def detect_format(path: PathLike) -> str:
     `CorpusFormatError`
         If no format fits, or more than one.
     """
+    if os.path.isdir(path):
+        return _format_of_directory(path)
     if brat.is_document(path):
         return "brat"
     lines = read_head(path)
@@ -182,6 +198,12 @@ def detect_format(path: PathLike) -> str:
         known = ", ".join(f"{name} ({format.description})" for name, format in FORMATS.items())
         raise CorpusFormatError(path, 1, f"the first lines {fit}; give `format`, one of: {known}")
     return found[0]
+
+
+def _format_of_directory(path: PathLike) -> str:
+    """The format of the XML files in a directory, if there are any; otherwise it is brat's."""
+    files = [] if brat.has_annotations(path) else xml_files(path)
+    return detect_format(files[0]) if files else "brat"
 
 
 def _check_known(format: str, names: Iterable[str]) -> None:

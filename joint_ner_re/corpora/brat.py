@@ -13,16 +13,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import (
-    Document,
     DocumentTokenizer,
-    Link,
-    Mention,
     log_changes,
     parse_sentence_id,
     parsed,
@@ -35,6 +33,7 @@ from joint_ner_re.corpora.errors import (
     handled,
 )
 from joint_ner_re.corpora.files import read_document, read_lines
+from joint_ner_re.corpora.mentions import fits
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import replacing_directory
@@ -59,11 +58,14 @@ def looks_like(first_lines: Sequence[str]) -> bool:
     return _LINE.match(first_lines[0]) is not None
 
 
+def has_annotations(directory: PathLike) -> bool:
+    """Whether there is an `.ann` file in a directory, or in one of those in it."""
+    return any(_base(str(file))[1].startswith(".ann") for file in Path(directory).rglob("*"))
+
+
 def is_document(path: PathLike) -> bool:
-    """Whether this is a directory, or a `.txt` file with an `.ann` file beside it."""
+    """Whether this is a `.txt` file with an `.ann` file beside it."""
     base, suffix = _base(os.fspath(path))
-    if os.path.isdir(path):
-        return True
     return suffix.startswith(".txt") and _beside(base, ".ann") is not None
 
 
@@ -72,13 +74,10 @@ def read(
     *,
     tokenizer: DocumentTokenizer | None = None,
     split_sentences: bool = True,
+    discontinuous: str = "drop",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read brat's standoff format.
-
-    Discontinuous mentions are no spans of tokens, so they are left out with their relations, and
-    counted. If only white space is between the pieces of a mention, it is one span: brat writes
-    mentions that cross the end of a line in this way.
 
     # Parameters
 
@@ -88,6 +87,10 @@ def read(
         Splits the documents.
     split_sentences : `bool`, optional (default = `True`)
         Whether to split documents into sentences, which get ids such as `report:120-245`.
+    discontinuous : `str`, optional (default = `"drop"`)
+        What becomes of mentions in pieces: `"drop"`, `"cover"`, `"first"` or `"split"`; see
+        `mentions.DISCONTINUOUS`. Where only white space lies between the pieces, as brat writes
+        mentions that go over the end of a line, they are one span.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line or an annotation, which is skipped.
 
@@ -103,7 +106,7 @@ def read(
         lambda base, name: _document(base, name, changes, on_error),
         on_error,
     )
-    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
+    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error, discontinuous)
     log_changes(path, changes)
 
 
@@ -165,15 +168,6 @@ def _document(
     return parsed.document(name, text)
 
 
-class _Pieces(NamedTuple):
-    """A mention as in its line, with the spans of its pieces."""
-
-    line: int
-    type: str
-    spans: list[tuple[int, int]]
-    surface: str
-
-
 class _Relation(NamedTuple):
     line: int
     type: str
@@ -184,7 +178,7 @@ class _Annotations:
     """The lines of one `.ann` file, which may be in any order."""
 
     def __init__(self, path: str, on_error: ErrorHandler | None, changes: Counter[str]) -> None:
-        self.mentions: dict[str, _Pieces] = {}
+        self.mentions: dict[str, Mention] = {}
         self._relations: dict[str, _Relation] = {}
         self._scores: dict[str, float] = {}
         self._path = path
@@ -205,7 +199,8 @@ class _Annotations:
         if mention:
             name, kind, places, surface = mention.groups()
             spans = [(int(b), int(e)) for b, e in (pair.split() for pair in places.split(";"))]
-            known = self.mentions.setdefault(name, _Pieces(number, kind, spans, surface)).line
+            found = Mention(number, kind, *spans[0], pieces=spans, surface=surface)
+            known = self.mentions.setdefault(name, found).line
         elif relation:
             name, kind, role, first, other, second = relation.groups()
             # The roles may have any names. With brat's own names the order may be reversed.
@@ -223,16 +218,11 @@ class _Annotations:
             raise CorpusFormatError(self._path, number, f"the id {name} is already in line {known}")
 
     def document(self, name: str, text: str) -> Document:
-        """The document with this text and the annotations added so far."""
-        mentions: list[Mention] = []
-        places: dict[str, int] = {}
-        for key, pieces in self.mentions.items():
-            with handled(self._on_error):
-                span = self._span(pieces, text)
-                if span is not None:
-                    places[key] = len(mentions)
-                    score = self._scores.get(key)
-                    mentions.append(Mention(pieces.line, pieces.type, *span, score))
+        """The document that has this text."""
+        places = {key: place for place, key in enumerate(self.mentions)}
+        mentions = [
+            mention._replace(score=self._scores.get(key)) for key, mention in self.mentions.items()
+        ]
         links: list[Link] = []
         for key, relation in self._relations.items():
             with handled(self._on_error):
@@ -244,36 +234,17 @@ class _Annotations:
             self._changes["scores of undefined annotations, not used"] += len(unknown)
         return Document(self._path, 1, name, text, mentions, links)
 
-    def _span(self, pieces: _Pieces, text: str) -> tuple[int, int] | None:
-        if not _fits(pieces, text):
-            found = " ".join(text[begin:end] for begin, end in pieces.spans)
-            places = ";".join(f"{begin} {end}" for begin, end in pieces.spans)
-            raise CorpusFormatError(
-                self._path,
-                pieces.line,
-                f"the mention {quote(pieces.surface)} has the offsets {places}, where the text "
-                f"has {quote(found)}; was the text changed after it was annotated?",
-            )
-        for (_, end), (begin, _) in zip(pieces.spans, pieces.spans[1:]):
-            if text[end:begin].strip() or end > begin:
-                self._changes["discontinuous mentions, left out"] += 1
-                return None
-        return (pieces.spans[0][0], pieces.spans[-1][1])
-
     def _link(self, key: str, relation: _Relation, places: dict[str, int]) -> Link | None:
         if any(argument.startswith("E") for argument in relation.arguments):
             self._changes["relations of events, left out"] += 1
             return None
         for argument in relation.arguments:
-            if argument not in self.mentions:
+            if argument not in places:
                 raise CorpusFormatError(
                     self._path,
                     relation.line,
                     f"the relation {key} has the argument {argument}, which no line defines",
                 )
-        if not all(argument in places for argument in relation.arguments):
-            self._changes["relations of mentions that were left out"] += 1
-            return None
         head, tail = (places[argument] for argument in relation.arguments)
         return Link(relation.line, relation.type, head, tail, self._scores.get(key))
 
@@ -287,25 +258,12 @@ def _malformed(path: PathLike, number: int, line: str) -> CorpusFormatError:
     )
 
 
-def _fitting(text: str, mentions: Iterable[_Pieces]) -> str:
-    """The text that the offsets refer to: some tools count a Windows line end as one character."""
+def _fitting(text: str, mentions: Collection[Mention]) -> str:
+    """The text as the annotations count it: some tools count a Windows line end as one."""
     plain = text.lstrip("\ufeff").replace("\r\n", "\n")
-    mentions = list(mentions)
-    if plain != text and not all(_fits(mention, text) for mention in mentions):
-        return plain
-    return text
-
-
-def _fits(pieces: _Pieces, text: str) -> bool:
-    if not all(0 <= begin < end <= len(text) for begin, end in pieces.spans):
-        return False
-    # brat writes a line end as a space, and editors remove spaces at line ends.
-    expected = _on_one_line(" ".join(text[begin:end] for begin, end in pieces.spans))
-    return _on_one_line(pieces.surface) == expected
-
-
-def _on_one_line(text: str) -> str:
-    return re.sub(r"\s", " ", text).strip()
+    if plain == text:
+        return text
+    return max(text, plain, key=lambda text: sum(fits(text, mention) for mention in mentions))
 
 
 def write(sentences: Iterable[Sentence], path: PathLike) -> int:

@@ -13,19 +13,18 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
-from typing import (
-    Any,
-    NamedTuple,
-    Protocol,
-)
+from itertools import accumulate, chain
+from typing import Any, NamedTuple, Protocol
 
+from joint_ner_re.corpora.annotations import Document, Link, Mention
+from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS, linked_concepts
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
     PathLike,
     handled,
 )
+from joint_ner_re.corpora.mentions import DISCONTINUOUS, in_one_piece
 from joint_ner_re.corpora.text import Span, check_length, in_batches, words
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -41,37 +40,6 @@ class DocumentTokenizer(Protocol):
 
     def split(self, texts: Iterable[str]) -> Iterable[Sequence[Sequence[Span]]]:
         """The sentences of each text, as the `(begin, end)` offsets of their tokens."""
-
-
-class Mention(NamedTuple):
-    """A typed span of characters, and the line of the annotation in the file."""
-
-    line: int
-    type: str
-    begin: int
-    end: int
-    score: float | None = None
-
-
-class Link(NamedTuple):
-    """A relation between two mentions, given by their positions in the document's list."""
-
-    line: int
-    type: str
-    head: int
-    tail: int
-    score: float | None = None
-
-
-class Document(NamedTuple):
-    """A text with its annotations; `path` and `line` are the place of the annotations."""
-
-    path: PathLike
-    line: int
-    id: str
-    text: str
-    mentions: Sequence[Mention]
-    links: Sequence[Link]
 
 
 class _SentenceSpan(NamedTuple):
@@ -131,6 +99,8 @@ def sentences_of(
     split_sentences: bool,
     changes: Counter[str],
     on_error: ErrorHandler | None = None,
+    discontinuous: str = "drop",
+    concept_relations: str = "nearest",
 ) -> Iterator[Sentence]:
     """The sentences of each document, in order.
 
@@ -146,7 +116,24 @@ def sentences_of(
         Counts what was changed or left out, by a description of the change.
     on_error : `ErrorHandler`, optional
         Called with the error of an annotation, which is left out.
+    discontinuous : `str`, optional (default = `"drop"`)
+        What becomes of mentions in pieces, one of `mentions.DISCONTINUOUS`.
+    concept_relations : `str`, optional (default = `"nearest"`)
+        Which mentions of related concepts are related, one of `concepts.CONCEPT_RELATIONS`.
+
+    # Raises
+
+    `ValueError`
+        If an option has no such value.
+    `CorpusFormatError`
+        If an annotation does not fit its text, without `on_error`.
     """
+    for name, value, known in (
+        ("discontinuous", discontinuous, DISCONTINUOUS),
+        ("concept_relations", concept_relations, CONCEPT_RELATIONS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
     if tokenizer is None:
         # Imported late, because spaCy takes a second.
         from joint_ner_re.tokenization import TextTokenizer
@@ -156,14 +143,50 @@ def sentences_of(
         splits = list(tokenizer.split([document.text for document in batch]))
         if len(splits) != len(batch):
             raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")
-        for document, split in zip(batch, splits):
-            yield from _sentences(document, split, split_sentences, changes, on_error)
+        for document, parts in zip(batch, splits):
+            document = in_one_piece(document, discontinuous, changes, on_error)
+            if split_sentences:
+                parts = _broken(document, parts)
+            else:
+                parts = [list(chain.from_iterable(parts))]
+            yield from _sentences(
+                document, parts, split_sentences, concept_relations, changes, on_error
+            )
+
+
+def _broken(document: Document, split: Sequence[Sequence[Span]]) -> list[list[Span]]:
+    """The sentences that the tokenizer found, divided where the file says that one begins."""
+    if not document.breaks:
+        return [list(part) for part in split]
+    breaks = sorted(document.breaks)
+    broken: list[list[Span]] = []
+    last = 0
+    for number, part in enumerate(split):
+        for index, token in enumerate(part):
+            begins = index == 0 and (number == 0 or not document.sentences_given)
+            for begin, end in _cut(token, breaks):
+                passed = bisect_right(breaks, begin)
+                if begins or passed > last or not broken:
+                    broken.append([])
+                broken[-1].append((begin, end))
+                begins, last = False, passed
+    return broken
+
+
+def _cut(token: Span, breaks: Sequence[int]) -> Iterator[Span]:
+    """The token, in pieces where a sentence begins inside of it."""
+    begin, end = token
+    for place in breaks[bisect_right(breaks, begin) : bisect_left(breaks, end)]:
+        yield begin, place
+        begin = place
+    yield begin, end
 
 
 def _sentences(
     document: Document,
     split: Sequence[Sequence[Span]],
     split_sentences: bool,
+    concept_relations: str,
     changes: Counter[str],
     on_error: ErrorHandler | None,
 ) -> Iterator[Sentence]:
@@ -178,16 +201,18 @@ def _sentences(
     if not offsets:
         changes["documents without a word, left out"] += 1
         return
-    split = split if split_sentences else [offsets]
     sentences = _sentence_spans(document.text, begins, split, spans, changes)
     firsts = [sentence.start for sentence in sentences]
     homes = [-1 if span is None else bisect_right(firsts, span[0]) - 1 for span in spans]
     links_of: list[list[Link]] = [[] for _ in sentences]
-    for link in document.links:
+    links = linked_concepts(document, homes, concept_relations, changes, on_error)
+    for link in chain(document.links, links):
         head, tail = homes[link.head], homes[link.tail]
-        if head == tail >= 0:
+        if min(head, tail) < 0:
+            changes["relations of mentions that were left out"] += 1
+        elif head == tail:
             links_of[head].append(link)
-        elif head >= 0 and tail >= 0:
+        else:
             changes["relations from one sentence to another, left out"] += 1
     mentions_of: list[dict[int, Span]] = [{} for _ in sentences]
     for index, (home, span) in enumerate(zip(homes, spans)):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from joint_ner_re.corpora import doccano, dygie, prodigy
+from joint_ner_re.corpora import bioc, doccano, dygie, prodigy
 from joint_ner_re.corpora.documents import log_changes, sentence_id
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -27,7 +27,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
         return False
     record = first_object(first_lines)
     return ("tokens" in record or "error" in record or record.keys() <= SENTENCE_KEYS) and not any(
-        other.looks_like(first_lines) for other in (doccano, dygie, prodigy)
+        other.looks_like(first_lines) for other in (bioc, doccano, dygie, prodigy)
     )
 
 

@@ -16,11 +16,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import (
-    Document,
     DocumentTokenizer,
-    Link,
-    Mention,
     log_changes,
     parsed,
     sentences_of,

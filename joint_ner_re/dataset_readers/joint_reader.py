@@ -14,7 +14,14 @@ from allennlp.data.token_indexers import SingleIdTokenIndexer
 from overrides import overrides
 
 from joint_ner_re.configuration import CheckedOptions
-from joint_ner_re.corpora import FORMATS, detect_format, format_options, read_corpus
+from joint_ner_re.corpora import (
+    CONCEPT_RELATIONS,
+    DISCONTINUOUS,
+    FORMATS,
+    detect_format,
+    format_options,
+    read_corpus,
+)
 from joint_ner_re.corpora.errors import PathLike
 from joint_ner_re.corpora.partitions import (
     ENTITIES_ALONE,
@@ -28,8 +35,6 @@ from joint_ner_re.tokenization import TextTokenizer
 
 logger = logging.getLogger(__name__)
 
-# Formats of raw text, which the reader's tokenizer splits; the others come with tokens.
-TEXT_FORMATS = tuple(name for name in FORMATS if "tokenizer" in format_options(name))
 # The model sees only the beginning of a longer token. Every token of a batch takes as much memory
 # as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
@@ -70,6 +75,16 @@ class JointReader(CheckedOptions, DatasetReader):
         How raw text is split: the `pipeline` of `joint_ner_re.tokenization.TextTokenizer`.
     granularity : `str`, optional (default = `"standard"`)
         How raw text is split: `"standard"` or `"fine"`, as in `TextTokenizer`.
+    discontinuous : `str`, optional (default = `"drop"`)
+        What becomes of mentions in pieces, which no entity here can be. `"drop"`: they are left
+        out with their relations. `"cover"`: they cover the words between their pieces, too.
+        `"first"`: their first piece stands for them. `"split"`: each piece is an entity with all
+        their relations. They are counted and logged once per file.
+    concept_relations : `str`, optional (default = `"nearest"`)
+        Where a file relates concepts of a document, which of their mentions are related.
+        `"nearest"`: the pair that is nearest to one another. `"sentence"`: all pairs in one
+        sentence. `"all"`: all pairs; those over two sentences are left out where documents are
+        split.
     fold : `int`, optional (default = `None`)
         The fold, from 0, that is the test part.
     folds : `str`, optional (default = `None`)
@@ -100,6 +115,8 @@ class JointReader(CheckedOptions, DatasetReader):
         overlap: str = "keep",
         tokenizer_pipeline: str = "en",
         granularity: str = "standard",
+        discontinuous: str = "drop",
+        concept_relations: str = "nearest",
         fold: int | None = None,
         folds: str | None = None,
         num_folds: int = 10,
@@ -115,6 +132,14 @@ class JointReader(CheckedOptions, DatasetReader):
                 f"unknown overlap protocol {overlap!r}; expected one of "
                 f"{', '.join(OVERLAP_PROTOCOLS)}"
             )
+        for name, value, choices in (
+            ("discontinuous", discontinuous, DISCONTINUOUS),
+            ("concept_relations", concept_relations, CONCEPT_RELATIONS),
+        ):
+            if value not in choices:
+                raise ConfigurationError(
+                    f"{name} is {value!r}; expected one of {', '.join(choices)}"
+                )
         if format is not None and format not in FORMATS:
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
@@ -133,6 +158,11 @@ class JointReader(CheckedOptions, DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
+        self._reading_options = {
+            "tokenizer": self.tokenizer,
+            "discontinuous": discontinuous,
+            "concept_relations": concept_relations,
+        }
 
     @overrides
     def _read(self, file_path: PathLike | Sequence[PathLike]) -> Iterator[Instance]:
@@ -186,9 +216,9 @@ class JointReader(CheckedOptions, DatasetReader):
 
     def _read_corpus(self, path: str, **options) -> Iterator[Sentence]:
         format = self._format or detect_format(path)
-        if format in TEXT_FORMATS:
-            options["tokenizer"] = self.tokenizer
-        return read_corpus(path, format, **options)
+        known = format_options(format)
+        chosen = {name: value for name, value in self._reading_options.items() if name in known}
+        return read_corpus(path, format, **chosen, **options)
 
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True

@@ -9,6 +9,7 @@ from joint_ner_re.corpora import read_corpus
 SOURCES = [
     "ade.rel", "ade_neg.txt", "conll04.corp", "conll04_multihead.txt", "conll04_spert.json",
     "sentences.jsonl", "own/brat", "own/prodigy.jsonl", "own/doccano.jsonl",
+    "tools/bioc.json", "tools/ddi.xml", "tools/pubtator.txt", "tools/tac_adr.xml",
 ]  # fmt: skip
 
 
@@ -51,6 +52,16 @@ def test_the_command(allennlp, fixtures, tmp_path, capsys):
     allennlp("convert", fixtures / "own/doccano.jsonl", out)
     assert capsys.readouterr().out == f"{out}: 30 sentences\n"
     assert json.loads(gzip.decompress(out.read_bytes()).splitlines()[0])["id"] == "41:0-48"
+
+
+def test_mentions_in_pieces_are_read_as_asked_for(allennlp, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("small and large bowel")
+    (tmp_path / "in/a.ann").write_text("T1\tPart 0 5;16 21\tsmall bowel\n")
+    for way, spans in (("drop", []), ("cover", [(0, 4)]), ("first", [(0, 1)])):
+        allennlp("convert", tmp_path / "in", tmp_path / way, "--to=jsonl", "--discontinuous", way)
+        (sentence,) = read_corpus(tmp_path / way)
+        assert [(entity.start, entity.end) for entity in sentence.entities] == spans
 
 
 def test_options_reach_reader_and_tokenizer(allennlp, tmp_path):

@@ -3,10 +3,8 @@ from collections import Counter
 
 import pytest
 
+from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import (
-    Document,
-    Link,
-    Mention,
     log_changes,
     parse_sentence_id,
     sentence_id,

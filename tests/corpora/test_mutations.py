@@ -29,6 +29,10 @@ FILES = {
     "casrel": "casrel.json",
     "conll": "conll.tsv",
     "gliner": "gliner.json",
+    "bioc": "tools/bioc.xml",
+    "ddi": "tools/ddi.xml",
+    "pubtator": "tools/pubtator.txt",
+    "tac_adr": "tools/tac_adr.xml",
 }
 
 # Bytes that mean something in one format or another, next to arbitrary ones.

@@ -73,6 +73,14 @@ def test_raw_text_is_split_as_the_options_say(tmp_path):
     assert standard.tokens == ("No", "IL-2", "here", ".")
 
 
+def test_mentions_in_pieces_are_read_as_the_option_says(tmp_path):
+    (tmp_path / "a.txt").write_text("small and large bowel")
+    (tmp_path / "a.ann").write_text("T1\tPart 0 5;16 21\tsmall bowel\n")
+    for way, spans in (("drop", []), ("cover", [(0, 4)]), ("split", [(0, 1), (3, 4)])):
+        (sentence,) = sentences(JointReader(discontinuous=way).read(str(tmp_path)))
+        assert [(entity.start, entity.end) for entity in sentence.entities] == spans
+
+
 def test_a_wrong_format_is_an_error_of_the_corpus(corpus):
     with pytest.raises(CorpusFormatError, match=r"sentences\.jsonl:1"):
         list(JointReader(format="spert").read(corpus))
@@ -305,6 +313,7 @@ def test_processes_and_their_workers_share_the_sentences(
 @pytest.mark.parametrize(
     "options, names",
     [
+        ({"discontinuous": "join"}, ["'join'", "drop, cover, first, split"]),
         ({"overlap": "drop"}, ["'drop'", "keep, drop_sentences, drop_entities"]),
         ({"format": "conll"}, ["'conll'", "jsonl", "spert"]),
         ({"granularity": "coarse"}, ["'coarse'", "standard, fine"]),
