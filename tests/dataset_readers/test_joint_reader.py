@@ -315,7 +315,7 @@ def test_processes_and_their_workers_share_the_sentences(
     [
         ({"discontinuous": "join"}, ["'join'", "drop, cover, first, split"]),
         ({"overlap": "drop"}, ["'drop'", "keep, drop_sentences, drop_entities"]),
-        ({"format": "conll"}, ["'conll'", "jsonl", "spert"]),
+        ({"format": "conll05"}, ["'conll05'", "jsonl", "spert"]),
         ({"granularity": "coarse"}, ["'coarse'", "standard, fine"]),
         ({"tokenizer_pipeline": "xx_no_such_pipeline"}, ["'xx_no_such_pipeline'"]),
     ],
