@@ -379,3 +379,24 @@ def roberta_directory(tmp_path_factory):
     )  # fmt: skip
     RobertaModel(config).save_pretrained(str(directory))
     return directory
+
+
+@pytest.fixture(scope="session")
+def mpnet_directory(tmp_path_factory):
+    """An encoder of MPNet's kind: 2 layers, 8 numbers a piece, up to 64 pieces at once."""
+    import torch
+    from transformers import MPNetConfig, MPNetModel, MPNetTokenizerFast
+
+    directory = tmp_path_factory.mktemp("mpnet")
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    pieces = [*special, *WORDS[2:], *map(chr, range(33, 127)), *(f"##{c}" for c in "abcdeginorst")]
+    pieces = list(dict.fromkeys(piece.lower() for piece in pieces[5:]))
+    (directory / "vocab.txt").write_text("\n".join([*special, *pieces]), encoding="utf-8")
+    MPNetTokenizerFast(str(directory / "vocab.txt")).save_pretrained(str(directory))
+    torch.manual_seed(5)
+    config = MPNetConfig(
+        vocab_size=len(special) + len(pieces), hidden_size=8, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=12, max_position_embeddings=66,
+    )  # fmt: skip
+    MPNetModel(config).save_pretrained(str(directory))
+    return directory

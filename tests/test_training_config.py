@@ -20,7 +20,9 @@ VARIABLES = {
     "JOINT_NER_RE_GLOVE": PAPER,
     "JOINT_NER_RE_ELMO_OPTIONS": PAPER,
     "JOINT_NER_RE_ELMO_WEIGHTS": PAPER,
-    "JOINT_NER_RE_ENCODER": ["ade_minilm_adapted.jsonnet"],
+    "JOINT_NER_RE_ENCODER": [
+        name for name in SHIPPED if "mpnet" in name or name == "ade_minilm_adapted.jsonnet"
+    ],
 }
 TYPES = {
     "ade": (["Adverse-Effect", "Drug"], ["Adverse-Effect"]),
@@ -51,9 +53,11 @@ def derived(tmp_path, name, text):
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
         "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_adapted.jsonnet",
-        "ade_minilm_extended.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_scratch.jsonnet",
-        "conll04.jsonnet", "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet",
+        "ade_minilm_extended.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_mpnet.jsonnet",
+        "ade_mpnet_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
+        "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet", "conll04_minilm_final.jsonnet",
         "conll04_minilm_finetuned.jsonnet", "conll04_minilm_more_entities.jsonnet",
+        "conll04_mpnet.jsonnet", "conll04_mpnet_final.jsonnet", "conll04_mpnet_finetuned.jsonnet",
         "conll04_scratch.jsonnet", "minilm_ade_neg.jsonnet", "sample.jsonnet",
         "sample_scratch.jsonnet",
     ]  # fmt: skip
@@ -61,8 +65,10 @@ def test_the_shipped_configurations_are_these():
 
 @pytest.mark.parametrize("name", JOINT)
 def test_a_shipped_configuration_can_learn_and_predict(
-    name, published_files, in_root, few_threads, tmp_path
+    name, published_files, mpnet_directory, in_root, few_threads, tmp_path, monkeypatch
 ):
+    if "mpnet" in name:
+        monkeypatch.setenv("JOINT_NER_RE_ENCODER", str(mpnet_directory))
     made = everything(CONFIGS / name, tmp_path)
     model, trainer = made.model, made.trainer
     entities, relations = TYPES[name.split(".")[0].split("_")[0]]
@@ -75,7 +81,8 @@ def test_a_shipped_configuration_can_learn_and_predict(
     loss.backward()
     trainer.optimizer.step()
     assert torch.isfinite(loss)
-    batch = next(iter(trainer._validation_data_loader))
+    # The final configurations are trained on all that there is and have no validation data.
+    batch = next(iter(trainer._validation_data_loader or trainer.data_loader))
     predicted = model.eval()(**batch)["sentences"]
     assert [s.tokens for s in predicted] == [f["sentence"].tokens for f in batch["metadata"]]
 
@@ -226,6 +233,35 @@ def test_an_encoder_may_be_frozen_at_first(published_files, tmp_path, epochs, mo
     name = "ade_minilm_finetuned.jsonnet"
     settings = derived(tmp_path, name, f"{{ frozen_epochs:: {epochs} }}")
     assert settings["trainer"]["callbacks"] == [{"type": "progress"}, *more]
+
+
+@pytest.mark.parametrize("name", ["ade_mpnet.jsonnet", "ade_mpnet_finetuned.jsonnet"])
+def test_the_variable_names_the_encoder_whose_layers_are_all_mixed(
+    name, published_files, monkeypatch
+):
+    monkeypatch.setenv("JOINT_NER_RE_ENCODER", "sentence-transformers/all-mpnet-base-v2")
+    config = Params.from_file(CONFIGS / name).as_dict()
+    embedder = config["model"]["text_field_embedder"]["token_embedders"]["contextual"]
+    indexer = config["dataset_reader"]["token_indexers"]["contextual"]
+    assert embedder["model_name"] == indexer["model_name"]
+    assert embedder["model_name"] == "sentence-transformers/all-mpnet-base-v2"
+    assert embedder["layers"] is None
+    assert embedder.get("train_parameters", False) == ("finetuned" in name)
+
+
+@pytest.mark.parametrize(
+    "final, tuned",
+    [
+        ("conll04_minilm_final.jsonnet", "conll04_minilm_extended.jsonnet"),
+        ("conll04_mpnet_final.jsonnet", "conll04_mpnet_finetuned.jsonnet"),
+    ],
+)
+def test_a_final_configuration_differs_in_its_data_alone(final, tuned, published_files, data_root):
+    config, before = (Params.from_file(CONFIGS / name).as_dict() for name in (final, tuned))
+    parts = [f"{data_root}/conll04/spert/conll04_{part}.json" for part in ("train", "dev")]
+    assert (config.pop("train_data_path"), config.pop("validation_data_path")) == (parts, None)
+    assert [before.pop("train_data_path"), before.pop("validation_data_path")] == parts
+    assert config == before
 
 
 # Hidden fields

@@ -1,0 +1,8 @@
+// Refines minilm.libsonnet: all-mpnet-base-v2 (109 M parameters) in MiniLM's place. The variable
+// JOINT_NER_RE_ENCODER holds its name on the Hugging Face hub, which is
+// sentence-transformers/all-mpnet-base-v2, or a directory with its files.
+{
+  encoder:: std.extVar('JOINT_NER_RE_ENCODER'),
+  // All of its layers are mixed.
+  encoder_layers:: null,
+}
