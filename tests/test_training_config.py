@@ -52,7 +52,7 @@ def derived(tmp_path, name, text):
 
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
-        "ade.jsonnet", "ade_minilm.jsonnet", "ade_minilm_adapted.jsonnet",
+        "ade.jsonnet", "ade_deploy.jsonnet", "ade_minilm.jsonnet", "ade_minilm_adapted.jsonnet",
         "ade_minilm_extended.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_mpnet.jsonnet",
         "ade_mpnet_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
         "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet", "conll04_minilm_final.jsonnet",

@@ -11,7 +11,7 @@ from joint_ner_re.corpora.text import Tokenizer, check_length, tokenized, words
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
-_LINE = re.compile(r"[0-9]{1,9} NEG (.*\S.*)")
+_LINE = re.compile(r"([0-9]{1,9}) NEG (.*\S.*)")
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -37,23 +37,39 @@ def read(path: PathLike, *, tokenizer: Tokenizer | None = None) -> Iterator[Sent
     `CorpusFormatError`
         If a line is not `PMID NEG sentence`.
     """
-    for (line, text), offsets in tokenized(_texts(path), lambda item: item[1], tokenizer):
+    for (line, _, text), offsets in tokenized(_rows(path), lambda row: row[2], tokenizer):
         with located(path, line):
             yield Sentence(
                 words(text, offsets),
-                id=f"neg-{line - 1}",
+                id=_id(line),
                 text=text,
                 offsets=offsets,
                 source=f"{path}:{line}",
             )
 
 
-def _texts(path: PathLike) -> Iterator[tuple[int, str]]:
-    for number, line in read_rows(path):
-        match = _LINE.fullmatch(line)
+def abstracts(path: PathLike) -> dict[str, str]:
+    """The PubMed id of each sentence's abstract, by the sentence's `id`.
+
+    # Raises
+
+    `CorpusFormatError`
+        As `read`.
+    """
+    return {_id(line): pubmed for line, pubmed, _ in _rows(path)}
+
+
+def _id(line: int) -> str:
+    return f"neg-{line - 1}"
+
+
+def _rows(path: PathLike) -> Iterator[tuple[int, str, str]]:
+    """The number of each line, its PubMed id and its sentence."""
+    for number, row in read_rows(path):
+        match = _LINE.fullmatch(row)
         if match is None:
             raise CorpusFormatError(
-                path, number, f"expected a number, NEG and a sentence; found {quote(line)}"
+                path, number, f"expected a number, NEG and a sentence; found {quote(row)}"
             )
-        check_length(path, number, match.group(1))
-        yield number, match.group(1)
+        check_length(path, number, match.group(2))
+        yield number, match.group(1), match.group(2)

@@ -44,6 +44,7 @@ class _Row(NamedTuple):
 
 
 class _Group(NamedTuple):
+    pubmed: str
     text: str
     rows: list[_Row]
 
@@ -91,6 +92,17 @@ def read(
     return _read(path, tokenizer, (types[0], types[1]))
 
 
+def abstracts(path: PathLike) -> dict[str, str]:
+    """The PubMed id of each sentence's abstract, by the sentence's `id`.
+
+    # Raises
+
+    `CorpusFormatError`
+        As `read`.
+    """
+    return {str(index): group.pubmed for index, group in enumerate(_read_groups(path))}
+
+
 def _read(
     path: PathLike, tokenizer: Tokenizer | None, types: tuple[str, str]
 ) -> Iterator[Sentence]:
@@ -118,7 +130,7 @@ def _read_groups(path: PathLike) -> list[_Group]:
             _mention(path, number, first, begin1, end1),
             _mention(path, number, drug, begin2, end2),
         )
-        groups.setdefault((pubmed, text), _Group(text, [])).rows.append(row)
+        groups.setdefault((pubmed, text), _Group(pubmed, text, [])).rows.append(row)
     return list(groups.values())
 
 

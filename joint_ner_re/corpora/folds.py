@@ -98,11 +98,17 @@ def k_folds(ids: Iterable[str], k: int, seed: int) -> list[list[str]]:
     if isinstance(k, bool) or not isinstance(k, int) or not 2 <= k <= len(names):
         raise ValueError(f"cannot make {k!r} folds of {len(names)} ids; expected 2 to {len(names)}")
 
-    def shuffled(name: str) -> tuple[str, str]:
+    order = shuffled(names, seed)
+    return [order[start::k] for start in range(k)]
+
+
+def shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """The names in an order that depends on them and the seed only."""
+
+    def key(name: str) -> tuple[str, str]:
         return (hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(), name)
 
-    order = sorted(names, key=shuffled)
-    return [order[start::k] for start in range(k)]
+    return sorted(names, key=key)
 
 
 def split_dev(items: Sequence[T], fraction: float) -> tuple[list[T], list[T]]:

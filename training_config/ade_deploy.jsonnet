@@ -1,0 +1,14 @@
+// For text in which most sentences report no adverse effect: fold 0 of ADE, and beside its training
+// part sentences of ADE-NEG.txt, from other abstracts than those of the other parts.
+local ade = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
+
+(import 'ade_minilm_extended.jsonnet') + {
+  // Sentences of ADE-NEG.txt for each one of the training part.
+  negative_share:: 2,
+
+  dataset_reader+: {
+    positives: ade + 'DRUG-AE.rel',
+    negative_share: $.negative_share,
+  },
+  train_data_path: [ade + 'DRUG-AE.rel#train', ade + 'ADE-NEG.txt#train'],
+}
