@@ -374,6 +374,7 @@ ENTRIES = [
     through("evaluate", "ARCHIVE", "DATA"),
     through("extract", "ARCHIVE", "DATA", "OUT", "--to", "jsonl"),
     through("tune-threshold", "ARCHIVE", "DATA", "--output-archive", "OUT"),
+    through("natural-mix", "ARCHIVE", "DATA", "DATA", "--output-archive", "OUT"),
 ]
 
 

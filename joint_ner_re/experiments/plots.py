@@ -317,3 +317,35 @@ def plot_thresholds(result: Mapping[str, Any]) -> Figure:
     axes.set_xlim(0, 1)
     axes.legend(fontsize=8)
     return figure
+
+
+def plot_natural_mix(result: Mapping[str, Any]) -> Figure:
+    """Precision and recall at the natural mix, and sentences with a false relation, by threshold.
+
+    # Parameters
+
+    result : `Mapping[str, Any]`
+        As in `natural_mix.json`.
+    """
+    figure, axes = new_figure(
+        f"Relations of {result['positives']['data']}, with {result['negatives_for_each']:.2f} "
+        f"sentences of {result['negatives']['data']} for each"
+    )
+    limits = [point["threshold"] for point in result["curve"]]
+    for key, label in (
+        ("mix_precision", "precision at this mix"),
+        ("recall", "recall"),
+        ("mix_f1", "F1 at this mix"),
+        ("false_sentences", "negative sentences with a relation"),
+    ):
+        axes.plot(limits, [100 * point[key] for point in result["curve"]], label=label)
+    for key, style in (("before", "--"), ("chosen", ":")):
+        if not isinstance(result[key], dict):
+            axes.axvline(
+                result[key], color="#888888", linestyle=style, label=f"{key}: {result[key]:g}"
+            )
+    axes.set_xlabel("threshold")
+    axes.set_ylabel("percent")
+    axes.set_xlim(0, 1)
+    axes.legend(fontsize=8)
+    return figure

@@ -63,12 +63,19 @@ class Candidates:
 
     def counts(self, thresholds: Thresholds) -> tuple[int, int, int]:
         """The numbers of correct, predicted and gold relations."""
+        predicted = self._predicted(thresholds)
+        return int(self.correct[predicted].sum()), int(predicted.sum()), int(self.gold.sum())
+
+    def sentences_of(self, thresholds: Thresholds) -> numpy.ndarray:
+        """The sentence of each predicted relation."""
+        return self.sentences[self._predicted(thresholds)]
+
+    def _predicted(self, thresholds: Thresholds) -> numpy.ndarray:
         if isinstance(thresholds, dict):
             limits = numpy.array([thresholds[name] for name in self.names])[self.types]
         else:
             limits = numpy.full(len(self.scores), thresholds)
-        predicted = self.scores >= limits
-        return int(self.correct[predicted].sum()), int(predicted.sum()), int(self.gold.sum())
+        return self.scores >= limits
 
 
 def candidates_of(
@@ -197,6 +204,41 @@ def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -
     return {name: Scores.of(*map(int, counts)).f1 for name, counts in totals.items()}
 
 
+class AllPairs(NamedTuple):
+    """Sentences, what is predicted for them with a threshold of 0, and the candidates in that."""
+
+    gold: list[Sentence]
+    predicted: list[Sentence]
+    candidates: Candidates
+
+
+def predict_all_pairs(archive: str, *data: str) -> tuple[dict[str, Any], list[AllPairs]]:
+    """A trained model's configuration, and its predictions for each of some data.
+
+    # Raises
+
+    `ConfigurationError`
+        If the archive, or the data, cannot be used.
+    """
+    found = []
+    with archives.extracted(archive) as extracted:
+        config = archives.read_config(extracted)
+        with quiet():
+            loaded = archives.load_archive(
+                str(extracted),
+                cuda_device=device(config),
+                overrides={"model.relation_threshold": 0.0},
+            )
+        for path in data:
+            say(f"predicting all pairs of {data_name(path)}")
+            with quiet():
+                gold, predicted = predict(loaded.model, loaded.validation_dataset_reader, path)
+            names = loaded.model.relation_types  # type: ignore[union-attr]
+            candidates = candidates_of(gold, predicted, names)  # type: ignore[arg-type]
+            found.append(AllPairs(gold, predicted, candidates))
+    return config, found
+
+
 def tune_threshold(
     archive: str,
     data: str,
@@ -225,17 +267,8 @@ def tune_threshold(
     `ConfigurationError`
         If the archive or the data cannot be used.
     """
-    say(f"predicting all pairs of {data_name(data)}")
-    with archives.extracted(archive) as extracted, quiet():
-        config = archives.read_config(extracted)
-        loaded = archives.load_archive(
-            str(extracted),
-            cuda_device=device(config),
-            overrides={"model.relation_threshold": 0.0},
-        )
-        gold, predicted = predict(loaded.model, loaded.validation_dataset_reader, data)
-    names = loaded.model.relation_types  # type: ignore[union-attr]
-    candidates = candidates_of(gold, predicted, names)  # type: ignore[arg-type]
+    config, (pairs,) = predict_all_pairs(archive, data)
+    gold, candidates = pairs.gold, pairs.candidates
     if not candidates.gold.sum():
         raise ConfigurationError(
             f"{data} has no relations; expected some, to choose the threshold on"
@@ -291,7 +324,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{name}: F1 {percent(scores[key]['f1'])}, precision "
         f"{percent(scores[key]['precision'])}, recall {percent(scores[key]['recall'])} with "
-        f"{_describe(result[key])}"
+        f"{describe_thresholds(result[key])}"
         for key, name in NAMES.items()
         if key in scores
     ]
@@ -303,7 +336,8 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _describe(thresholds: Thresholds) -> str:
+def describe_thresholds(thresholds: Thresholds) -> str:
+    """As in `0.5`, or `Causes 0.42, Has_Dose 0.4`."""
     if isinstance(thresholds, dict):
         return ", ".join(f"{name} {value:g}" for name, value in thresholds.items())
     return f"{thresholds:g}"
@@ -316,10 +350,10 @@ def _page(result: Mapping[str, Any]) -> str:
         if key in result["figures"]:
             scores = [percent(result["figures"][key][k]) for k in ("precision", "recall", "f1")]
             held = percent(held_out[key]) if key in held_out else ""
-            rows.append([name, _describe(result[key]), *scores, held])
+            rows.append([name, describe_thresholds(result[key]), *scores, held])
     paragraph = (
         f"Chosen on the {result['sentences']} sentences of `{result['data']}` by strict micro F1 "
-        f"(percent): {_describe(result['chosen'])}."
+        f"(percent): {describe_thresholds(result['chosen'])}."
     )
     if held_out:
         paragraph += (

@@ -109,11 +109,12 @@ def test_experiments_work_as_written(tmp_path, few_threads, one_tokenizer, monke
     assert follow(DOCS / "experiments.md", seeds="13", trials="1")
     for name in (
         "runs/ade/scores", "runs/seeds/scores", "runs/search/study", "runs/ablation/ablation",
-        "runs/threshold/threshold",
+        "runs/threshold/threshold", "runs/mix/natural_mix",
     ):  # fmt: skip
         for kind in ("json", "md", "png"):
             assert (tmp_path / f"{name}.{kind}").stat().st_size
     assert (tmp_path / "tuned.tar.gz").stat().st_size
+    assert (tmp_path / "careful.tar.gz").stat().st_size
 
 
 def test_training_names_every_short_setting():

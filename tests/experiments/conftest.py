@@ -2,10 +2,13 @@
 
 import json
 import struct
+from pathlib import Path
 
 import pytest
 
-from joint_ner_re.experiments.runs import read_config
+from joint_ner_re.experiments.runs import read_config, train
+
+ROOT = Path(__file__).parents[2]
 
 OVERRIDES = {
     "dataset_reader.num_folds": 3,
@@ -49,3 +52,23 @@ def without_seconds(value):
 def scores_of():
     """An experiment's scores.json without seconds."""
     return lambda directory: without_seconds(json.loads((directory / "scores.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory, few_threads):
+    """A model that has learned the fixture by heart."""
+    import joint_ner_re.plugin  # noqa: F401
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        overrides = {
+            "trainer.num_epochs": 25,
+            "trainer.optimizer.lr": 0.02,
+            "trainer.learning_rate_scheduler": None,
+            "model.relation_scorer.dropout": 0.0,
+            **{f"model.encoder.{name}.dropout": 0.0 for name in ("shared", "ner", "relation")},
+        }
+        config = read_config("fixtures/tiny.jsonnet", json.dumps(overrides))
+        directory = tmp_path_factory.mktemp("learned") / "run"
+        train(config, directory)
+    return directory / "model.tar.gz"

@@ -142,27 +142,6 @@ def test_candidates_are_counted_as_the_score_counts():
 # The whole
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory, few_threads):
-    """A model that has learned the fixture by heart."""
-    from pathlib import Path
-
-    root = Path(__file__).parents[2]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        overrides = {
-            "trainer.num_epochs": 25,
-            "trainer.optimizer.lr": 0.02,
-            "trainer.learning_rate_scheduler": None,
-            "model.relation_scorer.dropout": 0.0,
-            **{f"model.encoder.{name}.dropout": 0.0 for name in ("shared", "ner", "relation")},
-        }
-        config = runs.read_config("fixtures/tiny.jsonnet", json.dumps(overrides))
-        directory = tmp_path_factory.mktemp("learned") / "run"
-        runs.train(config, directory)
-    return directory / "model.tar.gz"
-
-
 def relation_f1(archive, data):
     with runs.quiet():
         loaded = load_archive(str(archive))

@@ -1,0 +1,204 @@
+"""How precise is a model on text in which most sentences hold no relation?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+from allennlp.common.checks import ConfigurationError
+
+from joint_ner_re import archives
+from joint_ner_re.experiments.plots import plot_natural_mix
+from joint_ner_re.experiments.progress import say
+from joint_ner_re.experiments.runs import data_name
+from joint_ner_re.experiments.summary import percent
+from joint_ner_re.experiments.thresholds import (
+    AllPairs,
+    Candidates,
+    Thresholds,
+    describe_thresholds,
+    predict_all_pairs,
+)
+from joint_ner_re.figures import save_figure
+from joint_ner_re.tables import markdown_table
+from joint_ner_re.writing import write_json, write_text
+
+# In steps of a hundredth, and of a thousandth where a model that is sure of itself needs it.
+THRESHOLDS = [number / 100 for number in range(1, 99)] + [n / 1000 for n in range(980, 1000)]
+COLUMNS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "false_sentences": "negative sentences with a relation",
+    "false_relations": "relations in 1,000 of them",
+    "mix_precision": "precision at the mix",
+    "mix_f1": "F1 at the mix",
+}
+
+
+def figures_at(
+    positives: Candidates, negatives: Candidates, negatives_for_each: float, thresholds: Thresholds
+) -> dict[str, float]:
+    """Scores of relations when each positive sentence comes with so many negative ones.
+
+    # Parameters
+
+    positives : `Candidates`
+        Of sentences with relations.
+    negatives : `Candidates`
+        Of sentences without: whatever is predicted there is wrong. Their number may be another;
+        what is wrong in them is counted in proportion.
+    negatives_for_each : `float`
+        How many sentences without relations there are for each one with.
+    thresholds : `Thresholds`
+        From which probability on a relation is predicted.
+
+    # Returns
+
+    `dict[str, float]`
+        `precision`, `recall` and `f1` of the positive sentences alone; `false_sentences`, the share
+        of negative sentences with a relation; `false_relations`, how many relations 1,000 negative
+        sentences have; `mix_precision` and `mix_f1`, of both kinds together.
+    """
+    correct, predicted, gold = positives.counts(thresholds)
+    wrong = negatives.sentences_of(thresholds)
+    count = max(1, len(negatives.gold))
+    # So many are wrong in the negative sentences that come with the positive ones.
+    false = len(wrong) / count * negatives_for_each * len(positives.gold)
+    return {
+        "precision": correct / max(1, predicted),
+        "recall": correct / max(1, gold),
+        "f1": 2 * correct / max(1, predicted + gold),
+        "false_sentences": len(numpy.unique(wrong)) / count,
+        "false_relations": 1000 * len(wrong) / count,
+        "mix_precision": correct / max(1.0, predicted + false),
+        "mix_f1": 2 * correct / max(1.0, predicted + false + gold),
+    }
+
+
+def natural_mix(
+    archive: str,
+    positives: str,
+    negatives: str,
+    negatives_for_each: float | None = None,
+    max_false: float | None = None,
+    output_archive: str | None = None,
+    directory: Path | None = None,
+) -> dict[str, Any]:
+    """Score a trained model on sentences with relations and on sentences without any.
+
+    # Parameters
+
+    archive : `str`
+        A `model.tar.gz`.
+    positives, negatives : `str`
+        Sentences of which each has a relation, and of which none has. To choose a threshold they
+        are development data.
+    negatives_for_each : `float`, optional (default = `None`)
+        How many sentences without relations there are for each one with, where the model is used.
+        Default: as many as in the data.
+    max_false : `float`, optional (default = `None`)
+        The threshold is chosen so that at most this share of the negative sentences has a relation.
+    output_archive : `str`, optional (default = `None`)
+        The archive with the threshold that has the highest F1 at the mix.
+    directory : `Path`, optional (default = `None`)
+        Where `natural_mix.json`, `.md` and `.png` go.
+
+    # Returns
+
+    `dict[str, Any]`
+        What `natural_mix.json` holds.
+
+    # Raises
+
+    `ConfigurationError`
+        If the archive, the data or a number cannot be used.
+    """
+    for name, value in (("negatives_for_each", negatives_for_each), ("max_false", max_false)):
+        if value is not None and not value >= 0:
+            raise ConfigurationError(f"{name} is {value}; expected 0 or more")
+    config, (with_relations, without) = predict_all_pairs(archive, positives, negatives)
+    _check(positives, with_relations, negatives, without)
+    if negatives_for_each is None:
+        negatives_for_each = len(without.gold) / len(with_relations.gold)
+    pairs = (with_relations.candidates, without.candidates)
+    curve = [
+        {"threshold": limit, **figures_at(*pairs, negatives_for_each, limit)}
+        for limit in THRESHOLDS
+    ]
+    before = config["model"].get("relation_threshold", 0.5)
+    chosen = _choose(curve, max_false)
+    result = {
+        "positives": {"data": data_name(positives), "sentences": len(with_relations.gold)},
+        "negatives": {"data": data_name(negatives), "sentences": len(without.gold)},
+        "negatives_for_each": negatives_for_each,
+        "false_entities": 1000
+        * sum(len(s.entities) for s in without.predicted)
+        / len(without.gold),
+        "before": before,
+        "chosen": chosen,
+        "figures": {
+            "before": figures_at(*pairs, negatives_for_each, before),
+            "chosen": figures_at(*pairs, negatives_for_each, chosen),
+        },
+        "curve": curve,
+    }
+    _report(result, directory)
+    if output_archive is not None:
+        config["model"]["relation_threshold"] = chosen
+        archives.write_with_config(archive, config, output_archive)
+        say(f"the archive with the threshold {chosen:g}: {output_archive}")
+    return result
+
+
+def _check(positives: str, with_relations: AllPairs, negatives: str, without: AllPairs) -> None:
+    if not with_relations.candidates.gold.sum():
+        raise ConfigurationError(f"{positives} has no relations; expected sentences with some")
+    if not without.gold:
+        raise ConfigurationError(f"{negatives} has no sentences; expected some without relations")
+    related = int((without.candidates.gold > 0).sum())
+    if related:
+        raise ConfigurationError(
+            f"{negatives} has {related} sentences with relations; expected sentences without any"
+        )
+
+
+def _choose(curve: list[dict[str, float]], max_false: float | None) -> float:
+    """The threshold with the highest F1 at the mix, of those that find few enough."""
+    possible = [
+        point for point in curve if max_false is None or point["false_sentences"] <= max_false
+    ]
+    # Where none finds so few, the one that finds the fewest.
+    return max(possible or curve[-1:], key=lambda point: point["mix_f1"])["threshold"]
+
+
+def _report(result: Mapping[str, Any], directory: Path | None) -> None:
+    header, rows = _rows(result)
+    for row in rows:
+        say(", ".join(f"{name} {value}" for name, value in zip(header, row)))
+    if directory is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "natural_mix.json", result)
+    paragraph = (
+        f"{result['positives']['sentences']} sentences of `{result['positives']['data']}` and "
+        f"{result['negatives']['sentences']} of `{result['negatives']['data']}`, which have no "
+        f"relation; the mix has {result['negatives_for_each']:.2f} of these for each of the "
+        f"others. In 1,000 of them are {result['false_entities']:.0f} entities. Strict micro "
+        "scores in percent."
+    )
+    table = markdown_table(header, rows)
+    write_text(directory / "natural_mix.md", f"# The natural mix\n\n{paragraph}\n\n{table}\n")
+    save_figure(plot_natural_mix(result), directory / "natural_mix.png")
+    say(f"all figures: {directory / 'natural_mix.md'} (.json, .png)")
+
+
+def _rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for name, figures in result["figures"].items():
+        cells = [
+            f"{figures[key]:.0f}" if key == "false_relations" else percent(figures[key])
+            for key in COLUMNS
+        ]
+        rows.append([name, describe_thresholds(result[name]), *cells])
+    return ["threshold", "value", *COLUMNS.values()], rows
