@@ -75,8 +75,9 @@ def count_folds(config: Mapping[str, Any]) -> int:
 def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> list[Run]:
     """One run per fold, trained on its training part and scored on its test part.
 
-    The file is that of `train_data_path`, whatever part the path names. Without a
-    `validation_data_path` the last epoch is scored.
+    The file is the one of `train_data_path`, whichever part of it that names. Of several training
+    files, which must all be parts `#train`, the first one is scored. Without a
+    `validation_data_path` no epoch is chosen: the last one is scored.
 
     # Parameters
 
@@ -87,7 +88,8 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
     # Raises
 
     `ConfigurationError`
-        If there is no such fold, or `test_data_path` is not the test part of a fold.
+        If there is no such fold, the training data is not divided into folds, or the test data is
+        not a fold's.
     """
     known = range(count_folds(config))
     for fold in known if folds is None else folds:
@@ -96,12 +98,7 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
                 f"--folds: there is no fold {fold}; the reader has {len(known)}, from 0 to "
                 f"{len(known) - 1}"
             )
-    path = config["train_data_path"]
-    if not isinstance(path, str):
-        raise ConfigurationError(
-            f"train_data_path is {path!r}; expected one file, which is divided into folds"
-        )
-    path, _ = split_part(path)
+    training, path = _training_parts(config["train_data_path"])
     test = config.get("test_data_path") or f"{path}#test"
     if split_part(test)[1] != "test":
         raise ConfigurationError(
@@ -114,13 +111,27 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
         for reader in READERS:
             if own.get(reader):
                 own[reader]["fold"] = fold
-        own["train_data_path"] = f"{path}#train"
+        own["train_data_path"] = training
         if config.get("validation_data_path"):
             own["validation_data_path"] = f"{path}#dev"
         # Otherwise the words of the test data would get into the vocabulary.
         own.pop("test_data_path", None)
         runs.append(Run(f"fold_{fold}", own, test, "test", {"fold": fold}))
     return runs
+
+
+def _training_parts(paths: str | Sequence[str]) -> tuple[str | list[str], str]:
+    """The training part, or parts, of what `train_data_path` names, and the file to score."""
+    if isinstance(paths, str):
+        path, _ = split_part(paths)
+        return f"{path}#train", path
+    parts = [split_part(path) for path in paths]
+    if any(part != "train" for _, part in parts):
+        raise ConfigurationError(
+            f"train_data_path is {list(paths)}; expected one file, or parts of files that all end "
+            "in '#train': each file is divided into folds"
+        )
+    return list(paths), parts[0][0]
 
 
 def without_fold(config: Mapping[str, Any]) -> dict[str, Any]:

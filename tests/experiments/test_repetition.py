@@ -296,9 +296,20 @@ def test_the_configurations_own_test_path_is_used(tiny):
         fold_runs(tiny(test_data_path="b.json"))
 
 
-def test_several_training_files_are_not_divided_into_folds(tiny):
-    with pytest.raises(ConfigurationError, match="train_data_path is .*; expected one file"):
-        fold_runs(tiny(train_data_path=["a.json", "b.json"]), [0])
+def test_of_several_training_files_the_first_is_scored(tiny):
+    files = ["a.json#train", "b.json#train"]
+    (run,) = fold_runs(tiny(train_data_path=files), [2])
+    assert run.data == "a.json#test"
+    assert run.config["train_data_path"] == files
+    assert run.config["validation_data_path"] == "a.json#dev"
+
+
+@pytest.mark.parametrize("second", ["b.json", "b.json#entities"])
+def test_a_training_file_that_is_not_divided_into_folds_is_an_error(tiny, second):
+    """It could hold what is scored."""
+    files = ["a.json#train", second]
+    with pytest.raises(ConfigurationError, match="train_data_path is .*; expected one file, or"):
+        fold_runs(tiny(train_data_path=files), [0])
 
 
 @pytest.mark.parametrize("fold", [3, -1])
