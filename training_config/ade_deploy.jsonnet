@@ -5,6 +5,7 @@ local ade = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
 (import 'ade_minilm_extended.jsonnet') + {
   // Sentences of ADE-NEG.txt for each one of the training part.
   negative_share:: 2,
+  batch_size:: 32,
 
   dataset_reader+: {
     positives: ade + 'DRUG-AE.rel',
