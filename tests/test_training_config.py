@@ -5,6 +5,7 @@ import pytest
 import torch
 from allennlp.commands.train import TrainModel
 from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import prepare_environment
 
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
@@ -139,7 +140,7 @@ def test_a_missing_environment_variable_is_an_error_that_names_it(
     variable, name, published_files, monkeypatch
 ):
     monkeypatch.delenv(variable)
-    with pytest.raises(RuntimeError, match=f"undefined external variable: {variable}"):
+    with pytest.raises(ConfigurationError, match=f"undefined external variable: {variable}"):
         Params.from_file(CONFIGS / name)
 
 
@@ -157,7 +158,7 @@ def test_what_every_configuration_must_say_is_asked_for(tmp_path, missing):
         "validation_data_path": "validation_data_path: 'x'",
     }
     body = ", ".join(text for name, text in given.items() if name != missing)
-    with pytest.raises(RuntimeError, match=f"Must override {missing}"):
+    with pytest.raises(ConfigurationError, match=f"Must override {missing}"):
         derived(tmp_path, "joint_ner_re.libsonnet", f"{{ {body} }}")
 
 
