@@ -8,6 +8,7 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import prepare_environment
 
+import joint_ner_re.plugin  # noqa: F401 (jsonnet's errors are its own)
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
 from joint_ner_re.pretrained import fingerprint
 
