@@ -117,7 +117,7 @@ def test_every_point_of_a_small_space_is_tried_once(
 def test_other_settings_than_depths(few_steps, is_png, tmp_path):
     space = {
         "trainer.optimizer.lr": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
-        "model.tag_scheme": {"type": "categorical", "choices": ["BIO", "BIOUL"]},
+        "model.entity_finder.tag_scheme": {"type": "categorical", "choices": ["BIO", "BIOUL"]},
     }
     directory = tmp_path / "study"
     search(
@@ -365,13 +365,13 @@ def test_a_space_has_integers_floats_and_categories(tiny, tmp_path):
     space = {
         "trainer.optimizer.lr": {"type": "float", "low": 0.1, "high": 0.5, "step": 0.1},
         "trainer.num_epochs": {"type": "int", "low": 1, "high": 9, "step": 4},
-        "model.tag_scheme": {"type": "categorical", "choices": ["BIO", "BIOUL"]},
+        "model.entity_finder.tag_scheme": {"type": "categorical", "choices": ["BIO", "BIOUL"]},
     }
     found = read_space(written(tmp_path, space), tiny())
     assert found == {
         "trainer.optimizer.lr": FloatDistribution(0.1, 0.5, step=0.1),
         "trainer.num_epochs": IntDistribution(1, 9, step=4),
-        "model.tag_scheme": CategoricalDistribution(["BIO", "BIOUL"]),
+        "model.entity_finder.tag_scheme": CategoricalDistribution(["BIO", "BIOUL"]),
     }
     assert points_of(found) == 5 * 3 * 2
 
