@@ -390,7 +390,7 @@ def test_a_doc_without_sentences_is_an_error(make_nlp):
     nlp = make_nlp(sentencizer=False)
     with pytest.raises(ValueError, match=r"add_pipe\('sentencizer'\).*split_sentences"):
         nlp(f"{HARBOR} {SHOT}")
-    with pytest.raises(ValueError, match="no sentence boundaries"):
+    with pytest.raises(ValueError, match="without sentence boundaries"):
         list(nlp.pipe([SHOT]))
 
 
@@ -485,7 +485,7 @@ def test_a_failing_doc_leaves_the_others_alone(make_nlp):
     assert list(nlp.pipe([good[0], bad, good[1]])) == good
     assert [relations(doc) for doc in good] == [[LOCATED], [KILL]]
     ((name, docs, message),) = failed
-    assert name == "joint_ner_re" and docs == [bad] and "no sentence boundaries" in message
+    assert name == "joint_ner_re" and docs == [bad] and "without sentence boundaries" in message
 
 
 def loaded_doc(nlp, text):
