@@ -161,6 +161,23 @@ def read_elements(
 
 
 def _elements(path: PathLike, builder: _Builder) -> Iterator[Element]:
+    parsing = _parse(path, builder)
+    more = True
+    failure: CorpusFormatError | None = None
+    while more:
+        try:
+            more = next(parsing, False)
+        except CorpusFormatError as error:
+            more, failure = False, error
+        # Also after the last piece, and after one with an error: a parser that waits for more
+        # text (expat since 2.6) reports elements no earlier than then.
+        yield from builder.take()
+    if failure is not None:
+        raise failure
+
+
+def _parse(path: PathLike, builder: _Builder) -> Iterator[bool]:
+    """Parse the file piece by piece; `True` after each."""
     number = 1
     try:
         parser = DefusedXMLParser(target=builder)
@@ -171,8 +188,7 @@ def _elements(path: PathLike, builder: _Builder) -> Iterator[Element]:
                 line = line.lstrip()
             for begin in range(0, len(line), _CHUNK):
                 parser.feed(line[begin : begin + _CHUNK])
-                yield from builder.complete
-                builder.complete.clear()
+                yield True
         parser.close()
     except DefusedXmlException as error:
         raise CorpusFormatError(
@@ -194,12 +210,12 @@ class _Builder:
     """What the parser reports, put together to elements."""
 
     def __init__(self, path: PathLike, root: str, tag: str) -> None:
-        self.complete: list[Element] = []
         self.beside: Counter[str] = Counter()
         self.parser: object = None
         self._path = path
         self._root = root
         self._tag = tag
+        self._complete: list[Element] = []
         self._open: list[tuple[Element, list[str]]] = []
         # How many of the open elements are inside one that is asked for, or are it.
         self._inside = 0
@@ -233,7 +249,12 @@ class _Builder:
             if self._inside:
                 self._open[-1][0].children.append(element)
             else:
-                self.complete.append(element)
+                self._complete.append(element)
+
+    def take(self) -> list[Element]:
+        """The elements that were completed since the last call."""
+        complete, self._complete = self._complete, []
+        return complete
 
     def close(self) -> None:
         """The parser calls it at the end."""

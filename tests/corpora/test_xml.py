@@ -120,3 +120,22 @@ def test_the_sentences_of_ddi_are_those_of_the_file(corpora):
         "It is said that Lemonin is safe",
         "Patients who take Aspirex have more Lemonin in their blood.",
     ]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 10, 100])
+def test_a_tag_over_many_lines_ends_the_file(put, lines):
+    # Newer versions of expat put off a tag that is not complete, and with it the end of the file.
+    words = "\n".join(f"word{number} " * 100 for number in range(lines))
+    path = put(f'<document id="d">\n<sentence id="s" text="{words}\n end"/></document>')
+    (sentence,) = read(path, "ddi")
+    assert sentence.tokens == (*words.split(), "end")
+
+
+def test_documents_before_an_error_in_their_line_are_read(put):
+    content = "<passage><offset>0</offset><text>Some words</text></passage>"
+    good = f"<document><id>{{}}</id>{content}</document>"
+    path = put(f"<collection>{good.format('a')}{good.format('b')}<document></broken>")
+    errors = []
+    ids = [sentence.id for sentence in read(path, "bioc", on_error=errors.append)]
+    assert [id.partition(":")[0] for id in ids] == ["a", "b"]
+    assert "not well-formed XML: mismatched tag" in str(errors[0])
