@@ -6,7 +6,7 @@ Positions follow Python's slicing: an entity covers `tokens[start:end]`, a token
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
 from typing import Any
@@ -208,6 +208,28 @@ class Sentence:
                 if r.head in moved and r.tail in moved
             ],
         )
+
+    def in_one_order(self, symmetric: Collection[str]) -> Sentence:
+        """The sentence with relations of these types from the entity that stands first.
+
+        Of two that become the same, the more probable one is kept.
+        """
+        if not any(relation.type in symmetric for relation in self.relations):
+            return self
+        found: dict[tuple[str, int, int], Relation] = {}
+        for relation in self.relations:
+            if relation.type in symmetric:
+                head, tail = sorted((relation.head, relation.tail), key=self._position)
+                relation = replace(relation, head=head, tail=tail)
+            key = (relation.type, relation.head, relation.tail)
+            known = found.get(key)
+            if known is None or (known.score or 0) < (relation.score or 0):
+                found[key] = relation
+        return replace(self, relations=list(found.values()))
+
+    def _position(self, index: int) -> tuple[int, int, int]:
+        entity = self.entities[index]
+        return entity.start, entity.end, index
 
     def overlapping(self) -> set[int]:
         """The indices of the entities that share a token with another entity."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Any
 
 from tqdm import tqdm
@@ -20,10 +21,13 @@ from joint_ner_re.corpora import (
     read_corpus,
     write_corpus,
 )
+from joint_ner_re.corpora.errors import SkippedErrors
+from joint_ner_re.corpora.units import Unit, check_unit
 from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
 _SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", "": "brat"}
+ON_ERROR = ("stop", "skip")
 # Those that the command line gives as they are.
 _READING_OPTIONS = ("discontinuous", "concept_relations")
 
@@ -57,18 +61,33 @@ class Convert(Command):
             "for a pipe",
         )
         add_reading_options(parser)
-        sentences = parser.add_mutually_exclusive_group()
-        sentences.add_argument(
-            "--split-sentences",
-            action="store_true",
-            default=None,
-            help="split documents into sentences (default, except for predictions)",
+        units = parser.add_mutually_exclusive_group()
+        units.add_argument(
+            "--unit",
+            type=unit,
+            help="what of a document becomes one sentence of the output: sentence (default, except "
+            "for predictions), document, or a number of neighbouring sentences",
         )
-        sentences.add_argument(
+        units.add_argument(
+            "--split-sentences",
+            dest="unit",
+            action="store_const",
+            const="sentence",
+            help="the same as --unit sentence",
+        )
+        units.add_argument(
             "--whole-documents",
-            dest="split_sentences",
-            action="store_false",
-            help="keep each document as one sentence",
+            dest="unit",
+            action="store_const",
+            const="document",
+            help="the same as --unit document",
+        )
+        parser.add_argument(
+            "--on-error",
+            choices=ON_ERROR,
+            default="stop",
+            help="at an error in the input: stop (default), or skip what it concerns, say so, and "
+            "exit with 1",
         )
         parser.add_argument(
             "--entities", type=output_path, help="for csv: another table, of all entities"
@@ -77,15 +96,21 @@ class Convert(Command):
     def run(self, args: argparse.Namespace) -> None:
         source = args.source or detect_format(args.input)
         options = reading_options(args, source)
-        if args.split_sentences is not None:
-            if "split_sentences" not in format_options(source):
+        if args.unit is not None:
+            if "unit" not in format_options(source):
                 raise CommandError(
-                    f"the format {source!r} has no option 'split_sentences': its sentences are "
-                    "given; leave out --split-sentences and --whole-documents"
+                    f"the format {source!r} has no option 'unit': its sentences are given; leave "
+                    "out --unit, --split-sentences and --whole-documents"
                 )
-            options["split_sentences"] = args.split_sentences
+            options["unit"] = args.unit
+        skipped = SkippedErrors(args.input)
+        if args.on_error == "skip" and "on_error" in format_options(source):
+            options["on_error"] = skipped
         count = convert(args.input, args.output, source, args.to, args.entities, **options)
+        skipped.log_count()
         tell(f"{args.output}: {count} sentences", args.output, args.entities)
+        if skipped.count:
+            sys.exit(1)
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +133,53 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="for relations between concepts, which of their mentions are related: the nearest "
         "(default), all in one sentence, or all",
     )
+    parser.add_argument(
+        "--label",
+        action="append",
+        type=label,
+        default=[],
+        metavar="OLD=NEW",
+        help="rename a type of entities or relations; OLD= leaves it out; can be repeated",
+    )
+    parser.add_argument(
+        "--symmetric",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="a relation type without a direction, which gets one order; can be repeated",
+    )
+
+
+def label(argument: str) -> tuple[str, str | None]:
+    """Parses `OLD=NEW` or `OLD=`.
+
+    # Raises
+
+    `ArgumentTypeError`
+        If it is neither.
+    """
+    old, equals, new = argument.partition("=")
+    if not equals or not old:
+        raise argparse.ArgumentTypeError(
+            f"{argument!r}: expected OLD=NEW, or OLD= to leave the type out"
+        )
+    return old, new or None
+
+
+def unit(argument: str) -> Unit:
+    """Parses a unit: `sentence`, `document` or a number.
+
+    # Raises
+
+    `ArgumentTypeError`
+        If it is none of these.
+    """
+    value: Unit = int(argument) if argument.isascii() and argument.isdigit() else argument
+    try:
+        check_unit(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return value
 
 
 def reading_options(args: argparse.Namespace, format: str) -> dict[str, Any]:
@@ -118,7 +190,10 @@ def reading_options(args: argparse.Namespace, format: str) -> dict[str, Any]:
     options: dict[str, Any] = {name: getattr(args, name) for name in _READING_OPTIONS}
     if tokenizer and "tokenizer" in known:
         options["tokenizer"] = TextTokenizer(**tokenizer)
-    return {name: value for name, value in options.items() if value is not None and name in known}
+    options = {name: value for name, value in options.items() if name in known}
+    options["labels"] = dict(args.label) or None
+    options["symmetric"] = args.symmetric or None
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def format_of(output: str) -> str:
@@ -175,6 +250,6 @@ def convert(
         raise ValueError(f"--entities is for csv; the output's format is {to}")
     if to == "csv" and format == "jsonl":
         # The table has one relation per row, with its sentence.
-        options.setdefault("split_sentences", True)
+        options.setdefault("unit", "sentence")
     sentences = tqdm(read_corpus(source, format, **options), "converting", unit=" sentences")
     return write_corpus(sentences, target, to, **({"entities": entities} if entities else {}))

@@ -26,6 +26,7 @@ from joint_ner_re.corpora.errors import (
 )
 from joint_ner_re.corpora.mentions import DISCONTINUOUS, in_one_piece
 from joint_ner_re.corpora.text import Span, check_length, in_batches, words
+from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
@@ -96,13 +97,13 @@ def parsed(
 def sentences_of(
     documents: Iterable[Document],
     tokenizer: DocumentTokenizer | None,
-    split_sentences: bool,
+    unit: Unit,
     changes: Counter[str],
     on_error: ErrorHandler | None = None,
     discontinuous: str = "drop",
     concept_relations: str = "nearest",
 ) -> Iterator[Sentence]:
-    """The sentences of each document, in order.
+    """The sentences of each document, or its larger units, in order.
 
     # Parameters
 
@@ -110,8 +111,9 @@ def sentences_of(
         The documents, which are consumed in batches.
     tokenizer : `DocumentTokenizer`, optional
         `None` means `TextTokenizer()`, as in the reader `joint_ner_re`.
-    split_sentences : `bool`
-        Whether documents are split. If `False`, each is one sentence.
+    unit : `str` or `int`
+        `"sentence"`; `"document"`, which gives each document as one sentence; or how many
+        neighbouring sentences of a document are given as one.
     changes : `Counter[str]`
         Counts what was changed or left out, by a description of the change.
     on_error : `ErrorHandler`, optional
@@ -134,6 +136,7 @@ def sentences_of(
     ):
         if value not in known:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+    check_unit(unit)
     if tokenizer is None:
         # Imported late, because spaCy takes a second.
         from joint_ner_re.tokenization import TextTokenizer
@@ -145,13 +148,8 @@ def sentences_of(
             raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")
         for document, parts in zip(batch, splits):
             document = in_one_piece(document, discontinuous, changes, on_error)
-            if split_sentences:
-                parts = _broken(document, parts)
-            else:
-                parts = [list(chain.from_iterable(parts))]
-            yield from _sentences(
-                document, parts, split_sentences, concept_relations, changes, on_error
-            )
+            units = in_units(_broken(document, parts), unit)
+            yield from _sentences(document, units, unit, concept_relations, changes, on_error)
 
 
 def _broken(document: Document, split: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -185,7 +183,7 @@ def _cut(token: Span, breaks: Sequence[int]) -> Iterator[Span]:
 def _sentences(
     document: Document,
     split: Sequence[Sequence[Span]],
-    split_sentences: bool,
+    unit: Unit,
     concept_relations: str,
     changes: Counter[str],
     on_error: ErrorHandler | None,
@@ -227,7 +225,7 @@ def _sentences(
             words(document.text, [offsets[place] for place in places]),
             entities,
             relations,
-            sentence_id(document.id, begin, stop) if split_sentences else document.id,
+            document.id if unit == "document" else sentence_id(document.id, begin, stop),
             document.text[begin:stop],
             [(begins[place] - begin, ends[place] - begin) for place in places],
             f"{os.fspath(document.path)}:{_first_line(document, mentions)}",

@@ -17,6 +17,7 @@ from joint_ner_re.corpora.errors import (
     located,
 )
 from joint_ner_re.corpora.json_values import first_object, read_objects
+from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote_json
 from joint_ner_re.sentence import SENTENCE_KEYS, Entity, Relation, Sentence
 
@@ -34,7 +35,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 def read(
     path: PathLike,
     *,
-    split_sentences: bool = False,
+    unit: Unit = "document",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read sentences as `write` and the predictor write them.
@@ -45,9 +46,10 @@ def read(
 
     path : `str`
         The file.
-    split_sentences : `bool`, optional (default = `False`)
-        Whether to split a predicted document into its `sentences`. A document stays whole if an
-        entity or a relation crosses the end of a sentence. Each sentence gets the id
+    unit : `str` or `int`, optional (default = `"document"`)
+        How a predicted document is divided by its `sentences`: not at all, into sentences
+        (`"sentence"`), or into so many neighbouring sentences each. A document stays whole if an
+        entity or a relation crosses the end of a unit. Each unit gets the id
         `document:begin-end`; the line number replaces a missing document id.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line, which is skipped.
@@ -57,6 +59,7 @@ def read(
     `CorpusFormatError`
         If a line is not one JSON object, or the object is not a sentence.
     """
+    check_unit(unit)
     changes: Counter[str] = Counter()
     for number, record in read_objects(path, on_error):
         if "error" in record and "tokens" not in record:
@@ -66,16 +69,19 @@ def read(
         with handled(on_error), located(path, number):
             sentence = Sentence.from_json(record, f"{path}:{number}")
             sentences = [sentence]
-            if split_sentences and record.get("sentences"):
-                sentences = _split(path, number, sentence, record)
+            if unit != "document" and record.get("sentences"):
+                sentences = _split(path, number, sentence, record, unit)
         yield from sentences
     log_changes(path, changes)
 
 
-def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -> list[Sentence]:
+def _split(
+    path: PathLike, line: int, whole: Sentence, record: dict[str, Any], unit: Unit
+) -> list[Sentence]:
     whole = whole.with_text()
     assert whole.text is not None and whole.offsets is not None
-    starts = [start for start, _ in _bounds(path, line, record["sentences"], len(whole.tokens))]
+    bounds = _bounds(path, line, record["sentences"], len(whole.tokens))
+    starts = [tokens[0] for tokens in in_units([range(*pair) for pair in bounds], unit)]
     ends = [*starts[1:], len(whole.tokens)]
     begins = [0, *(whole.offsets[start][0] for start in starts[1:]), len(whole.text)]
     sentence_of = [

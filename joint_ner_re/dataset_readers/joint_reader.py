@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -18,17 +19,19 @@ from joint_ner_re.corpora import (
     CONCEPT_RELATIONS,
     DISCONTINUOUS,
     FORMATS,
+    check_labels,
     detect_format,
     format_options,
     read_corpus,
 )
-from joint_ner_re.corpora.errors import PathLike
+from joint_ner_re.corpora.errors import PathLike, SkippedErrors
 from joint_ner_re.corpora.partitions import (
     ENTITIES_ALONE,
     Partition,
     PartitionError,
     split_part,
 )
+from joint_ner_re.corpora.units import check_unit
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tokenization import TextTokenizer
@@ -38,6 +41,7 @@ logger = logging.getLogger(__name__)
 # The model sees only the beginning of a longer token. Every token of a batch takes as much memory
 # as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
+ON_ERROR = ("stop", "skip")
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 
 
@@ -85,6 +89,20 @@ class JointReader(CheckedOptions, DatasetReader):
         `"nearest"`: the pair that is nearest to one another. `"sentence"`: all pairs in one
         sentence. `"all"`: all pairs; those over two sentences are left out where documents are
         split.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How much of a document the model reads as one sequence, in training and in prediction:
+        `"sentence"`, `"document"`, or a number of neighbouring sentences. Relations from one unit
+        to another are left out. Corpora whose files have no documents are read sentence by
+        sentence.
+    labels : `dict[str, str | None]`, optional (default = `None`)
+        New types of entities and relations by those of the corpus; `null` leaves a type out, as in
+        `{"Medication": "Drug", "No-rel": null}`.
+    symmetric : `list[str]`, optional (default = `None`)
+        Relation types (new ones) without a direction. Training sees them from the entity that
+        stands first to the one that stands last, and so are they predicted, once for each pair.
+    on_error : `str`, optional (default = `"stop"`)
+        What happens at an error in a corpus. `"stop"`: reading ends with it. `"skip"`: the faulty
+        annotation, sentence or document is left out, logged with file and line, and counted.
     fold : `int`, optional (default = `None`)
         The fold, from 0, that is the test part.
     folds : `str`, optional (default = `None`)
@@ -117,6 +135,10 @@ class JointReader(CheckedOptions, DatasetReader):
         granularity: str = "standard",
         discontinuous: str = "drop",
         concept_relations: str = "nearest",
+        unit: str | int = "sentence",
+        labels: dict[str, str | None] | None = None,
+        symmetric: list[str] | None = None,
+        on_error: str = "stop",
         fold: int | None = None,
         folds: str | None = None,
         num_folds: int = 10,
@@ -135,6 +157,7 @@ class JointReader(CheckedOptions, DatasetReader):
         for name, value, choices in (
             ("discontinuous", discontinuous, DISCONTINUOUS),
             ("concept_relations", concept_relations, CONCEPT_RELATIONS),
+            ("on_error", on_error, ON_ERROR),
         ):
             if value not in choices:
                 raise ConfigurationError(
@@ -144,6 +167,11 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
             )
+        try:
+            check_unit(unit)
+            check_labels(labels or {})
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         try:
             self.partition = Partition(fold, folds, num_folds, fold_seed, dev_fraction)
         except PartitionError as error:
@@ -158,8 +186,13 @@ class JointReader(CheckedOptions, DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
-        self._reading_options = {
+        self.unit = unit
+        self._labels = dict(labels or {})
+        self._symmetric = list(symmetric or ())
+        self._skips_errors = on_error == "skip"
+        self._reading_options: dict[str, Any] = {
             "tokenizer": self.tokenizer,
+            "unit": unit,
             "discontinuous": discontinuous,
             "concept_relations": concept_relations,
         }
@@ -218,7 +251,13 @@ class JointReader(CheckedOptions, DatasetReader):
         format = self._format or detect_format(path)
         known = format_options(format)
         chosen = {name: value for name, value in self._reading_options.items() if name in known}
-        return read_corpus(path, format, **chosen, **options)
+        skipped = SkippedErrors(path)
+        if self._skips_errors and "on_error" in known:
+            chosen["on_error"] = skipped
+        sentences = read_corpus(
+            path, format, labels=self._labels, symmetric=self._symmetric, **chosen, **options
+        )
+        return skipped.counted(sentences)
 
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True
@@ -262,7 +301,9 @@ class JointReader(CheckedOptions, DatasetReader):
             Whether a labelled sentence has its relations annotated.
         """
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
-        metadata = {"sentence": sentence, "dropped": list(dropped)}
+        metadata: dict[str, Any] = {"sentence": sentence, "dropped": list(dropped)}
+        if self._symmetric:
+            metadata["symmetric"] = self._symmetric
         fields: dict[str, Field] = {
             "tokens": TextField([Token(token[:MAX_TOKEN_CHARACTERS]) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),

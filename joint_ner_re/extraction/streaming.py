@@ -101,7 +101,7 @@ def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
 
 def convert_output(lines: PathLike, target: PathLike, format: str) -> None:
     """Convert JSON lines of predictions to another format."""
-    options = {"split_sentences": True} if format == "csv" else {}
+    options: dict[str, Any] = {"split_sentences": True} if format == "csv" else {}
     write_corpus(read_corpus(lines, "jsonl", **options), target, format)
 
 

@@ -85,6 +85,9 @@ class Scorer:
         `"strict"`: an entity is correct if its span and type are; a relation is correct if both
         spans, both entity types, the relation type and the direction are. `"boundaries"`: the same,
         but entity types do not matter.
+    symmetric : `Iterable[str]`, optional (default = `()`)
+        Relation types whose direction does not matter. Two relations that differ in it alone count
+        once.
 
     # Raises
 
@@ -92,10 +95,11 @@ class Scorer:
         If the criterion is unknown.
     """
 
-    def __init__(self, criterion: str = "strict") -> None:
+    def __init__(self, criterion: str = "strict", symmetric: Iterable[str] = ()) -> None:
         if criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {criterion!r}; expected {' or '.join(CRITERIA)}")
         self.criterion = criterion
+        self.symmetric = frozenset(symmetric)
         self.counts: dict[str, Counts] = {task: Counts() for task in TASKS}
 
     def add(self, gold: Sentence, predicted: Sentence) -> None:
@@ -122,7 +126,10 @@ class Scorer:
     def _relations(self, sentence: Sentence) -> AnnotationKeys:
         strict = self.criterion == "strict"
         arguments = [e.key if strict else (e.start, e.end) for e in sentence.entities]
-        return {(r.type, (arguments[r.head], arguments[r.tail])) for r in sentence.relations}
+        return {
+            (r.type, (arguments[r.head], arguments[r.tail]))
+            for r in sentence.in_one_order(self.symmetric).relations
+        }
 
     def report(self) -> dict[str, Any]:
         """The scores, as `score` returns them."""
@@ -151,7 +158,10 @@ def report(counts: Mapping[str, Counts]) -> dict[str, Any]:
 
 
 def score(
-    gold: Iterable[Sentence], predicted: Iterable[Sentence], criterion: str = "strict"
+    gold: Iterable[Sentence],
+    predicted: Iterable[Sentence],
+    criterion: str = "strict",
+    symmetric: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Score predictions against gold annotations.
 
@@ -163,6 +173,8 @@ def score(
         The predicted sentences, in the same order and with the same tokens.
     criterion : `str`, optional (default = `"strict"`)
         `"strict"` or `"boundaries"`: see `Scorer`.
+    symmetric : `Iterable[str]`, optional (default = `()`)
+        Relation types whose direction does not matter.
 
     # Returns
 
@@ -179,7 +191,7 @@ def score(
         If the two differ in length or in a sentence's number of tokens, or the criterion is
         unknown.
     """
-    scorer = Scorer(criterion)
+    scorer = Scorer(criterion, symmetric)
     missing = object()
     for number, (right, guess) in enumerate(zip_longest(gold, predicted, fillvalue=missing)):
         if right is missing or guess is missing:

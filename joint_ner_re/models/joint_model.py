@@ -227,6 +227,10 @@ class JointModel(CheckedOptions, Model):
             output["loss"] = self._loss(scores, states, mask, annotation, metadata)
         if not self.training:
             predicted = self._predict(scores, states, mask, _sentences(metadata))
+            predicted = [
+                sentence.in_one_order(fields.get("symmetric", ()))
+                for sentence, fields in zip(predicted, metadata)
+            ]
             output["sentences"] = predicted
             if annotation is not None:
                 self._count(metadata, predicted, annotation["relations_known"].tolist())

@@ -1,9 +1,11 @@
 """Predicts entities and relations, with offsets and scores, from raw text or tokens."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from allennlp.common.util import JsonDict
 from allennlp.data import Instance
@@ -11,6 +13,7 @@ from allennlp.predictors import Predictor
 from overrides import overrides
 
 from joint_ner_re.corpora.text import MAX_CHARACTERS
+from joint_ner_re.corpora.units import Unit, in_units
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.models import JointModel, Thresholds
 from joint_ner_re.predictors.halving import in_halves
@@ -34,7 +37,8 @@ class JointPredictor(Predictor):
 
     Each line of the input is a document in plain text, or a JSON object with one of these keys:
 
-    - `text`: a document, which is split into sentences.
+    - `text`: a document, which is split into sentences. The reader's `unit` says how many of them
+      the model reads at once.
     - `sentence`: one sentence, which is split into tokens.
     - `tokens`: the tokens of one sentence, with `text` and `offsets` if there are any.
 
@@ -55,6 +59,11 @@ class JointPredictor(Predictor):
     @relation_threshold.setter
     def relation_threshold(self, thresholds: Thresholds) -> None:
         self._model.relation_threshold = thresholds
+
+    @property
+    def unit(self) -> Unit:
+        """How much of a document the model reads as one sequence; see `JointReader`."""
+        return self._dataset_reader.unit
 
     @overrides
     def load_line(self, line: str) -> JsonDict:
@@ -98,9 +107,10 @@ class JointPredictor(Predictor):
     def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
         """Predict for each input, in order; the class describes inputs and outputs."""
         documents = [self._split(record) for record in inputs]
-        predicted = iter(self.predict_sentences([s for document in documents for s in document]))
+        units = [unit for document in documents for unit in document.units]
+        predicted = iter(self.predict_sentences(units))
         return [
-            self._output(record, [next(predicted) for _ in document])
+            self._output(record, [next(predicted) for _ in document.units], document.bounds)
             for record, document in zip(inputs, documents)
         ]
 
@@ -161,13 +171,14 @@ class JointPredictor(Predictor):
         self._dataset_reader.apply_token_indexers(instance)
         return instance
 
-    def _split(self, record: JsonDict) -> list[Sentence]:
-        """The input's sentences, with the input's offsets."""
+    def _split(self, record: JsonDict) -> _Parts:
+        """The input's units, with the input's offsets."""
         if _kind(record) != "text":
-            return [self._as_sentence(record)]
+            return _Parts([self._as_sentence(record)], [])
         text = record["text"]
         (sentences,) = self._dataset_reader.tokenizer.split([text])
-        return [_sentence(text, offsets) for offsets in sentences]
+        units = [_sentence(text, offsets) for offsets in in_units(sentences, self.unit)]
+        return _Parts(units, list(_bounds(sentences)))
 
     def _as_sentence(self, record: JsonDict) -> Sentence:
         """The input as one sentence."""
@@ -181,18 +192,25 @@ class JointPredictor(Predictor):
         return _sentence(record[kind], offsets)
 
     @staticmethod
-    def _output(record: JsonDict, sentences: list[Sentence]) -> JsonDict:
+    def _output(record: JsonDict, units: list[Sentence], bounds: list[list[int]]) -> JsonDict:
         kind = _kind(record)
         text = record[kind] if kind != "tokens" else None
-        merged = _merge(sentences, text)
+        merged = _merge(units, text)
         output: dict[str, Any] = {**merged.to_json(), "id": _id(record)}
         if kind == "text":
-            output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
+            output["sentences"] = bounds
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
         if meta:
             # The input may be an earlier output, which has its other keys under `meta` already.
             output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
         return output
+
+
+class _Parts(NamedTuple):
+    """An input: what the model reads of it at once, and the bounds of a document's sentences."""
+
+    units: list[Sentence]
+    bounds: list[list[int]]
 
 
 _OWN_KEYS = frozenset([*INPUTS, "offsets", "id", "entities", "relations", "sentences"])
@@ -248,16 +266,16 @@ def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:
     return Sentence([text[begin:end] for begin, end in offsets], text=text, offsets=offsets)
 
 
-def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
+def _bounds(sentences: Sequence[Sequence[Any]]) -> Iterator[list[int]]:
     """Each sentence's first token in the document, and the token after its last."""
     start = 0
-    for sentence in sentences:
-        yield (start, start + len(sentence.tokens))
-        start += len(sentence.tokens)
+    for tokens in sentences:
+        yield [start, start + len(tokens)]
+        start += len(tokens)
 
 
 def _merge(sentences: Sequence[Sentence], text: str | None) -> Sentence:
-    """Merges the sentences of a text into one; positions count from the beginning of the text."""
+    """Merges the parts of a text into one; positions count from the beginning of the text."""
     tokens: list[str] = []
     offsets: list[Any] = []
     entities: list[Entity] = []

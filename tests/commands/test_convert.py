@@ -102,7 +102,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
         (["IN", "a.gz"], "does not tell the format"),
         (["IN", "a.jsonl", "--entities", "b.csv"], "--entities is for csv"),
         (["IN", "a.jsonl", "--from", "spert"], "in.jsonl:1: expected a JSON list"),
-        (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'split_sentences'"),
+        (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'unit'"),
         (["IN", "."], "File exists|exists; expected a new"),
     ],
 )
@@ -126,3 +126,41 @@ def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch, arguments, reaso
 )  # fmt: skip
 def test_the_name_tells_the_format(name, format):
     assert format_of(name) == format
+
+
+def test_labels_symmetric_types_and_units_are_options(allennlp, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("Ada left. Bob left.")
+    (tmp_path / "in/a.ann").write_text(
+        "T1\tPer 0 3\tAda\nT2\tPer 10 13\tBob\nT3\tAct 4 8\tleft\nR1\tKnows Arg1:T2 Arg2:T1\n"
+    )
+    out = tmp_path / "out.jsonl"
+    allennlp("convert", tmp_path / "in", out, "--unit", "2", "--label", "Per=Person",
+             "--label", "Act=", "--symmetric", "Knows")  # fmt: skip
+    (sentence,) = read_corpus(out)
+    assert [(e.type, sentence.surface(e)) for e in sentence.entities] == [
+        ("Person", "Ada"),
+        ("Person", "Bob"),
+    ]
+    assert [(r.type, r.head, r.tail) for r in sentence.relations] == [("Knows", 0, 1)]
+
+
+def test_errors_are_skipped_when_asked_for_and_the_status_tells(allennlp, tmp_path, capsys, caplog):
+    source, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    source.write_text('{"tokens": ["a"]}\n{"tokens": 1}\n{"tokens": ["b"]}\n')
+    with pytest.raises(SystemExit, match="a.jsonl:2"):
+        allennlp("convert", source, out)
+    with pytest.raises(SystemExit) as caught:
+        allennlp("convert", source, out, "--on-error", "skip")
+    assert caught.value.code == 1
+    assert [sentence.tokens for sentence in read_corpus(out)] == [("a",), ("b",)]
+    assert "skipped: " in caplog.text and "a.jsonl:2" in caplog.text
+    assert "errors that were skipped: 1" in caplog.text
+
+
+@pytest.mark.parametrize("arguments", [["--unit", "0"], ["--unit", "page"], ["--label", "X"]])
+def test_impossible_options_are_refused(allennlp, tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        allennlp("convert", tmp_path, tmp_path / "out", *arguments)
+    assert caught.value.code == 2
+    assert "expected" in capsys.readouterr().err

@@ -82,7 +82,7 @@ DOCUMENT = {
 
 def test_a_predicted_document_can_be_split_into_its_sentences(put):
     path = put(json.dumps(DOCUMENT))
-    first, second = read(path, split_sentences=True)
+    first, second = read(path, unit="sentence")
     assert (first.id, first.text) == ("d:0-16", " Ada left Kesh. ")
     assert (second.id, second.text) == ("d:16-27", "It rained. ")
     assert first.entities == (Entity("P", 0, 1, 0.5), Entity("L", 2, 3))
@@ -103,14 +103,14 @@ def test_a_predicted_document_can_be_split_into_its_sentences(put):
 )
 def test_what_crosses_sentences_keeps_them_together(put, change):
     path = put(json.dumps({**DOCUMENT, **change}))
-    assert list(read(path, split_sentences=True)) == list(read(path))
+    assert list(read(path, unit="sentence")) == list(read(path))
 
 
 @pytest.mark.parametrize("bounds", [3, [3], [[0, 4]], [[0, 4], [5, 7]], [[0, 0], [0, 7]], [["0"]]])
 def test_impossible_bounds_are_an_error(put, bounds):
     path = put(json.dumps({**DOCUMENT, "sentences": bounds}))
     with pytest.raises(CorpusFormatError, match=":1: 'sentences' is .* up to 7"):
-        list(read(path, split_sentences=True))
+        list(read(path, unit="sentence"))
 
 
 def test_documents_that_failed_are_left_out_and_counted(put, caplog):
