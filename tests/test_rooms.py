@@ -41,7 +41,7 @@ BELOW = {
         "tokenization",
         "writing",
     },
-    "checking": {"corpora", "messages", "sentence", "tables"},
+    "checking": {"corpora", "messages", "sentence", "tables", "tag_codec", "tokenization"},
     "metrics": {"lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
     "modules": {"tag_codec", "casing", "configuration"},

@@ -8,6 +8,7 @@ from joint_ner_re.commands.cross_validate import CrossValidate
 from joint_ner_re.commands.draw import Draw
 from joint_ner_re.commands.extract import Extract
 from joint_ner_re.commands.extract_on_ray import ExtractOnRay
+from joint_ner_re.commands.init import Init
 from joint_ner_re.commands.natural_mix import NaturalMix
 from joint_ner_re.commands.plot import Plot
 from joint_ner_re.commands.repeat import Repeat
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     Draw(),
     Extract(),
     ExtractOnRay(),
+    Init(),
     NaturalMix(),
     Plot(),
     Repeat(),
