@@ -24,8 +24,8 @@ class Extract(Command):
         parser.add_argument(
             "input",
             type=input_path,
-            help="a file with a text or a JSON object in each line, or a directory of .txt files; "
-            ".gz or not; - for standard input",
+            help="a file with a text or a JSON object in each line, a JSON array, a table (CSV, "
+            "TSV, Excel, Parquet), or a directory of .txt files; .gz or not; - for standard input",
         )
         parser.add_argument(
             "output",
@@ -47,6 +47,9 @@ class Extract(Command):
             "--relation-threshold",
             type=float,
             help="the least probability of a relation (default: the model's)",
+        )
+        parser.add_argument(
+            "--text-column", help="for a table: the column of the texts (default: text)"
         )
         parser.add_argument(
             "--no-resume",
@@ -75,6 +78,7 @@ class Extract(Command):
             args.batch_documents,
             args.relation_threshold,
             resume=not args.no_resume,
+            text_column=args.text_column,
         )
         before = f" ({summary.resumed_from} by the interrupted run)" if summary.resumed_from else ""
         tell(f"{args.output}: {summary.documents} documents{before}", args.output)

@@ -47,6 +47,7 @@ def extract(
     relation_threshold: float | None = None,
     resume: bool = True,
     progress: bool = True,
+    text_column: str | None = None,
 ) -> Summary:
     """Predict for each document of `source` and write the same output as `allennlp predict`.
 
@@ -61,8 +62,9 @@ def extract(
     archive : `str`
         The file or directory that `load` loads; its fingerprint identifies the model.
     source : `str`
-        A file with a text or a JSON object in each line, as `JointPredictor` takes them, or a
-        directory with a document in each `.txt` file. Files may be compressed with gzip.
+        A file that `joint_ner_re.extraction.inputs` recognises, such as one with a text or a JSON
+        object in each line, or a directory with a document in each `.txt` file. Files may be
+        compressed with gzip.
     target : `str`
         The file to write, compressed if its name ends in `.gz`. If this or the input is a stream,
         such as `/dev/stdin` or a named pipe, the run cannot be resumed; see `extract_stream`.
@@ -75,6 +77,8 @@ def extract(
         The least probability of a relation. Default: the model's own.
     resume : `bool`, optional (default = `True`)
         Whether to resume an interrupted run.
+    text_column : `str`, optional (default = `None`)
+        The column of the texts, for a table. Default: `text`, `sentence` or the only one.
     progress : `bool`, optional (default = `True`)
         Whether to show a progress bar.
 
@@ -94,16 +98,21 @@ def extract(
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
     if is_stream(source) or is_stream(target):
-        stream = stream_documents(source) if is_stream(source) else Source(source).documents()
+        if is_stream(source):
+            stream = stream_documents(source, text_column)
+        else:
+            stream = Source(source, text_column).documents()
         return extract_stream(
             load, stream, target, format, batch_documents, relation_threshold, progress
         )
-    input = Source(source)
+    input = Source(source, text_column)
     run = {
         "input": input.fingerprint,
         "model": model_fingerprint(archive),
         "batch size": batch_documents,
         "relation threshold": relation_threshold,
+        # Runs without it resume as before.
+        **({"text column": text_column} if text_column is not None else {}),
         "compression": format == "jsonl" and os.fspath(target).endswith(".gz"),
     }
     part = Path(f"{os.fspath(target)}.part")

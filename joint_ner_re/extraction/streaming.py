@@ -13,14 +13,9 @@ from typing import Any
 from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
-from joint_ner_re.extraction.batches import (
-    InputDocument,
-    batches_of,
-    lines_of,
-    opened,
-    predicted_lines,
-)
+from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import ExtractionError, Summary
+from joint_ner_re.extraction.inputs import InputDocument, documents_of_stream, opened
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import PathLike, replacing
 
@@ -68,8 +63,8 @@ def extract_stream(
     return Summary(documents, errors, 0)
 
 
-def stream_documents(source: PathLike) -> Iterator[InputDocument]:
-    """The documents of a stream with one in each line, which may be compressed with gzip.
+def stream_documents(source: PathLike, text_column: str | None = None) -> Iterator[InputDocument]:
+    """The documents of a stream, which may be compressed with gzip.
 
     # Raises
 
@@ -78,7 +73,7 @@ def stream_documents(source: PathLike) -> Iterator[InputDocument]:
     """
     number = 0
     with opened(source) as stream:
-        for document in lines_of(stream, 0):
+        for document in documents_of_stream(source, stream, text_column):
             number = document.number
             yield document
     if not number:

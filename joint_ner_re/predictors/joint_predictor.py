@@ -191,7 +191,9 @@ class JointPredictor(Predictor):
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
         if meta:
             # The input may be an earlier output, which has its other keys under `meta` already.
-            output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
+            output["meta"] = (
+                meta["meta"] if list(meta) == ["meta"] and isinstance(meta["meta"], dict) else meta
+            )
         return output
 
 
