@@ -13,6 +13,7 @@ from joint_ner_re.experiments.plots import plot_thresholds
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.reports import markdown_page, percent, write_report
 from joint_ner_re.experiments.runs import data_name, device, predict
+from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import Scores
 from joint_ner_re.models import Thresholds
 from joint_ner_re.sentence import Sentence
@@ -84,7 +85,7 @@ def candidates_of(
     """The candidates in predictions with a threshold of 0."""
     numbers = {name: number for number, name in enumerate(names)}
     rows: list[tuple[int, int, float, bool]] = []
-    for place, (right, guess) in enumerate(zip(gold, predicted)):
+    for place, (right, guess) in enumerate(in_order_of_gold(gold, predicted)):
         wanted = set(map(right.relation_key, right.relations))
         rows += [
             (place, numbers[r.type], float(r.score or 0.0), guess.relation_key(r) in wanted)

@@ -8,6 +8,7 @@ from allennlp.nn.util import dist_reduce_sum
 from allennlp.training.metrics import Metric
 from overrides import overrides
 
+from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import ANY_TYPE, CRITERIA, TASKS, Counts, Scorer, report
 from joint_ner_re.sentence import Sentence
 
@@ -44,9 +45,9 @@ class JointScore(Metric):
         gold : `Iterable[Sentence]`
             The gold sentences.
         predicted : `Iterable[Sentence]`
-            The predicted sentences, in the same order.
+            Their predictions; see `joint_ner_re.metrics.pairing`.
         """
-        for right, guess in zip(gold, predicted):
+        for right, guess in in_order_of_gold(gold, predicted):
             for scorer in self._scorers.values():
                 scorer.add(right, guess)
 
