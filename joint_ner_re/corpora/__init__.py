@@ -7,7 +7,9 @@ for sentence in read_corpus("DRUG-AE.rel"):
 from __future__ import annotations
 
 import inspect
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
 
@@ -51,6 +53,9 @@ __all__ = [
     "read_corpus",
     "write_corpus",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class CorpusFormat(NamedTuple):
@@ -160,8 +165,8 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     path : `str`
         The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose nothing: reading the file gives equal
-        sentences.
+        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose no annotation: reading the file gives
+        equal sentences. What a format cannot hold, such as `meta`, is counted in a warning.
     options : `Any`
         For `"csv"`: `entities`, the path of a second table.
 
@@ -176,7 +181,24 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
         If the format is unknown or cannot be written.
     """
     _check_known(format, WRITABLE)
-    return WRITABLE[format](sentences, path, **options)
+    if format in _HOLDS_ALL:
+        return WRITABLE[format](sentences, path, **options)
+    lost: Counter[str] = Counter()
+    count = WRITABLE[format](_counting_losses(sentences, lost), path, **options)
+    for what, number in lost.items():
+        logger.warning("%s: %s cannot hold %s: left out %d times", path, format, what, number)
+    return count
+
+
+# `csv` has columns for `meta`, and a row names its own sentence.
+_HOLDS_ALL = frozenset(["jsonl"])
+
+
+def _counting_losses(sentences: Iterable[Sentence], lost: Counter[str]) -> Iterator[Sentence]:
+    for sentence in sentences:
+        lost.update({"the bounds of sentences in a document": 1} if sentence.bounds else {})
+        lost.update({"'meta'": 1} if sentence.meta else {})
+        yield sentence
 
 
 def detect_format(path: PathLike) -> str:

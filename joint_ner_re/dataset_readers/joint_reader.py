@@ -218,6 +218,9 @@ class JointReader(CheckedOptions, DatasetReader):
         format = self._format or detect_format(path)
         known = format_options(format)
         chosen = {name: value for name, value in self._reading_options.items() if name in known}
+        if "split_sentences" in known:
+            # Also predicted documents, which `read_corpus` keeps whole, are learned by sentence.
+            options.setdefault("split_sentences", True)
         return read_corpus(path, format, **chosen, **options)
 
     def _instance(

@@ -96,7 +96,7 @@ def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
 
 def convert_output(lines: PathLike, target: PathLike, format: str) -> None:
     """Convert JSON lines of predictions to another format."""
-    options = {"split_sentences": True} if format == "csv" else {}
+    options = {"split_sentences": format == "csv"}
     write_corpus(read_corpus(lines, "jsonl", **options), target, format)
 
 

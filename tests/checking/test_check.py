@@ -203,3 +203,31 @@ def test_the_real_corpus():
     assert sum(report.parts["train"].relations.values()) == 1283
     # The documents' figures.
     assert found(report)["sentences that occur twice, in both train and dev"][0] == 12
+
+
+def doccano(begin, end):
+    record = {"text": "Aspirin caused rash.", "label": [[begin, end, "Drug"]]}
+    return json.dumps(record) + "\n"
+
+
+def test_many_widened_mentions_are_a_finding(check, caplog):
+    # Of 100 mentions, 4 end inside a token in the one part, and 3 in the other.
+    report = check(
+        train=doccano(0, 7) * 96 + doccano(0, 6) * 4, dev=doccano(0, 7) * 97 + doccano(0, 6) * 3
+    )
+    assert found(report)["parts with many mentions that are not whole tokens"] == (1, [
+        "train: 4 mentions were widened to whole tokens, of 100 entities (4 %). Are the offsets "
+        "shifted? Otherwise a finer tokenizer may fit: --granularity fine"
+    ])  # fmt: skip
+    what = "mentions that are not whole tokens, widened to whole tokens"
+    parts = report.to_json()["parts"]
+    assert [parts[name]["changes"] for name in ("train", "dev")] == [{what: 4}, {what: 3}]
+    assert "widened to whole tokens" in as_text(report)
+    # They are in the report, and not in the log as well.
+    assert caplog.messages == []
+
+
+def test_predicted_documents_count_as_their_sentences(check):
+    whole = marked("Ada left . It rained .", ("P", "Ada"), id="d")
+    document = Sentence(whole.tokens, whole.entities, id="d", bounds=[(0, 3), (3, 6)])
+    assert check(train=[document]).parts["train"].totals["sentences"] == 2

@@ -126,3 +126,25 @@ def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch, arguments, reaso
 )  # fmt: skip
 def test_the_name_tells_the_format(name, format):
     assert format_of(name) == format
+
+
+DOCUMENT = {
+    "id": "d",
+    "tokens": ["Ada", "left", ".", "It", "rained", "."],
+    "entities": [{"type": "P", "start": 0, "end": 1}],
+    "sentences": [[0, 3], [3, 6]],
+    "meta": {"ward": 3},
+}
+
+
+def test_documents_keep_what_the_format_can_hold_and_the_rest_is_named(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text(json.dumps(DOCUMENT))
+    convert(str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"))
+    again = json.loads((tmp_path / "b.jsonl").read_text())
+    assert (again["sentences"], again["meta"]) == (DOCUMENT["sentences"], DOCUMENT["meta"])
+    assert caplog.messages == []
+    convert(str(tmp_path / "b.jsonl"), str(tmp_path / "c.json"))
+    assert caplog.messages == [
+        f"{tmp_path}/c.json: spert cannot hold {what}: left out 1 times"
+        for what in ("the bounds of sentences in a document", "'meta'")
+    ]

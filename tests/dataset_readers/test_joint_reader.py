@@ -73,6 +73,13 @@ def test_raw_text_is_split_as_the_options_say(tmp_path):
     assert standard.tokens == ("No", "IL-2", "here", ".")
 
 
+def test_predicted_documents_are_learned_sentence_by_sentence(tmp_path):
+    document = {"tokens": ["It", "rained", ".", "Ada", "left", "."], "sentences": [[0, 3], [3, 6]]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(document))
+    tokens = [s.tokens for s in sentences(JointReader().read(str(tmp_path / "a.jsonl")))]
+    assert tokens == [("It", "rained", "."), ("Ada", "left", ".")]
+
+
 def test_mentions_in_pieces_are_read_as_the_option_says(tmp_path):
     (tmp_path / "a.txt").write_text("small and large bowel")
     (tmp_path / "a.ann").write_text("T1\tPart 0 5;16 21\tsmall bowel\n")
