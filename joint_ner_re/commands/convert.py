@@ -20,10 +20,11 @@ from joint_ner_re.corpora import (
     read_corpus,
     write_corpus,
 )
+from joint_ner_re.corpora.failures import write_errors
 from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
-_SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", "": "brat"}
+_SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", ".xlsx": "xlsx", "": "brat"}
 # Those that the command line gives as they are.
 _READING_OPTIONS = ("discontinuous", "concept_relations")
 
@@ -53,8 +54,8 @@ class Convert(Command):
         parser.add_argument(
             "--to",
             choices=sorted(WRITABLE),
-            help="default: by the output's name: .jsonl, .json (SpERT), .csv, none (brat); jsonl "
-            "for a pipe",
+            help="default: by the output's name: .jsonl, .json (SpERT), .csv, .xlsx, none (brat); "
+            "jsonl for a pipe",
         )
         add_reading_options(parser)
         sentences = parser.add_mutually_exclusive_group()
@@ -70,9 +71,7 @@ class Convert(Command):
             action="store_false",
             help="keep each document as one sentence",
         )
-        parser.add_argument(
-            "--entities", type=output_path, help="for csv: another table, of all entities"
-        )
+        add_table_options(parser)
 
     def run(self, args: argparse.Namespace) -> None:
         source = args.source or detect_format(args.input)
@@ -84,8 +83,35 @@ class Convert(Command):
                     "given; leave out --split-sentences and --whole-documents"
                 )
             options["split_sentences"] = args.split_sentences
-        count = convert(args.input, args.output, source, args.to, args.entities, **options)
+        count = convert(
+            args.input, args.output, source, args.to, args.entities, args.mark, **options
+        )
         tell(f"{args.output}: {count} sentences", args.output, args.entities)
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """How a CSV table is written."""
+    parser.add_argument(
+        "--entities", type=output_path, help="for csv: another table, of all entities"
+    )
+    parser.add_argument(
+        "--mark", action="store_true", help="for csv: begin with the mark that Excel needs"
+    )
+
+
+def table_options(to: str, entities: str | None, mark: bool) -> dict[str, Any]:
+    """The options of `add_table_options` for `write_corpus`.
+
+    # Raises
+
+    `ValueError`
+        If one is given for another format than CSV.
+    """
+    if to != "csv" and (entities is not None or mark):
+        name = "--mark" if entities is None else "--entities"
+        more = "; a workbook always has a sheet of entities" if to == "xlsx" else ""
+        raise ValueError(f"{name} is for csv; the output's format is {to}{more}")
+    return {**({"entities": entities} if entities else {}), **({"mark": True} if mark else {})}
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +160,7 @@ def format_of(output: str) -> str:
     name = os.path.basename(output.rstrip("/"))
     suffix = os.path.splitext(name[:-3] if name.endswith(".gz") else name)[1]
     format = _SUFFIXES.get(suffix)
-    if format is None or (format == "brat" and name.endswith(".gz")):
+    if format is None or (format in ("brat", "xlsx") and name.endswith(".gz")):
         known = ", ".join(sorted(WRITABLE))
         raise ValueError(f"the name {output} does not tell the format; give --to, one of: {known}")
     return format
@@ -146,6 +172,7 @@ def convert(
     format: str | None = None,
     to: str | None = None,
     entities: str | None = None,
+    mark: bool = False,
     **options: Any,
 ) -> int:
     """Convert `source` to `target`. Returns the number of sentences.
@@ -160,6 +187,8 @@ def convert(
         Their formats. By default, the content of the source and the name of the target decide.
     entities : `str`, optional (default = `None`)
         For `csv`, a second file with all entities.
+    mark : `bool`, optional (default = `False`)
+        For `csv`, whether the files begin with the mark by which Excel knows UTF-8.
     options : `Any`
         For `read_corpus`.
 
@@ -168,13 +197,15 @@ def convert(
     `CorpusFormatError`
         If the source is malformed.
     `ValueError`
-        If a format is unknown or `entities` is given for another format than `csv`.
+        If a format is unknown or `entities` or `mark` is given for another format than `csv`.
     """
     format, to = format or detect_format(source), to or format_of(target)
-    if entities is not None and to != "csv":
-        raise ValueError(f"--entities is for csv; the output's format is {to}")
-    if to == "csv" and format == "jsonl":
+    writing = table_options(to, entities, mark)
+    if to in ("csv", "xlsx") and format == "jsonl":
         # The table has one relation per row, with its sentence.
         options.setdefault("split_sentences", True)
     sentences = tqdm(read_corpus(source, format, **options), "converting", unit=" sentences")
-    return write_corpus(sentences, target, to, **({"entities": entities} if entities else {}))
+    count = write_corpus(sentences, target, to, **writing)
+    if format == "jsonl" and to != "jsonl" and not is_stream(source):
+        write_errors(source, target)
+    return count

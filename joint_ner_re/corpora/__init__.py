@@ -106,6 +106,7 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "gliner": gliner.write,
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
+    "xlsx": triples.write_workbook,
 }
 """The formats that can be written, by name. The functions take sentences, a path and options."""
 
@@ -168,7 +169,8 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
         A name in `WRITABLE`. `"jsonl"` and `"spert"` lose no annotation: reading the file gives
         equal sentences. What a format cannot hold, such as `meta`, is counted in a warning.
     options : `Any`
-        For `"csv"`: `entities`, the path of a second table.
+        For `"csv"`: `entities`, the path of a second table, and `mark`, whether the files begin
+        with the byte order mark by which Excel knows UTF-8.
 
     # Returns
 
@@ -190,8 +192,8 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     return count
 
 
-# `csv` has columns for `meta`, and a row names its own sentence.
-_HOLDS_ALL = frozenset(["jsonl"])
+# Tables have columns for `meta`, and each row has its own sentence.
+_HOLDS_ALL = frozenset(["csv", "jsonl", "xlsx"])
 
 
 def _counting_losses(sentences: Iterable[Sentence], lost: Counter[str]) -> Iterator[Sentence]:

@@ -62,6 +62,12 @@ def sentence_id(document: str, begin: int, end: int) -> str:
     return f"{document}:{begin}-{end}"
 
 
+def line_name(sentence: Sentence) -> str:
+    """The name of a document without an id, by its line: `line 12`, which no plain number is."""
+    line = (sentence.source or "").rpartition(":")[2]
+    return f"line {line}" if line.isdigit() else ""
+
+
 def parse_sentence_id(sentence: Sentence) -> tuple[str, int]:
     """The document of a sentence, and the position where the sentence begins in it.
 

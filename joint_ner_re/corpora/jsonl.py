@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from joint_ner_re.corpora import bioc, doccano, dygie, prodigy
-from joint_ner_re.corpora.documents import log_changes, sentence_id
+from joint_ner_re.corpora.documents import line_name, log_changes, sentence_id
 from joint_ner_re.corpora.errors import (
     ErrorHandler,
     PathLike,
@@ -48,7 +48,7 @@ def read(
     split_sentences : `bool`, optional (default = `False`)
         Whether to split a predicted document into its `sentences`. A document stays whole if an
         entity or a relation crosses the end of a sentence, and these are counted. Each sentence
-        gets the id `document:begin-end`; the line number replaces a missing document id.
+        gets the id `document:begin-end`; `line 12` replaces a missing document id.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line, which is skipped.
 
@@ -67,14 +67,14 @@ def read(
             sentence = Sentence.from_json(record, f"{path}:{number}")
             sentences = [sentence]
             if split_sentences and sentence.bounds:
-                sentences = _split(number, sentence, sentence.bounds)
+                sentences = _split(sentence, sentence.bounds)
                 if len(sentences) < len(sentence.bounds):
                     changes[_KEPT_WHOLE] += 1
         yield from sentences
     log_changes(path, changes)
 
 
-def _split(line: int, whole: Sentence, bounds: Sequence[tuple[int, int]]) -> list[Sentence]:
+def _split(whole: Sentence, bounds: Sequence[tuple[int, int]]) -> list[Sentence]:
     whole = whole.with_text()
     assert whole.text is not None and whole.offsets is not None
     starts = [start for start, _ in bounds]
@@ -103,7 +103,7 @@ def _split(line: int, whole: Sentence, bounds: Sequence[tuple[int, int]]) -> lis
                     for r in whole.relations
                     if r.head in places
                 ],
-                sentence_id(whole.id or str(line), begin, stop),
+                sentence_id(whole.id or line_name(whole), begin, stop),
                 whole.text[begin:stop],
                 [(b - begin, e - begin) for b, e in whole.offsets[start:end]],
                 whole.source,

@@ -52,6 +52,9 @@ def predicted_lines(predictor: JointPredictor, batch: list[InputDocument]) -> tu
     errors = 0
     for document in batch:
         output = outputs[document.number]
+        if "error" in output:
+            # Counted in the file, not in the batch.
+            output["line"] = document.number
         try:
             line = predictor.dump_line(output)
             line.encode("utf-8")

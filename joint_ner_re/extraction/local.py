@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,6 +48,8 @@ def extract(
     resume: bool = True,
     progress: bool = True,
     text_column: str | None = None,
+    table: Mapping[str, Any] | None = None,
+    overwrite: bool = True,
 ) -> Summary:
     """Predict for each document of `source` and write the same output as `allennlp predict`.
 
@@ -70,13 +72,18 @@ def extract(
         such as `/dev/stdin` or a named pipe, the run cannot be resumed; see `extract_stream`.
     format : `str`, optional (default = `"jsonl"`)
         A name in `joint_ner_re.corpora.WRITABLE`. Other formats than `"jsonl"` are made from the
-        complete output at the end, without the documents that failed.
+        complete output at the end; `OUTPUT.errors.jsonl` beside it names the documents that failed.
     batch_documents : `int`, optional (default = `64`)
         How many documents go through the model together.
     relation_threshold : `float`, optional (default = `None`)
         The least probability of a relation. Default: the model's own.
     resume : `bool`, optional (default = `True`)
         Whether to resume an interrupted run.
+    table : `Mapping[str, Any]`, optional (default = `None`)
+        For CSV: `entities`, the path of a second table, and `mark`, whether the files begin with
+        the mark that Excel needs.
+    overwrite : `bool`, optional (default = `True`)
+        Whether the finished output of another run may be replaced.
     text_column : `str`, optional (default = `None`)
         The column of the texts, for a table. Default: `text`, `sentence` or the only one.
     progress : `bool`, optional (default = `True`)
@@ -85,8 +92,8 @@ def extract(
     # Raises
 
     `ExtractionError`
-        If an option is out of range, the input is missing or empty, or the input changes while it
-        is read.
+        If an option is out of range, the output exists and may not be replaced, the input is
+        missing or empty, or the input changes while it is read.
     `ResumeError`
         If another process is writing the output, or the interrupted run had another input, model
         or option.
@@ -97,13 +104,15 @@ def extract(
         known = ", ".join(sorted(WRITABLE))
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
+    if not is_stream(target):
+        _check_replaceable(target, format, overwrite, (table or {}).get("entities"))
     if is_stream(source) or is_stream(target):
         if is_stream(source):
             stream = stream_documents(source, text_column)
         else:
             stream = Source(source, text_column).documents()
         return extract_stream(
-            load, stream, target, format, batch_documents, relation_threshold, progress
+            load, stream, target, format, batch_documents, relation_threshold, progress, table
         )
     input = Source(source, text_column)
     run = {
@@ -143,10 +152,30 @@ def extract(
         if format == "jsonl":
             os.replace(part, target)
         else:
-            convert_output(part, target, format)
+            convert_output(part, target, format, table)
             part.unlink()
         remove(state.path)
     return Summary(state.documents, state.errors, resumed_from)
+
+
+def _check_replaceable(
+    target: PathLike, format: str, overwrite: bool, entities: PathLike | None
+) -> None:
+    """Make sure that no finished output is lost, before the model is loaded."""
+    path = Path(target)
+    if path.is_dir() and (format != "brat" or any(path.iterdir())):
+        raise ExtractionError(
+            f"{target} is a directory"
+            f"{' that is not empty' if format == 'brat' else ''}; give another name"
+        )
+    if overwrite or Path(f"{os.fspath(target)}.part.json").exists():
+        return
+    for file in [target] if entities is None else [target, entities]:
+        if os.path.isfile(file):
+            raise ExtractionError(
+                f"{os.fspath(file)} exists, perhaps with the output of another model; give "
+                "--overwrite to replace it, or another name"
+            )
 
 
 class _State:

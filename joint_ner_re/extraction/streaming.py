@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.corpora.failures import write_errors
 from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import ExtractionError, Summary
 from joint_ner_re.extraction.inputs import InputDocument, documents_of_stream, opened
@@ -28,6 +29,7 @@ def extract_stream(
     batch_documents: int,
     relation_threshold: float | None,
     progress: bool,
+    table: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Predict for each document as it arrives. Parameters not listed are those of `extract`.
 
@@ -51,7 +53,7 @@ def extract_stream(
         predictor.relation_threshold = relation_threshold
     documents = errors = 0
     with (
-        _output(target, format) as write,
+        _output(target, format, table) as write,
         tqdm(desc="extracting", unit=" documents", disable=not progress) as bar,
     ):
         for batch in batches_of(stream, batch_documents):
@@ -81,7 +83,9 @@ def stream_documents(source: PathLike, text_column: str | None = None) -> Iterat
 
 
 @contextmanager
-def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
+def _output(
+    target: PathLike, format: str, table: Mapping[str, Any] | None
+) -> Iterator[Callable[[bytes], None]]:
     """A function that writes JSON lines; another format is made of all lines after the block."""
     if format == "jsonl":
         with replacing(target, "wb") as file:
@@ -91,13 +95,31 @@ def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
         part = Path(directory) / "part.jsonl"
         with replacing(part, "wb") as file:
             yield _writer(file, packed=False)
-        convert_output(part, target, format)
+        convert_output(part, target, format, table)
 
 
-def convert_output(lines: PathLike, target: PathLike, format: str) -> None:
-    """Convert JSON lines of predictions to another format."""
-    options = {"split_sentences": format == "csv"}
-    write_corpus(read_corpus(lines, "jsonl", **options), target, format)
+def convert_output(
+    lines: PathLike, target: PathLike, format: str, table: Mapping[str, Any] | None = None
+) -> None:
+    """Convert JSON lines of predictions to another format, and name the failed documents beside it.
+
+    # Parameters
+
+    lines : `str`
+        The predictions.
+    target, format : `str`
+        The output and its format.
+    table : `Mapping[str, Any]`, optional (default = `None`)
+        For CSV, options of `joint_ner_re.corpora.triples.write`.
+
+    # Raises
+
+    `OSError`
+        If a file cannot be written.
+    """
+    sentences = read_corpus(lines, "jsonl", split_sentences=format in ("csv", "xlsx"))
+    write_corpus(sentences, target, format, **(table or {}))
+    write_errors(lines, target)
 
 
 def _writer(file: Any, packed: bool) -> Callable[[bytes], None]:

@@ -91,7 +91,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(record))
     csv, entities = tmp_path / "a.csv", tmp_path / "b.csv"
     allennlp("convert", tmp_path / "in.jsonl", csv, "--entities", entities)
-    assert entities.read_text().splitlines()[1] == "1,5,9,Bob,P,5,8,"
+    assert entities.read_text().splitlines()[1] == "line 1,5,9,Bob,P,5,8,,0,3,Bob."
 
 
 @pytest.mark.parametrize(
