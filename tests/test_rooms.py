@@ -28,7 +28,7 @@ BELOW = {
     "figures": {"writing"},
     "sentence": {"messages", "records"},
     "casing": set(),
-    "labels": set(),
+    "labels": {"sentence"},
     "tag_codec": {"sentence"},
     "spacy_tokenizers": set(),
     "tokenization": {"spacy_tokenizers"},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from joint_ner_re.checking.report import Report
 from joint_ner_re.checking.statistics import Part, PartStatistics
-from joint_ner_re.checking.suspicions import Detector, Suspicions
+from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.documents import WIDENED, collected_changes
 from joint_ner_re.sentence import Sentence
@@ -64,7 +65,7 @@ def check_corpus(
             for sentence in progress(_read(part, options, lambda error: None)):
                 detector.second_pass(part, sentence, total)
     detector.finish()
-    for what, example in _missing_types(statistics):
+    for what, example in chain(_missing_types(statistics), _alike_types(total)):
         suspicions.add(what, example)
     return Report(statistics, errors, suspicions.found())
 
@@ -98,6 +99,20 @@ def _widened(part: Part, statistics: PartStatistics) -> str | None:
         f"({100 * count / mentions:.0f} %). Are the offsets shifted? Otherwise a finer tokenizer "
         "may fit: --granularity fine"
     )
+
+
+def _alike_types(total: PartStatistics) -> Iterator[tuple[str, str]]:
+    """Types that differ only in case, white space or punctuation."""
+    for types in (total.entities, total.relations):
+        groups: dict[str, list[str]] = {}
+        for name in sorted(types):
+            groups.setdefault(alike(name), []).append(name)
+        for names in groups.values():
+            if len(names) > 1:
+                yield (
+                    "types that differ only in case, white space or punctuation",
+                    " and ".join(f"{name!r} ({types[name]})" for name in names),
+                )
 
 
 def _missing_types(statistics: dict[str, PartStatistics]) -> Iterator[tuple[str, str]]:

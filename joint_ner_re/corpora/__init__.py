@@ -38,6 +38,7 @@ from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
+from joint_ner_re.corpora.type_names import with_plain_types
 from joint_ner_re.corpora.xml_elements import xml_files
 from joint_ner_re.sentence import Sentence
 
@@ -114,6 +115,9 @@ WRITABLE: dict[str, Callable[..., int]] = {
 def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> Iterator[Sentence]:
     """Read the sentences of a corpus, one by one.
 
+    White space and invisible characters in types are made plain, and counted in the log: two types
+    never differ by these alone.
+
     # Parameters
 
     path : `str`
@@ -141,7 +145,7 @@ def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> It
                 f"the format {format!r} has no option {name!r}; it has "
                 f"{', '.join(known) if known else 'none'}"
             )
-    return FORMATS[format].read(path, **options)
+    return with_plain_types(path, FORMATS[format].read(path, **options))
 
 
 def format_options(format: str) -> list[str]:

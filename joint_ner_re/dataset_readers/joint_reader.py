@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 # The model sees only the beginning of a longer token. Every token of a batch takes as much memory
 # as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
+UNKNOWN_TYPES = ("missed", "error")
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 
 
@@ -98,6 +99,10 @@ class JointReader(CheckedOptions, DatasetReader):
         Size of the development part, as a share of the sentences outside the fold. It takes the
         first of them in the file's order, as in PFN (Yan et al. 2021). With 0 there is no
         development part.
+    unknown_types : `str`, optional (default = `"missed"`)
+        What becomes of gold of types that the model does not know, such as types that only the
+        development part has. `"missed"`: the scores count it as missed, and the log names it.
+        `"error"`: it is an error. In the training part it always is one.
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
@@ -122,6 +127,7 @@ class JointReader(CheckedOptions, DatasetReader):
         num_folds: int = 10,
         fold_seed: int = 0,
         dev_fraction: float = 0.15,
+        unknown_types: str = "missed",
         **kwargs,
     ) -> None:
         super().__init__(
@@ -135,6 +141,7 @@ class JointReader(CheckedOptions, DatasetReader):
         for name, value, choices in (
             ("discontinuous", discontinuous, DISCONTINUOUS),
             ("concept_relations", concept_relations, CONCEPT_RELATIONS),
+            ("unknown_types", unknown_types, UNKNOWN_TYPES),
         ):
             if value not in choices:
                 raise ConfigurationError(
@@ -158,6 +165,7 @@ class JointReader(CheckedOptions, DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
+        self._unknown_types = unknown_types
         self._reading_options = {
             "tokenizer": self.tokenizer,
             "discontinuous": discontinuous,
@@ -271,7 +279,7 @@ class JointReader(CheckedOptions, DatasetReader):
             "metadata": MetadataField(metadata),
         }
         if labelled:
-            fields["annotation"] = AnnotationField(sentence, relations_known)
+            fields["annotation"] = AnnotationField(sentence, relations_known, self._unknown_types)
         return Instance(fields)
 
     @overrides

@@ -231,3 +231,22 @@ def test_predicted_documents_count_as_their_sentences(check):
     whole = marked("Ada left . It rained .", ("P", "Ada"), id="d")
     document = Sentence(whole.tokens, whole.entities, id="d", bounds=[(0, 3), (3, 6)])
     assert check(train=[document]).parts["train"].totals["sentences"] == 2
+
+
+def test_types_that_look_alike(check):
+    one, other = [("Drug", 0, 1), ("drug ", 1, 2)], [("Has Dose", 0, 1), ("Drug\u200b", 1, 2)]
+    parts = {
+        name: [Sentence(["a", "b"], [Entity(*e) for e in entities], [Relation(type, 0, 1)])]
+        for name, entities, type in (("train", one, "Has_Dose\r"), ("dev", other, "has-dose"))
+    }
+    report = check(**parts)
+    # White space and invisible characters are read as if they were not there.
+    changes = {name: report.parts[name].changes for name in parts}
+    assert changes == {
+        "train": {"types 'drug ', read as 'drug'": 1, "types 'Has_Dose\\r', read as 'Has_Dose'": 1},
+        "dev": {"types 'Drug\\u200b', read as 'Drug'": 1},
+    }
+    what = "types that differ only in case, white space or punctuation"
+    assert found(report)[what] == (
+        2, ["'Drug' (2) and 'drug' (1)", "'Has_Dose' (1) and 'has-dose' (1)"]
+    )  # fmt: skip
