@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from typing import Any
 
 from tqdm import tqdm
@@ -72,6 +73,12 @@ class Convert(Command):
             help="keep each document as one sentence",
         )
         add_table_options(parser)
+        parser.add_argument(
+            "--id-prefix",
+            default="",
+            metavar="NAME",
+            help="begin each id with NAME-, so that several files can be put together",
+        )
 
     def run(self, args: argparse.Namespace) -> None:
         source = args.source or detect_format(args.input)
@@ -84,7 +91,14 @@ class Convert(Command):
                 )
             options["split_sentences"] = args.split_sentences
         count = convert(
-            args.input, args.output, source, args.to, args.entities, args.mark, **options
+            args.input,
+            args.output,
+            source,
+            args.to,
+            args.entities,
+            args.mark,
+            args.id_prefix,
+            **options,
         )
         tell(f"{args.output}: {count} sentences", args.output, args.entities)
 
@@ -173,6 +187,7 @@ def convert(
     to: str | None = None,
     entities: str | None = None,
     mark: bool = False,
+    id_prefix: str = "",
     **options: Any,
 ) -> int:
     """Convert `source` to `target`. Returns the number of sentences.
@@ -189,6 +204,8 @@ def convert(
         For `csv`, a second file with all entities.
     mark : `bool`, optional (default = `False`)
         For `csv`, whether the files begin with the mark by which Excel knows UTF-8.
+    id_prefix : `str`, optional (default = `""`)
+        What each id begins with, before a hyphen. A sentence without an id gets its line's.
     options : `Any`
         For `read_corpus`.
 
@@ -204,7 +221,13 @@ def convert(
     if to in ("csv", "xlsx") and format == "jsonl":
         # The table has one relation per row, with its sentence.
         options.setdefault("split_sentences", True)
-    sentences = tqdm(read_corpus(source, format, **options), "converting", unit=" sentences")
+    corpus = read_corpus(source, format, **options)
+    if id_prefix:
+        corpus = (
+            replace(s, id=f"{id_prefix}-{s.id or (s.source or '').rpartition(':')[2]}")
+            for s in corpus
+        )
+    sentences = tqdm(corpus, "converting", unit=" sentences")
     count = write_corpus(sentences, target, to, **writing)
     if format == "jsonl" and to != "jsonl" and not is_stream(source):
         write_errors(source, target)

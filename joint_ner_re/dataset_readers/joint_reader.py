@@ -92,7 +92,8 @@ class JointReader(CheckedOptions, DatasetReader):
         A JSON file: a list of folds, each a list of sentence ids. Default: folds are made.
     num_folds : `int`, optional (default = `10`)
         How many folds to make. They depend only on `fold_seed` and the sentence ids; a sentence
-        without an id counts by its position in the file. Duplicate ids are an error.
+        without an id counts by its position in the file. Ids that repeat are kept apart, with a
+        warning; with `folds` they are an error.
     fold_seed : `int`, optional (default = `0`)
         Seed of the random division into folds.
     dev_fraction : `float`, optional (default = `0.15`)

@@ -148,3 +148,18 @@ def test_documents_keep_what_the_format_can_hold_and_the_rest_is_named(tmp_path,
         f"{tmp_path}/c.json: spert cannot hold {what}: left out 1 times"
         for what in ("the bounds of sentences in a document", "'meta'")
     ]
+
+
+def test_exports_with_the_same_ids_can_be_put_together(allennlp, tmp_path):
+    doccano = {"id": 1, "text": "Eve left. Tom came.", "label": [[0, 3, "P"]]}
+    prodigy = {"text": "Ada left.", "spans": [{"start": 0, "end": 3, "label": "P"}]}
+    ids = []
+    for name, record in (("d", doccano), ("p", prodigy)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
+        out = tmp_path / f"{name}-out.jsonl"
+        allennlp("convert", tmp_path / f"{name}.jsonl", out, "--id-prefix", name)
+        ids += [sentence.id for sentence in read_corpus(out)]
+    assert ids == ["d-1:0-10", "d-1:10-19", "p-1:0-9"]
+    (tmp_path / "n.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": ["b"], "id": "x"}\n')
+    convert(str(tmp_path / "n.jsonl"), str(tmp_path / "m.jsonl"), id_prefix="n")
+    assert [sentence.id for sentence in read_corpus(tmp_path / "m.jsonl")] == ["n-1", "n-x"]
