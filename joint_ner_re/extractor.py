@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from joint_ner_re.messages import quote
 from joint_ner_re.requirements import require_allennlp
+from joint_ner_re.sentence import SentenceError
 
 Record = dict[str, Any]
 
@@ -183,6 +184,8 @@ class Extractor:
             If `batch_size` is less than 1.
         `TypeError`
             If one of the texts is not a string.
+        `SentenceError`
+            If a text is longer than a document may be.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
@@ -193,8 +196,10 @@ class Extractor:
             for text in batch:
                 if not isinstance(text, str):
                     raise TypeError(f"a text is {quote(text)}; expected a string")
-            records = self.predictor.predict_batch_json([{"text": text} for text in batch])
-            yield from map(ExtractedDocument, records)
+            for record in self.predictor.predict_batch_json([{"text": text} for text in batch]):
+                if "error" in record:
+                    raise SentenceError(record["error"]["message"])
+                yield ExtractedDocument(record)
 
 
 def load(path: str | os.PathLike[str], cuda_device: int = -1) -> Extractor:

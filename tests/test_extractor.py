@@ -83,3 +83,13 @@ def test_a_loaded_model_gives_what_its_predictor_gives(tiny_archive):
     expected = extractor.predictor.predict_batch_json([{"text": text} for text in texts])
     assert [document.to_dict() for document in extractor.extract_many(texts)] == expected
     assert extractor(texts[0]).to_dict() == expected[0]
+
+
+def test_a_text_that_cannot_be_processed_is_an_error():
+    class Failing:
+        def predict_batch_json(self, inputs):
+            error = {"type": "SentenceError", "message": "too long"}
+            return [{"id": "", "error": error, "line": 1} for _ in inputs]
+
+    with pytest.raises(ValueError, match="too long"):
+        Extractor(Failing())("a")

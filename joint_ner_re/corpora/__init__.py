@@ -7,6 +7,7 @@ for sentence in read_corpus("DRUG-AE.rel"):
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +40,7 @@ from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
 from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
+from joint_ner_re.corpora.type_names import with_plain_types
 from joint_ner_re.corpora.xml_elements import xml_files
 from joint_ner_re.sentence import Sentence
 
@@ -55,6 +57,9 @@ __all__ = [
     "read_corpus",
     "write_corpus",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class CorpusFormat(NamedTuple):
@@ -105,6 +110,7 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "gliner": gliner.write,
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
+    "xlsx": triples.write_workbook,
 }
 """The formats that can be written, by name. The functions take sentences, a path and options."""
 
@@ -118,6 +124,9 @@ def read_corpus(
     **options: Any,
 ) -> Iterator[Sentence]:
     """Read the sentences of a corpus, one by one.
+
+    White space and invisible characters in types are made plain, and counted in the log: two types
+    never differ by these alone.
 
     # Parameters
 
@@ -154,7 +163,7 @@ def read_corpus(
                 f"the format {format!r} has no option {name!r}; it has "
                 f"{', '.join(known) if known else 'none'}"
             )
-    sentences = FORMATS[format].read(path, **options)
+    sentences = with_plain_types(path, FORMATS[format].read(path, **options))
     if not labels and not symmetric:
         return sentences
     check_labels(labels or {})
@@ -191,10 +200,11 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     path : `str`
         The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose nothing: reading the file gives equal
-        sentences.
+        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose no annotation: reading the file gives
+        equal sentences. What a format cannot hold, such as `meta`, is counted in a warning.
     options : `Any`
-        For `"csv"`: `entities`, the path of a second table.
+        For `"csv"`: `entities`, the path of a second table, and `mark`, whether the files begin
+        with the byte order mark by which Excel knows UTF-8.
 
     # Returns
 
@@ -207,7 +217,24 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
         If the format is unknown or cannot be written.
     """
     _check_known(format, WRITABLE)
-    return WRITABLE[format](sentences, path, **options)
+    if format in _HOLDS_ALL:
+        return WRITABLE[format](sentences, path, **options)
+    lost: Counter[str] = Counter()
+    count = WRITABLE[format](_counting_losses(sentences, lost), path, **options)
+    for what, number in lost.items():
+        logger.warning("%s: %s cannot hold %s: left out %d times", path, format, what, number)
+    return count
+
+
+# Tables have columns for `meta`, and each row has its own sentence.
+_HOLDS_ALL = frozenset(["csv", "jsonl", "xlsx"])
+
+
+def _counting_losses(sentences: Iterable[Sentence], lost: Counter[str]) -> Iterator[Sentence]:
+    for sentence in sentences:
+        lost.update({"the bounds of sentences in a document": 1} if sentence.bounds else {})
+        lost.update({"'meta'": 1} if sentence.meta else {})
+        yield sentence
 
 
 def detect_format(path: PathLike) -> str:

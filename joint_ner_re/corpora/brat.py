@@ -21,6 +21,7 @@ from typing import NamedTuple
 from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import (
     DocumentTokenizer,
+    line_name,
     log_changes,
     parse_sentence_id,
     parsed,
@@ -313,6 +314,7 @@ class _Writer:
         """Add the next sentence, which must have a text."""
         assert sentence.text is not None
         name, begin = parse_sentence_id(sentence)
+        name = name or line_name(sentence)
         if not (self._open and name == self._name and 0 < begin == len(self._text)):
             self.finish()
             self._start(name if begin == 0 else sentence.id)

@@ -13,6 +13,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +34,10 @@ from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
 
+WIDENED = "mentions that are not whole tokens, widened to whole tokens"
+
+# Where changes are counted instead of being logged.
+_collected: ContextVar[Counter[str] | None] = ContextVar("collected", default=None)
 _BATCH = 64
 _SENTENCE_ID = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
 
@@ -55,6 +61,12 @@ class _SentenceSpan(NamedTuple):
 def sentence_id(document: str, begin: int, end: int) -> str:
     """The id of a sentence of a document: `report:120-245` for these characters of `report`."""
     return f"{document}:{begin}-{end}"
+
+
+def line_name(sentence: Sentence) -> str:
+    """The name of a document without an id, by its line: `line 12`, which no plain number is."""
+    line = (sentence.source or "").rpartition(":")[2]
+    return f"line {line}" if line.isdigit() else ""
 
 
 def parse_sentence_id(sentence: Sentence) -> tuple[str, int]:
@@ -267,7 +279,7 @@ def _tokens(
             "remove it or widen it",
         )
     if (begins[start], ends[stop - 1]) != (begin, end):
-        changes["mentions that are not whole tokens, widened to whole tokens"] += 1
+        changes[WIDENED] += 1
     return (start, stop)
 
 
@@ -343,7 +355,22 @@ def _relations(
     return list(relations.values())
 
 
+@contextmanager
+def collected_changes() -> Iterator[Counter[str]]:
+    """Counts what readers change or leave out in the block, which is then not logged."""
+    changes: Counter[str] = Counter()
+    token = _collected.set(changes)
+    try:
+        yield changes
+    finally:
+        _collected.reset(token)
+
+
 def log_changes(path: PathLike, changes: Counter[str]) -> None:
-    """Log what was changed or left out in a file, with counts."""
+    """Log what was changed or left out in a file, with counts; see `collected_changes`."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.update(changes)
+        return
     for what, count in sorted(changes.items()):
         logger.warning("%s: %s: %d", path, what, count)

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 # as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
 ON_ERROR = ("stop", "skip")
+UNKNOWN_TYPES = ("missed", "error")
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 
 
@@ -109,13 +110,18 @@ class JointReader(CheckedOptions, DatasetReader):
         A JSON file: a list of folds, each a list of sentence ids. Default: folds are made.
     num_folds : `int`, optional (default = `10`)
         How many folds to make. They depend only on `fold_seed` and the sentence ids; a sentence
-        without an id counts by its position in the file. Duplicate ids are an error.
+        without an id counts by its position in the file. Ids that repeat are kept apart, with a
+        warning; with `folds` they are an error.
     fold_seed : `int`, optional (default = `0`)
         Seed of the random division into folds.
     dev_fraction : `float`, optional (default = `0.15`)
         Size of the development part, as a share of the sentences outside the fold. It takes the
         first of them in the file's order, as in PFN (Yan et al. 2021). With 0 there is no
         development part.
+    unknown_types : `str`, optional (default = `"missed"`)
+        What becomes of gold of types that the model does not know, such as types that only the
+        development part has. `"missed"`: the scores count it as missed, and the log names it.
+        `"error"`: it is an error. In the training part it always is one.
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
@@ -144,6 +150,7 @@ class JointReader(CheckedOptions, DatasetReader):
         num_folds: int = 10,
         fold_seed: int = 0,
         dev_fraction: float = 0.15,
+        unknown_types: str = "missed",
         **kwargs,
     ) -> None:
         super().__init__(
@@ -158,6 +165,7 @@ class JointReader(CheckedOptions, DatasetReader):
             ("discontinuous", discontinuous, DISCONTINUOUS),
             ("concept_relations", concept_relations, CONCEPT_RELATIONS),
             ("on_error", on_error, ON_ERROR),
+            ("unknown_types", unknown_types, UNKNOWN_TYPES),
         ):
             if value not in choices:
                 raise ConfigurationError(
@@ -190,6 +198,7 @@ class JointReader(CheckedOptions, DatasetReader):
         self._labels = dict(labels or {})
         self._symmetric = list(symmetric or ())
         self._skips_errors = on_error == "skip"
+        self._unknown_types = unknown_types
         self._reading_options: dict[str, Any] = {
             "tokenizer": self.tokenizer,
             "unit": unit,
@@ -309,7 +318,7 @@ class JointReader(CheckedOptions, DatasetReader):
             "metadata": MetadataField(metadata),
         }
         if labelled:
-            fields["annotation"] = AnnotationField(sentence, relations_known)
+            fields["annotation"] = AnnotationField(sentence, relations_known, self._unknown_types)
         return Instance(fields)
 
     @overrides

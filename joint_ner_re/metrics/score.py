@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any
 
+from joint_ner_re.metrics.pairing import check_tokens, match
 from joint_ner_re.sentence import Sentence
 
 CRITERIA = ("strict", "boundaries")
@@ -108,13 +108,9 @@ class Scorer:
         # Raises
 
         `ValueError`
-            If the two have different numbers of tokens, since positions are not comparable then.
+            If the two have different tokens, since positions are not comparable then.
         """
-        if len(gold.tokens) != len(predicted.tokens):
-            raise ValueError(
-                f"the gold sentence {gold.id!r} has {len(gold.tokens)} tokens, the predicted one "
-                f"{predicted.id!r} has {len(predicted.tokens)}; expected the same tokens"
-            )
+        check_tokens(predicted, gold)
         self.counts["entity"].add(self._entities(predicted), self._entities(gold))
         self.counts["relation"].add(self._relations(predicted), self._relations(gold))
 
@@ -170,7 +166,8 @@ def score(
     gold : `Iterable[Sentence]`
         The annotated sentences.
     predicted : `Iterable[Sentence]`
-        The predicted sentences, in the same order and with the same tokens.
+        The predicted sentences, with the same tokens. If all sentences have ids, they belong
+        together by id, otherwise by their order.
     criterion : `str`, optional (default = `"strict"`)
         `"strict"` or `"boundaries"`: see `Scorer`.
     symmetric : `Iterable[str]`, optional (default = `()`)
@@ -188,16 +185,10 @@ def score(
     # Raises
 
     `ValueError`
-        If the two differ in length or in a sentence's number of tokens, or the criterion is
-        unknown.
+        If a sentence has no partner, or one with other tokens; the first one is named. Also if the
+        criterion is unknown.
     """
     scorer = Scorer(criterion, symmetric)
-    missing = object()
-    for number, (right, guess) in enumerate(zip_longest(gold, predicted, fillvalue=missing)):
-        if right is missing or guess is missing:
-            shorter = "gold" if right is missing else "predicted"
-            raise ValueError(
-                f"there are only {number} {shorter} sentences; expected as many gold as predicted"
-            )
-        scorer.add(right, guess)  # type: ignore[arg-type]
+    for guess, right in match(predicted, gold):
+        scorer.add(right, guess)
     return scorer.report()

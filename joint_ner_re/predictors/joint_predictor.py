@@ -101,17 +101,41 @@ class JointPredictor(Predictor):
 
     @overrides
     def predict_json(self, inputs: JsonDict) -> JsonDict:
-        return self.predict_batch_json([inputs])[0]
+        """Predict for one input.
+
+        # Raises
+
+        `SentenceError`
+            If it cannot be processed.
+        """
+        output = self.predict_batch_json([inputs])[0]
+        if "error" in output:
+            raise SentenceError(output["error"]["message"])
+        return output
 
     @overrides
     def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
-        """Predict for each input, in order; the class describes inputs and outputs."""
-        documents = [self._split(record) for record in inputs]
+        """Predict for each input, in order; the class describes inputs and outputs.
+
+        The output for an input that cannot be processed, such as one whose text is None or not a
+        number, is `{"id": ..., "error": {"type": ..., "message": ...}, "line": n}` for the n-th.
+        """
+        documents: list[_Parts] = []
+        errors: dict[int, JsonDict] = {}
+        for number, record in enumerate(inputs, start=1):
+            try:
+                parts = self._split(record)
+                _checked(parts.units)
+                documents.append(parts)
+            except (ValueError, TypeError, RecursionError) as error:
+                documents.append(_Parts([], []))
+                errors[number] = failure(record, number, error)
         units = [unit for document in documents for unit in document.units]
         predicted = iter(self.predict_sentences(units))
         return [
-            self._output(record, [next(predicted) for _ in document.units], document.bounds)
-            for record, document in zip(inputs, documents)
+            errors.get(number)
+            or self._output(record, [next(predicted) for _ in document.units], document.bounds)
+            for number, (record, document) in enumerate(zip(inputs, documents), start=1)
         ]
 
     @overrides
@@ -202,7 +226,9 @@ class JointPredictor(Predictor):
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
         if meta:
             # The input may be an earlier output, which has its other keys under `meta` already.
-            output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
+            output["meta"] = (
+                meta["meta"] if list(meta) == ["meta"] and isinstance(meta["meta"], dict) else meta
+            )
         return output
 
 
@@ -241,15 +267,43 @@ def _id(record: JsonDict) -> str:
     return "" if name is None else str(name)
 
 
+def failure(record: Any, number: int, error: Exception) -> JsonDict:
+    """The output for an input that cannot be processed.
+
+    # Parameters
+
+    record : `Any`
+        The input.
+    number : `int`
+        Its number among the inputs, from 1.
+    error : `Exception`
+        The reason.
+    """
+    name = _id(record) if isinstance(record, dict) else ""
+    details = {"type": type(error).__name__, "message": str(error)}
+    return {"id": name, "error": details, "line": number}
+
+
+def _checked(sentences: list[Sentence]) -> list[Sentence]:
+    for sentence in sentences:
+        _check_length(sentence)
+    return sentences
+
+
+def _check_length(sentence: Sentence) -> None:
+    if len(sentence.tokens) > MAX_SENTENCE_TOKENS:
+        raise SentenceError(
+            f"a sentence of {len(sentence.tokens)} tokens; expected at most "
+            f"{MAX_SENTENCE_TOKENS}: divide it"
+        )
+
+
 def _chunks(sentence: Sentence) -> list[Sentence]:
     """The sentence, or chunks of it if it is too long."""
     tokens = sentence.tokens
     if len(tokens) <= MAX_CHUNK_TOKENS:
         return [sentence]
-    if len(tokens) > MAX_SENTENCE_TOKENS:
-        raise SentenceError(
-            f"a sentence of {len(tokens)} tokens; expected at most {MAX_SENTENCE_TOKENS}: divide it"
-        )
+    _check_length(sentence)
     starts = range(0, len(tokens), MAX_CHUNK_TOKENS)
     return [Sentence(tokens[start : start + MAX_CHUNK_TOKENS]) for start in starts]
 

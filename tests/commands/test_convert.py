@@ -91,7 +91,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(record))
     csv, entities = tmp_path / "a.csv", tmp_path / "b.csv"
     allennlp("convert", tmp_path / "in.jsonl", csv, "--entities", entities)
-    assert entities.read_text().splitlines()[1] == "1,5,9,Bob,P,5,8,"
+    assert entities.read_text().splitlines()[1] == "line 1,5,9,Bob,P,5,8,,0,3,Bob."
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,40 @@ def test_impossible_options_are_refused(allennlp, tmp_path, capsys, arguments):
         allennlp("convert", tmp_path, tmp_path / "out", *arguments)
     assert caught.value.code == 2
     assert "expected" in capsys.readouterr().err
+
+
+DOCUMENT = {
+    "id": "d",
+    "tokens": ["Ada", "left", ".", "It", "rained", "."],
+    "entities": [{"type": "P", "start": 0, "end": 1}],
+    "sentences": [[0, 3], [3, 6]],
+    "meta": {"ward": 3},
+}
+
+
+def test_documents_keep_what_the_format_can_hold_and_the_rest_is_named(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text(json.dumps(DOCUMENT))
+    convert(str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"))
+    again = json.loads((tmp_path / "b.jsonl").read_text())
+    assert (again["sentences"], again["meta"]) == (DOCUMENT["sentences"], DOCUMENT["meta"])
+    assert caplog.messages == []
+    convert(str(tmp_path / "b.jsonl"), str(tmp_path / "c.json"))
+    assert caplog.messages == [
+        f"{tmp_path}/c.json: spert cannot hold {what}: left out 1 times"
+        for what in ("the bounds of sentences in a document", "'meta'")
+    ]
+
+
+def test_exports_with_the_same_ids_can_be_put_together(allennlp, tmp_path):
+    doccano = {"id": 1, "text": "Eve left. Tom came.", "label": [[0, 3, "P"]]}
+    prodigy = {"text": "Ada left.", "spans": [{"start": 0, "end": 3, "label": "P"}]}
+    ids = []
+    for name, record in (("d", doccano), ("p", prodigy)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
+        out = tmp_path / f"{name}-out.jsonl"
+        allennlp("convert", tmp_path / f"{name}.jsonl", out, "--id-prefix", name)
+        ids += [sentence.id for sentence in read_corpus(out)]
+    assert ids == ["d-1:0-10", "d-1:10-19", "p-1:0-9"]
+    (tmp_path / "n.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": ["b"], "id": "x"}\n')
+    convert(str(tmp_path / "n.jsonl"), str(tmp_path / "m.jsonl"), id_prefix="n")
+    assert [sentence.id for sentence in read_corpus(tmp_path / "m.jsonl")] == ["n-1", "n-x"]
