@@ -16,6 +16,7 @@ from joint_ner_re.corpora import (
     CONCEPT_RELATIONS,
     DISCONTINUOUS,
     FORMATS,
+    OFFSETS,
     WRITABLE,
     detect_format,
     format_options,
@@ -31,7 +32,7 @@ from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 _SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", ".xlsx": "xlsx", "": "brat"}
 ON_ERROR = ("stop", "skip")
 # Those that the command line gives as they are.
-_READING_OPTIONS = ("discontinuous", "concept_relations")
+_READING_OPTIONS = ("discontinuous", "concept_relations", "offsets")
 
 
 class Convert(Command):
@@ -187,6 +188,12 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="TYPE",
         help="a relation type without a direction, which gets one order; can be repeated",
+    )
+    parser.add_argument(
+        "--offsets",
+        choices=OFFSETS,
+        help="what the offsets of Doccano, Label Studio and INCEpTION count (default: as the "
+        "file's mentions show)",
     )
 
 

@@ -41,6 +41,7 @@ from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
 from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
+from joint_ner_re.corpora.offsets import OFFSETS
 from joint_ner_re.corpora.type_names import with_plain_types
 from joint_ner_re.corpora.xml_elements import xml_files
 from joint_ner_re.sentence import Sentence
@@ -51,6 +52,7 @@ __all__ = [
     "CorpusFormatError",
     "DISCONTINUOUS",
     "FORMATS",
+    "OFFSETS",
     "WRITABLE",
     "check_labels",
     "concept_documents",

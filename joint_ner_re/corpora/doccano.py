@@ -26,6 +26,7 @@ from joint_ner_re.corpora.errors import (
     located,
 )
 from joint_ner_re.corpora.json_values import first_object, read_objects
+from joint_ner_re.corpora.offsets import check_offsets, in_codepoints
 from joint_ner_re.corpora.units import Unit
 from joint_ner_re.messages import quote_json
 from joint_ner_re.records import get
@@ -51,6 +52,7 @@ def read(
     *,
     tokenizer: DocumentTokenizer | None = None,
     unit: Unit = "sentence",
+    offsets: str | None = None,
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read a JSONL export of Doccano.
@@ -64,14 +66,21 @@ def read(
     unit : `str` or `int`, optional (default = `"sentence"`)
         How texts are divided: into sentences (with ids such as `12:0-54`), not at all
         (`"document"`), or into so many neighbouring sentences each.
+    offsets : `str`, optional (default = `None`)
+        What offsets count, `"codepoints"` or `"utf-16"`; see `offsets.OFFSETS`. By default the
+        file's mentions show it.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line or an annotation, which is skipped.
 
     # Raises
 
     `CorpusFormatError`
-        If a line is not an object with Doccano's keys, or an annotation does not fit the text.
+        If a line is not an object with Doccano's keys, an annotation does not fit the text, or
+        `offsets` matters and the mentions do not show it.
+    `ValueError`
+        If `offsets` has no such value.
     """
+    check_offsets(offsets)
     changes: Counter[str] = Counter()
 
     def parse(line: int, record: dict[str, Any]) -> Document:
@@ -79,6 +88,7 @@ def read(
             return _document(path, line, record)
 
     documents = parsed(read_objects(path, on_error), parse, on_error)
+    documents = in_codepoints(documents, offsets, changes, on_error)
     yield from sentences_of(documents, tokenizer, unit, changes, on_error)
     log_changes(path, changes)
 

@@ -19,6 +19,7 @@ from joint_ner_re.corpora import (
     CONCEPT_RELATIONS,
     DISCONTINUOUS,
     FORMATS,
+    OFFSETS,
     check_labels,
     detect_format,
     format_options,
@@ -104,6 +105,10 @@ class JointReader(CheckedOptions, DatasetReader):
     on_error : `str`, optional (default = `"stop"`)
         What happens at an error in a corpus. `"stop"`: reading ends with it. `"skip"`: the faulty
         annotation, sentence or document is left out, logged with file and line, and counted.
+    offsets : `str`, optional (default = `None`)
+        What the offsets of Doccano, Label Studio and INCEpTION count. `"codepoints"`: characters.
+        `"utf-16"`: the units of UTF-16, of which an emoji has two. By default the mentions of each
+        file show it, and it is an error if they do not where it matters.
     fold : `int`, optional (default = `None`)
         The fold, from 0, that is the test part.
     folds : `str`, optional (default = `None`)
@@ -145,6 +150,7 @@ class JointReader(CheckedOptions, DatasetReader):
         labels: dict[str, str | None] | None = None,
         symmetric: list[str] | None = None,
         on_error: str = "stop",
+        offsets: str | None = None,
         fold: int | None = None,
         folds: str | None = None,
         num_folds: int = 10,
@@ -166,10 +172,11 @@ class JointReader(CheckedOptions, DatasetReader):
             ("concept_relations", concept_relations, CONCEPT_RELATIONS),
             ("on_error", on_error, ON_ERROR),
             ("unknown_types", unknown_types, UNKNOWN_TYPES),
+            ("offsets", offsets, (None, *OFFSETS)),
         ):
             if value not in choices:
                 raise ConfigurationError(
-                    f"{name} is {value!r}; expected one of {', '.join(choices)}"
+                    f"{name} is {value!r}; expected one of {', '.join(filter(None, choices))}"
                 )
         if format is not None and format not in FORMATS:
             raise ConfigurationError(
@@ -204,6 +211,7 @@ class JointReader(CheckedOptions, DatasetReader):
             "unit": unit,
             "discontinuous": discontinuous,
             "concept_relations": concept_relations,
+            "offsets": offsets,
         }
 
     @overrides

@@ -64,6 +64,15 @@ def test_mentions_in_pieces_are_read_as_asked_for(allennlp, tmp_path):
         assert [(entity.start, entity.end) for entity in sentence.entities] == spans
 
 
+def test_offsets_count_what_is_asked_for(allennlp, tmp_path):
+    # 3 to 6 are the characters "b c" and the units " b ": the emoji is two units.
+    (tmp_path / "in").write_text(json.dumps({"text": "😀a b c", "label": [[3, 6, "X"]]}))
+    for offsets, words in (("codepoints", "b c"), ("utf-16", "b")):
+        allennlp("convert", tmp_path / "in", tmp_path / "out", "--to=jsonl", "--offsets", offsets)
+        (sentence,) = read_corpus(tmp_path / "out")
+        assert sentence.surface(sentence.entities[0]) == words
+
+
 def test_options_reach_reader_and_tokenizer(allennlp, tmp_path):
     line = {"text": "Amoxicillin/clavulanate helped. It rained.", "label": []}
     (tmp_path / "in").write_text(json.dumps(line))

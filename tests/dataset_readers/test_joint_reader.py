@@ -321,6 +321,7 @@ def test_processes_and_their_workers_share_the_sentences(
     "options, names",
     [
         ({"discontinuous": "join"}, ["'join'", "drop, cover, first, split"]),
+        ({"offsets": "bytes"}, ["'bytes'", "codepoints, utf-16"]),
         ({"overlap": "drop"}, ["'drop'", "keep, drop_sentences, drop_entities"]),
         ({"format": "conll05"}, ["'conll05'", "jsonl", "spert"]),
         ({"granularity": "coarse"}, ["'coarse'", "standard, fine"]),
