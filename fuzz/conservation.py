@@ -179,6 +179,32 @@ def _docred(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balan
     yield "labels", labels, relations + log.total("labels of two", *_LINKS)
 
 
+def _label_studio(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    results: list[Any] = []
+    for task in _records(path):
+        found = task.get("annotations", task.get("completions"))
+        if found is None and not ("annotations" in task or "completions" in task):
+            used = task["predictions"][-1:]
+        else:
+            used = [item for item in found or () if not item.get("was_cancelled")]
+            used = [item for item in used if item.get("ground_truth")] or used
+        results += [result for item in used for result in item.get("result") or ()]
+    regions = [r for r in results if r["type"].endswith("labels") and r["type"] != "relation"]
+    labels = [set(r["value"].get(r["type"], r["value"].get("labels")) or ()) for r in regions]
+    _, entities, relations = _sizes(sentences)
+    yield "mentions", sum(map(len, labels)), entities + log.total(*_MERGED)
+    yield "no labels", sum(not found for found in labels), log.total("regions without a label")
+    several = log.total("regions with several labels")
+    links = [r for r in results if r["type"] == "relation"]
+    names = [len(set(r.get("labels") or ["Relation"])) for r in links]
+    sides = [2 if r.get("direction") == "bi" else 1 for r in links]
+    count = sum(name * side for name, side in zip(names, sides))
+    known = relations + log.total(*_LINKS, *_LINKS_OF_TOOLS, "relations from one text to another")
+    # Labels multiply relations; one in both directions may be left out as one.
+    if not several and (not log.total("relations of mentions that were left") or 2 not in sides):
+        yield "relations", count, known
+
+
 def _prodigy(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     records = [json.loads(line) for line in _lines(path)]
     used = [record for record in records if record.get("answer", "accept") == "accept"]
@@ -269,6 +295,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "dygie": _dygie,
     "gliner": _gliner,
     "jsonl": _jsonl,
+    "label_studio": _label_studio,
     "multihead": _multihead,
     "prodigy": _prodigy,
     "pubtator": _pubtator,

@@ -60,6 +60,7 @@ SOURCES = {
     "dygie": "dygie.jsonl",
     "gliner": "gliner.json",
     "jsonl": "sentences.jsonl",
+    "label_studio": "tools/label_studio.json",
     "multihead": "conll04_multihead.txt",
     "prodigy": "own/prodigy.jsonl",
     "pubtator": "tools/pubtator.txt",
@@ -73,7 +74,7 @@ assert set(FORMATS) < set(SOURCES)
 
 
 # Formats whose files are one JSON list.
-_JSON_LISTS = ("casrel", "docred", "gliner", "spert")
+_JSON_LISTS = ("casrel", "docred", "gliner", "label_studio", "spert")
 
 # Reasons that are not of one line.
 _OF_A_WHOLE_FILE = (
@@ -223,7 +224,8 @@ class _Trial:
             return self._pair[self._which]
         if self._format in _JSON_LISTS:
             records = json.loads(self._content)
-            chosen = records[: random.randint(1, 3)]
+            begin = random.randrange(len(records))
+            chosen = records[begin : begin + random.randint(1, 3)]
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()
         if self._format in ("folds", "ids", "bioc", "ddi", "tac_adr"):
             return self._content

@@ -27,6 +27,7 @@ from joint_ner_re.corpora import (
     dygie,
     gliner,
     jsonl,
+    label_studio,
     multihead,
     prodigy,
     pubtator,
@@ -90,6 +91,9 @@ FORMATS: dict[str, CorpusFormat] = {
     "dygie": CorpusFormat("JSON lines of DyGIE++ and SciERC", dygie.looks_like, dygie.read),
     "gliner": CorpusFormat("GLiNER's training data", gliner.looks_like, gliner.read),
     "jsonl": CorpusFormat("this project's JSON lines", jsonl.looks_like, jsonl.read),
+    "label_studio": CorpusFormat(
+        "Label Studio's JSON export", label_studio.looks_like, label_studio.read
+    ),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
     "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
     "pubtator": CorpusFormat("PubTator's text format", pubtator.looks_like, pubtator.read),
@@ -273,6 +277,9 @@ def detect_format(path: PathLike) -> str:
     if brat.is_document(path):
         return "brat"
     lines = read_head(path)
+    advice = label_studio.looks_like_another_export(lines)
+    if advice is not None:
+        raise CorpusFormatError(path, 1, advice)
     found: list[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
     if len(found) != 1:
         fit = f"fit {' and '.join(found)}" if found else "fit no known format"

@@ -37,6 +37,7 @@ FILES = {
     "tools/bioc.json": "bioc",
     "tools/bioc.xml": "bioc",
     "tools/ddi.xml": "ddi",
+    "tools/label_studio.json": "label_studio",
     "tools/pubtator.txt": "pubtator",
     "tools/tac_adr.xml": "tac_adr",
 }
@@ -59,6 +60,7 @@ def test_the_formats_are_the_documented_ones():
         "dygie",
         "gliner",
         "jsonl",
+        "label_studio",
         "multihead",
         "prodigy",
         "pubtator",

@@ -196,3 +196,15 @@ def test_bioc_is_read_wherever_it_puts_annotations_and_relations(formats, read, 
     assert sizes(sentences)[0] + log[MERGED] == 5
     assert log[SAME] == 2
     assert log["relations with another number of arguments than two, left out"] == 1
+
+
+def test_the_sample_of_label_studio_is_read_whole(formats, read):
+    (sentence,), log = read(formats / "label_studio/sample_predictions.json", unit="document")
+    # formats.md: one task with relations, one of whose offsets is wrong (68-90, for what is at 62).
+    raw = (formats / "label_studio/sample_predictions.json").read_text()
+    assert len(sentence.entities) == raw.count('"type": "labels"') == 5
+    assert len(sentence.relations) == raw.count('"type": "relation"') == 2
+    assert sorted(sentence.surface(e) for e in sentence.entities) == sorted(
+        re.findall(r'"text": "([^" ]{2,30}|John Smith)"', raw)
+    )
+    assert log["mentions at a wrong place, found again near it"] == 1

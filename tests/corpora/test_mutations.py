@@ -31,6 +31,7 @@ FILES = {
     "gliner": "gliner.json",
     "bioc": "tools/bioc.xml",
     "ddi": "tools/ddi.xml",
+    "label_studio": "tools/label_studio.json",
     "pubtator": "tools/pubtator.txt",
     "tac_adr": "tools/tac_adr.xml",
 }
