@@ -281,6 +281,43 @@ def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bal
     yield "relations", len(rows) - mentions, relations + log.total(*_LINKS, *_LINKS_OF_TOOLS)
 
 
+def _webanno(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    lines = [line.split("\t") for line in _lines(path) if not line.startswith("#")]
+    layers = [line for line in _lines(path) if line.startswith("#T_")]
+    tokens = [row for row in lines if "." not in row[0]]
+    texts = [line for line in _lines(path) if line.startswith("#Text=")]
+    if not log.total("documents without a word"):
+        letters = sum(
+            len("".join(sentence.text.split())) for sentence in sentences if sentence.text
+        )
+        held = sum(len("".join(text[6:].split())) for text in texts)
+        yield "letters", held - "".join(texts).count("\\"), letters
+        yield "letters of tokens", sum(len(row[2]) for row in tokens), letters
+    width = 3
+    mentions: set[Any] = set()
+    relations = 0
+    for layer in layers:
+        kind, *features = layer[3:].split("|")
+        for row in lines:
+            cells = row[width : width + max(len(features), 1)]
+            if set(cells) == {"_"}:
+                continue
+            if kind.startswith("RL"):
+                relations += cells[-1].count("|") + 1
+            elif "custom" in kind and not kind.startswith("CH"):
+                for number, items in enumerate(zip(*(cell.split("|") for cell in cells))):
+                    spans = (re.search(r"\[(\d{1,9})\]$", item) for item in items)
+                    named = next((int(span[1]) for span in spans if span and int(span[1])), None)
+                    mentions.add((kind, named) if named else (kind, row[0], number))
+        width += max(len(features), 1)
+    _, entities, links = _sizes(sentences)
+    if "\\" not in _content(path) and all("custom" in layer for layer in layers[1:]):
+        found = entities + log.total(*_MERGED, "annotations without a text")
+        yield "mentions", len(mentions), found
+        known = links + log.total(*_LINKS, *_LINKS_OF_TOOLS, "relations of the layer")
+        yield "relations", relations, known
+
+
 BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] = {
     "ade_neg": _ade_neg,
     "ade_rel": _ade_rel,
@@ -301,6 +338,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "pubtator": _pubtator,
     "spert": _spert,
     "tac_adr": _tac_adr,
+    "webanno": _webanno,
 }
 
 

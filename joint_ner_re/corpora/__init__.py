@@ -18,6 +18,7 @@ from joint_ner_re.corpora import (
     ade_rel,
     bioc,
     brat,
+    bundles,
     casrel,
     conll,
     conll04_corp,
@@ -34,12 +35,13 @@ from joint_ner_re.corpora import (
     spert,
     tac_adr,
     triples,
+    webanno,
 )
 from joint_ner_re.corpora.annotations import Document
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
-from joint_ner_re.corpora.files import output, read_head
+from joint_ner_re.corpora.files import is_zip, output, read_head
 from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
 from joint_ner_re.corpora.offsets import OFFSETS
@@ -99,6 +101,7 @@ FORMATS: dict[str, CorpusFormat] = {
     "pubtator": CorpusFormat("PubTator's text format", pubtator.looks_like, pubtator.read),
     "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read),
     "tac_adr": CorpusFormat("the XML of TAC 2017 ADR", tac_adr.looks_like, tac_adr.read),
+    "webanno": CorpusFormat("WebAnno TSV 3 of INCEpTION", webanno.looks_like, webanno.read),
 }
 """The formats that can be read, by name."""
 
@@ -276,6 +279,8 @@ def detect_format(path: PathLike) -> str:
         return _format_of_directory(path)
     if brat.is_document(path):
         return "brat"
+    if is_zip(path):
+        return _format_of_archive(path)
     lines = read_head(path)
     advice = label_studio.looks_like_another_export(lines)
     if advice is not None:
@@ -289,9 +294,23 @@ def detect_format(path: PathLike) -> str:
 
 
 def _format_of_directory(path: PathLike) -> str:
-    """The format of the XML files in a directory, if there are any; otherwise it is brat's."""
-    files = [] if brat.has_annotations(path) else xml_files(path)
-    return detect_format(files[0]) if files else "brat"
+    """The format of the files in a directory that are not brat's; brat's if there are none."""
+    if not brat.has_annotations(path):
+        files = [*xml_files(path), *bundles.files_in(path, webanno.SUFFIXES)]
+        if files:
+            return detect_format(files[0])
+    return "brat"
+
+
+def _format_of_archive(path: PathLike) -> str:
+    names = bundles.names_in(path)
+    if any(name.lower().endswith(webanno.SUFFIXES) for name in names):
+        return "webanno"
+    raise CorpusFormatError(
+        path,
+        1,
+        "the file is a zip archive without a document of INCEpTION; unpack it first: unzip FILE",
+    )
 
 
 def _check_known(format: str, names: Iterable[str]) -> None:

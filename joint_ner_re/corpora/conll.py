@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from joint_ner_re.corpora import conll04_corp
+from joint_ner_re.corpora import conll04_corp, webanno
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import read_head, read_lines
@@ -52,7 +52,7 @@ class _Block(NamedTuple):
 
 def looks_like(first_lines: Sequence[str]) -> bool:
     """Whether all lines have as many columns, the last of which is a tag."""
-    if conll04_corp.looks_like(first_lines):
+    if conll04_corp.looks_like(first_lines) or webanno.looks_like(first_lines):
         return False
     sizes = set()
     for line in first_lines:

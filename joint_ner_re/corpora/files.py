@@ -16,7 +16,7 @@ from typing import BinaryIO, TextIO, cast
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.messages import quote
-from joint_ner_re.streams import open_to_read
+from joint_ner_re.streams import is_stream, open_to_read
 from joint_ner_re.writing import replacing
 
 Line = tuple[int, str]
@@ -27,12 +27,13 @@ _MAX_LINE_BYTES = 2**28
 _HEAD_BYTES = 2**20
 
 _GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
 # The first bytes of other kinds of files, and what the user can do.
 _SIGNATURES = (
     (_GZIP, "is compressed with gzip twice; unpack it once: gunzip FILE"),
     (b"BZh", "is compressed with bzip2; unpack it first: bunzip2 FILE"),
     (b"\xfd7zXZ\x00", "is compressed with xz; unpack it first: unxz FILE"),
-    (b"PK\x03\x04", "is a zip archive; unpack it first: unzip FILE"),
+    (_ZIP, "is a zip archive; unpack it first: unzip FILE"),
     (codecs.BOM_UTF16_LE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
     (codecs.BOM_UTF16_BE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
 )
@@ -57,12 +58,23 @@ def read_lines(path: PathLike, may_be_empty: bool = False) -> Iterator[Line]:
         gzip, or not UTF-8 text.
     """
     with _opened(path) as file:
-        blank = True
-        lines = iter(lambda: file.readline(_MAX_LINE_BYTES), b"")
-        for number, raw in enumerate(lines, start=1):
-            text = _decode(path, number, raw)
-            blank = blank and not text.strip()
-            yield number, text
+        yield from lines_of(path, file, may_be_empty)
+
+
+def lines_of(path: PathLike, file: BinaryIO, may_be_empty: bool = False) -> Iterator[Line]:
+    """As `read_lines`, of a file that is open; the path is for messages.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is empty or not UTF-8 text.
+    """
+    blank = True
+    lines = iter(lambda: file.readline(_MAX_LINE_BYTES), b"")
+    for number, raw in enumerate(lines, start=1):
+        text = _decode(path, number, raw)
+        blank = blank and not text.strip()
+        yield number, text
     if blank and not may_be_empty:
         raise CorpusFormatError(path, None, "the file is empty; expected a corpus")
 
@@ -171,6 +183,22 @@ def parse_int(path: PathLike, number: int, text: str, what: str) -> int:
             path, number, f"{what} is {quote(text, 30)}; expected a number of up to 9 digits"
         )
     return int(text)
+
+
+def is_zip(path: PathLike) -> bool:
+    """Whether a file on disk begins as a zip archive does."""
+    return _begins_with(path, _ZIP)
+
+
+def _begins_with(path: PathLike, signature: bytes) -> bool:
+    # A stream may have to be read from its beginning afterwards.
+    if os.path.isdir(path) or is_stream(path):
+        return False
+    try:
+        with open_to_read(path) as file:
+            return cast(io.BufferedReader, file).peek(8)[: len(signature)] == signature
+    except OSError:
+        return False
 
 
 @contextmanager

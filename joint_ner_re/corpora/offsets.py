@@ -23,8 +23,8 @@ OFFSETS = ("codepoints", "utf-16")
 
 _MAJORITY = 4
 _WIDE = re.compile("[\U00010000-\U0010ffff]")
-_COUNTED = "files whose offsets count UTF-16 units, as their mentions show"
-_BY_STANDARD = "files whose offsets were read as UTF-16 units, as their format says"
+BY_MENTIONS = "files whose offsets count UTF-16 units, as their mentions show"
+BY_STANDARD = "files whose offsets were read as UTF-16 units, as their format says"
 
 
 class Utf16:
@@ -123,9 +123,9 @@ def in_codepoints(
     choice = votes.choice()
     if affected and choice is None and standard is not None:
         choice = standard
-        changes[_BY_STANDARD] += 1
+        changes[BY_STANDARD] += 1
     elif choice == "utf-16":
-        changes[_COUNTED] += 1
+        changes[BY_MENTIONS] += 1
     for document in held:
         if not _matters(document):
             yield document

@@ -208,3 +208,33 @@ def test_the_sample_of_label_studio_is_read_whole(formats, read):
         re.findall(r'"text": "([^" ]{2,30}|John Smith)"', raw)
     )
     assert log["mentions at a wrong place, found again near it"] == 1
+
+
+def test_all_samples_of_inception_are_read(formats, read):
+    """The words of a sentence are those of its tokens, and what is left out is counted."""
+    paths = sorted((formats / "inception_tsv").glob("tsv3*"))
+    assert len(paths) == 39
+    for path in paths:
+        sentences, log = read(path)
+        lines = path.read_text().splitlines()
+        rows = [line.split("\t") for line in lines if re.match(r"\d+-\d+\t", line)]
+        assert "".join("".join(s.text.split()) for s in sentences) == "".join(r[2] for r in rows)
+        assert not any("wrong offsets" in what for what in log)
+
+
+@pytest.mark.parametrize(
+    "name, mentions, relations",
+    [
+        # Counted in the files by hand.
+        ("testMultiTokenStackedSpanWithFeatureValue", 2, 0),
+        ("testStackedNonMultiTokenRelationWithMultipleFeatureValues", 2, 2),
+        ("testSingleStackedNonTokenRelationWithoutFeatureValue3", 3, 1),
+        ("testStackedSubMultiTokenSpanWithFeatureValue", 18, 0),
+        ("testSubTokenRelation", 2, 1),
+        ("testTokenBoundedStackedSpanWithFeatureValue", 10, 0),
+    ],
+)
+def test_the_counts_of_samples_of_inception_hold(formats, read, name, mentions, relations):
+    sentences, log = read(formats / f"inception_tsv/tsv3-suite_{name}_reference.tsv")
+    found = sizes(sentences)
+    assert (found[0] + log[MERGED], found[1] + log[SAME]) == (mentions, relations)

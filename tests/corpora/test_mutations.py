@@ -34,6 +34,7 @@ FILES = {
     "label_studio": "tools/label_studio.json",
     "pubtator": "tools/pubtator.txt",
     "tac_adr": "tools/tac_adr.xml",
+    "webanno": "tools/webanno.tsv",
 }
 
 # Bytes that mean something in one format or another, next to arbitrary ones.
