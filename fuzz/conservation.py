@@ -304,14 +304,15 @@ def _webanno(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bala
                 continue
             if kind.startswith("RL"):
                 relations += cells[-1].count("|") + 1
-            elif "custom" in kind and not kind.startswith("CH"):
+            elif not kind.startswith(("CH", "SP=de.tudarmstadt.ukp.")):
                 for number, items in enumerate(zip(*(cell.split("|") for cell in cells))):
                     spans = (re.search(r"\[(\d{1,9})\]$", item) for item in items)
                     named = next((int(span[1]) for span in spans if span and int(span[1])), None)
                     mentions.add((kind, named) if named else (kind, row[0], number))
         width += max(len(features), 1)
     _, entities, links = _sizes(sentences)
-    if "\\" not in _content(path) and all("custom" in layer for layer in layers[1:]):
+    built_in = sum("=de.tudarmstadt.ukp.dkpro.core.api.lexmorph" in layer for layer in layers)
+    if "\\" not in _content(path) and built_in == _content(path).count("=de.tudarmstadt.ukp."):
         found = entities + log.total(*_MERGED, "annotations without a text")
         yield "mentions", len(mentions), found
         known = links + log.total(*_LINKS, *_LINKS_OF_TOOLS, "relations of the layer")
