@@ -281,6 +281,25 @@ def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bal
     yield "relations", len(rows) - mentions, relations + log.total(*_LINKS, *_LINKS_OF_TOOLS)
 
 
+def _uima_cas(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    cas = json.loads(_content(path))
+    members = {number for view in cas["%VIEWS"].values() for number in view["%MEMBERS"]}
+    structures = [s for s in cas["%FEATURE_STRUCTURES"] if s["%ID"] in members]
+    types = cas["%TYPES"]
+    kinds = [s["%TYPE"] for s in structures if not s["%TYPE"].startswith("de.tudarmstadt.")]
+    ends = {name for name, kind in types.items() if {"Governor", "Dependent"} <= kind.keys()}
+    links = sum(kind in ends for kind in kinds)
+    _, entities, relations = _sizes(sentences)
+    left_out = log.total("annotations without a text", "views without a text", "annotations of the")
+    known = relations + log.total(*_LINKS, *_LINKS_OF_TOOLS)
+    if not log.total("views without a text") and len(cas["%VIEWS"]) == 1:
+        held = sum(kind not in ends and not kind.startswith("uima.") for kind in kinds)
+        unused = log.total("annotations of the layer") and left_out
+        if not unused:
+            yield "mentions", held, entities + log.total(*_MERGED, "annotations without a text")
+        yield "relations", links, known + log.total("relations of what is no mention")
+
+
 def _webanno(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     lines = [line.split("\t") for line in _lines(path) if not line.startswith("#")]
     layers = [line for line in _lines(path) if line.startswith("#T_")]
@@ -339,6 +358,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "pubtator": _pubtator,
     "spert": _spert,
     "tac_adr": _tac_adr,
+    "uima_cas": _uima_cas,
     "webanno": _webanno,
 }
 

@@ -66,6 +66,7 @@ SOURCES = {
     "pubtator": "tools/pubtator.txt",
     "spert": "conll04_spert.json",
     "tac_adr": "tools/tac_adr.xml",
+    "uima_cas": "tools/uima_cas.json",
     "webanno": "tools/webanno.tsv",
     # What names the sentences of a split.
     "folds": "ade_folds.json",
@@ -228,7 +229,7 @@ class _Trial:
             begin = random.randrange(len(records))
             chosen = records[begin : begin + random.randint(1, 3)]
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()
-        if self._format in ("folds", "ids", "bioc", "ddi", "tac_adr", "webanno"):
+        if self._format in ("folds", "ids", "bioc", "ddi", "tac_adr", "uima_cas", "webanno"):
             return self._content
         blank = b"\n\n"
         separators = {

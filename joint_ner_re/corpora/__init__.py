@@ -35,6 +35,7 @@ from joint_ner_re.corpora import (
     spert,
     tac_adr,
     triples,
+    uima_cas,
     webanno,
 )
 from joint_ner_re.corpora.annotations import Document
@@ -101,9 +102,16 @@ FORMATS: dict[str, CorpusFormat] = {
     "pubtator": CorpusFormat("PubTator's text format", pubtator.looks_like, pubtator.read),
     "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read),
     "tac_adr": CorpusFormat("the XML of TAC 2017 ADR", tac_adr.looks_like, tac_adr.read),
+    "uima_cas": CorpusFormat(
+        "UIMA's CAS of INCEpTION, as XMI or JSON", uima_cas.looks_like, uima_cas.read
+    ),
     "webanno": CorpusFormat("WebAnno TSV 3 of INCEpTION", webanno.looks_like, webanno.read),
 }
 """The formats that can be read, by name."""
+
+
+# Files of these kinds are looked at last, where a directory has several.
+_OF_MANY = (".zip", ".json", ".json.gz")
 
 
 def _to_text(write: Callable[[Iterable[Sentence], TextIO], int]) -> Callable[..., int]:
@@ -295,17 +303,21 @@ def detect_format(path: PathLike) -> str:
 
 def _format_of_directory(path: PathLike) -> str:
     """The format of the files in a directory that are not brat's; brat's if there are none."""
-    if not brat.has_annotations(path):
-        files = [*xml_files(path), *bundles.files_in(path, webanno.SUFFIXES)]
-        if files:
-            return detect_format(files[0])
-    return "brat"
+    if brat.has_annotations(path):
+        return "brat"
+    inception = bundles.files_in(path, (*webanno.SUFFIXES, *uima_cas.SUFFIXES))
+    # A type system is XML, too, and archives and JSON may lie anywhere.
+    first = [file for file in inception if not file.name.lower().endswith(_OF_MANY)]
+    files = first or xml_files(path) or inception
+    return detect_format(files[0]) if files else "brat"
 
 
 def _format_of_archive(path: PathLike) -> str:
     names = bundles.names_in(path)
     if any(name.lower().endswith(webanno.SUFFIXES) for name in names):
         return "webanno"
+    if any(name.lower().endswith(uima_cas.SUFFIXES) for name in names):
+        return "uima_cas"
     raise CorpusFormatError(
         path,
         1,

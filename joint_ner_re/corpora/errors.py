@@ -46,6 +46,10 @@ class CorpusFormatError(ValueError):
         return f"{place}: {self.reason}"
 
 
+class MissingPackageError(ImportError, ValueError):
+    """A package that one format needs is not installed; the message says how to install it."""
+
+
 ErrorHandler = Callable[[CorpusFormatError], None]
 """A reader calls this with an error after which it can continue reading."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from joint_ner_re.corpora.errors import CorpusFormatError, ErrorHandler, PathLike, handled
-from joint_ner_re.corpora.files import parse_int, read_lines
+from joint_ner_re.corpora.files import Line, parse_int, read_lines
 from joint_ner_re.messages import quote
 
 MAX_DEPTH = 50
@@ -155,13 +155,34 @@ def read_elements(
     for file in files:
         with handled(on_error):
             builder = _Builder(file, root, tag)
-            yield from _elements(file, builder)
+            yield from _elements(file, builder, read_lines(file))
             for name, count in builder.beside.items():
                 changes[f"elements <{name}> outside of a <{tag}>, not used"] += count
 
 
-def _elements(path: PathLike, builder: _Builder) -> Iterator[Element]:
-    parsing = _parse(path, builder)
+def parse_element(path: PathLike, root: str, lines: Iterable[Line]) -> Element:
+    """The outermost element of XML that is at hand in lines.
+
+    # Parameters
+
+    path : `str`
+        Where it is, for messages.
+    root : `str`
+        The name that the element must have; `{NAMESPACE}NAME` where it is in a namespace.
+    lines : `Iterable[Line]`
+        The lines, as `read_lines` gives them.
+
+    # Raises
+
+    `CorpusFormatError`
+        As for `read_elements`.
+    """
+    # The parser raises an error for a file that ends before it.
+    return next(_elements(path, _Builder(path, root, root), lines))
+
+
+def _elements(path: PathLike, builder: _Builder, lines: Iterable[Line]) -> Iterator[Element]:
+    parsing = _parse(path, builder, lines)
     more = True
     failure: CorpusFormatError | None = None
     while more:
@@ -176,13 +197,13 @@ def _elements(path: PathLike, builder: _Builder) -> Iterator[Element]:
         raise failure
 
 
-def _parse(path: PathLike, builder: _Builder) -> Iterator[bool]:
+def _parse(path: PathLike, builder: _Builder, lines: Iterable[Line]) -> Iterator[bool]:
     """Parse the file piece by piece; `True` after each."""
     number = 1
     try:
         parser = DefusedXMLParser(target=builder)
         builder.parser = parser.parser
-        for number, line in read_lines(path):
+        for number, line in lines:
             line += "\n"
             if number == 1:
                 line = line.lstrip()

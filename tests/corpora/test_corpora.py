@@ -40,10 +40,11 @@ FILES = {
     "tools/label_studio.json": "label_studio",
     "tools/pubtator.txt": "pubtator",
     "tools/tac_adr.xml": "tac_adr",
+    "tools/uima_cas.json": "uima_cas",
     "tools/webanno.tsv": "webanno",
 }
 # What they hold of a document stands in many lines: a sentence without a mention is of its first.
-DOCUMENTS = ("bioc", "ddi", "pubtator", "tac_adr", "webanno")
+DOCUMENTS = ("bioc", "ddi", "pubtator", "tac_adr", "uima_cas", "webanno")
 
 
 def test_the_formats_are_the_documented_ones():
@@ -67,6 +68,7 @@ def test_the_formats_are_the_documented_ones():
         "pubtator",
         "spert",
         "tac_adr",
+        "uima_cas",
         "webanno",
     ]
     # What brat writes is a directory, and has tests of its own.

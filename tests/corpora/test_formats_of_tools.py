@@ -238,3 +238,16 @@ def test_the_counts_of_samples_of_inception_hold(formats, read, name, mentions, 
     sentences, log = read(formats / f"inception_tsv/tsv3-suite_{name}_reference.tsv")
     found = sizes(sentences)
     assert (found[0] + log[MERGED], found[1] + log[SAME]) == (mentions, relations)
+
+
+def test_the_sample_of_uima_is_read_whole(formats, read):
+    sentences, log = read(formats / "inception_xmi/relation_test.xmi")
+    raw = (formats / "inception_xmi/relation_test.xmi").read_text()
+    assert len(sentences) == len(re.findall("<type4:Sentence", raw)) == 2
+    named = re.findall(r'<custom:MyRelationBase .* begin="(\d+)" end="(\d+)" value="(\w+)"', raw)
+    text = "".join(sentence.text for sentence in sentences)
+    assert [(e.type, s.surface(e)) for s in sentences for e in s.entities] == [
+        (kind, text[int(begin) : int(end)]) for begin, end, kind in named
+    ]
+    assert sizes(sentences)[1] == raw.count("<custom:MyRelationLayer") == 1
+    assert not log

@@ -34,6 +34,7 @@ FILES = {
     "label_studio": "tools/label_studio.json",
     "pubtator": "tools/pubtator.txt",
     "tac_adr": "tools/tac_adr.xml",
+    "uima_cas": "tools/uima_cas.json",
     "webanno": "tools/webanno.tsv",
 }
 
