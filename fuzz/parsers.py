@@ -6,6 +6,7 @@ without a word in the log. Hypothesis makes all random choices, so that a file t
 plain as it can be and still fail.
 """
 
+import io
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import resource
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -68,6 +70,9 @@ SOURCES = {
     "tac_adr": "tools/tac_adr.xml",
     "uima_cas": "tools/uima_cas.json",
     "webanno": "tools/webanno.tsv",
+    # Other files of the same formats: XMI in an archive with its type system, and the archive.
+    "uima_cas xmi": "tools/uima/report.xmi",
+    "uima_cas zip": "tools/uima/report.xmi",
     # What names the sentences of a split.
     "folds": "ade_folds.json",
     "ids": "conll04_train.ids",
@@ -193,8 +198,9 @@ def _peak() -> int:
 class _Trial:
     """One format's damaged files, one after the other, at the same path."""
 
-    def __init__(self, format: str, kept: Path) -> None:
-        self._format = format
+    def __init__(self, name: str, kept: Path) -> None:
+        # Without the kind of file.
+        self._format, _, self._kind = name.partition(" ")
         self._kept = kept
         # In memory where there is such a place: writing takes longer than reading otherwise.
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -203,13 +209,15 @@ class _Trial:
         self._log = LogCounter()
         logger = logging.getLogger("joint_ner_re")
         logger.handlers, logger.propagate = [self._log], False
-        source = FIXTURES / SOURCES[format]
-        if format == "brat":
+        source = FIXTURES / SOURCES[name]
+        if self._format == "brat":
             names = sorted(source.glob("*.ann"))
             self._documents = [(n.read_bytes(), n.with_suffix(".txt").read_bytes()) for n in names]
             self._path.mkdir()
         else:
             self._content = source.read_bytes()
+        if self._kind:
+            self._types = source.with_name("TypeSystem.xml").read_bytes()
         self._fine, self._standard = _tokenizers()
 
     def warm_up(self) -> None:
@@ -224,6 +232,11 @@ class _Trial:
             self._pair = random.choice(self._documents)
             self._which = random.choice([0, 0, 1])
             return self._pair[self._which]
+        if self._kind:
+            self._which = random.choice([0, 0, 1]) if self._kind == "xmi" else 2
+            return [self._content, self._types, self._packed(self._content, self._types)][
+                self._which
+            ]
         if self._format in _JSON_LISTS:
             records = json.loads(self._content)
             begin = random.randrange(len(records))
@@ -245,11 +258,25 @@ class _Trial:
         begin = random.randrange(len(parts))
         return separator.join(parts[begin : begin + random.randint(1, 4)]) or parts[0]
 
+    def _packed(self, document: bytes, types: bytes) -> bytes:
+        """An archive of a document and its type system, as INCEpTION exports it."""
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in (("eve.xmi", document), ("TypeSystem.xml", types)):
+                # With the same date each time.
+                entry = zipfile.ZipInfo(name)
+                archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+        return file.getvalue()
+
     def put(self, content: bytes) -> None:
         """Write the file."""
         self._size = len(content)
+        if self._kind == "xmi":
+            parts = [self._content, self._types]
+            parts[self._which] = content
+            content = self._packed(*parts)
         # Of a compressed file nobody knows.
-        packed = b"\x1f\x8b" in content[:2]
+        packed = bool(self._kind) or b"\x1f\x8b" in content[:2]
         self._lines = 10**9 if packed else max(content.count(b"\n") + 1, 50)
         if self._format != "brat":
             self._path.write_bytes(content)
@@ -289,7 +316,9 @@ class _Trial:
             lambda: sentences.extend(read_corpus(self._path, self._format, **options))
         )
         if outcome == "read":
-            problems = missing(self._format, self._path, sentences, self._log)
+            problems = []
+            if not self._kind:
+                problems += missing(self._format, self._path, sentences, self._log)
             problems += filter(None, map(_invalid, sentences))
             outcome = "; ".join(problems[:3]) or outcome
         if outcome in ("read", "refused") and self._size < 10**6:
