@@ -296,10 +296,10 @@ def _without_text(match: re.Match[str]) -> str:
 
 def _from_json(member: Member, lines: list[Line]) -> _Source:
     text = "\n".join(line for _, line in lines)
-    start = len(text) - len(text.lstrip())
+    start = len(text) - len(text.lstrip(" \t\n"))
     first = 1 + text.count("\n", 0, start)
     value, end = decode(member.path, first, text, start)
-    if text[end:].strip():
+    if text[end:].strip(" \t\n"):
         line = 1 + text.count("\n", 0, end)
         raise CorpusFormatError(
             member.path, line, f"expected one JSON object; then found {quote(text[end:].strip())}"
