@@ -7,12 +7,14 @@ only files that were read without an error.
 
 import ast
 import gzip
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyarrow.parquet import read_table
 from watch import LogCounter
 
 from joint_ner_re.sentence import Sentence
@@ -25,11 +27,13 @@ _CUT = ("mentions over the end of a sentence",)
 _LINKS = (_TWICE, "relations between two mentions", "relations from one sentence to another")
 
 
-def _content(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    return data.decode("utf-8-sig")
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def _content(path: Path) -> str:
+    return _bytes(path).decode("utf-8-sig")
 
 
 def _lines(path: Path) -> list[str]:
@@ -281,6 +285,12 @@ def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bal
     yield "relations", len(rows) - mentions, relations + log.total(*_LINKS, *_LINKS_OF_TOOLS)
 
 
+def _parquet(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
+    table = read_table(io.BytesIO(_bytes(path)))
+    yield "rows", table.num_rows, len(sentences)
+    yield "tokens", sum(map(len, table["tokens"].to_pylist())), _sizes(sentences)[0]
+
+
 def _uima_cas(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     cas = json.loads(_content(path))
     members = {number for view in cas["%VIEWS"].values() for number in view["%MEMBERS"]}
@@ -354,6 +364,7 @@ BALANCES: dict[str, Callable[[Path, Sequence[Sentence], LogCounter], Balance]] =
     "jsonl": _jsonl,
     "label_studio": _label_studio,
     "multihead": _multihead,
+    "parquet": _parquet,
     "prodigy": _prodigy,
     "pubtator": _pubtator,
     "spert": _spert,

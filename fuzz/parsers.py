@@ -38,6 +38,7 @@ from joint_ner_re.corpora import (
     detect_format,
     format_options,
     read_corpus,
+    write_corpus,
 )
 from joint_ner_re.corpora.folds import read_folds
 from joint_ner_re.sentence import Sentence
@@ -64,6 +65,8 @@ SOURCES = {
     "jsonl": "sentences.jsonl",
     "label_studio": "tools/label_studio.json",
     "multihead": "conll04_multihead.txt",
+    # These sentences are written to a table first.
+    "parquet": "sentences.jsonl",
     "prodigy": "own/prodigy.jsonl",
     "pubtator": "tools/pubtator.txt",
     "spert": "conll04_spert.json",
@@ -89,6 +92,7 @@ _OF_A_WHOLE_FILE = (
     "the gzip file is damaged",
     "the file cannot be read",
     "no .ann file in this directory",
+    "the Parquet file",
 )
 
 
@@ -216,6 +220,9 @@ class _Trial:
             self._path.mkdir()
         else:
             self._content = source.read_bytes()
+        if self._format == "parquet":
+            write_corpus(read_corpus(source), self._path, "parquet")
+            self._content = self._path.read_bytes()
         if self._kind:
             self._types = source.with_name("TypeSystem.xml").read_bytes()
         self._fine, self._standard = _tokenizers()
@@ -242,7 +249,16 @@ class _Trial:
             begin = random.randrange(len(records))
             chosen = records[begin : begin + random.randint(1, 3)]
             return json.dumps(chosen, indent=random.choice([None, 1])).encode()
-        if self._format in ("folds", "ids", "bioc", "ddi", "tac_adr", "uima_cas", "webanno"):
+        if self._format in (
+            "folds",
+            "ids",
+            "bioc",
+            "ddi",
+            "parquet",
+            "tac_adr",
+            "uima_cas",
+            "webanno",
+        ):
             return self._content
         blank = b"\n\n"
         separators = {
@@ -276,7 +292,7 @@ class _Trial:
             parts[self._which] = content
             content = self._packed(*parts)
         # Of a compressed file nobody knows.
-        packed = bool(self._kind) or b"\x1f\x8b" in content[:2]
+        packed = self._kind or self._format == "parquet" or b"\x1f\x8b" in content[:2]
         self._lines = 10**9 if packed else max(content.count(b"\n") + 1, 50)
         if self._format != "brat":
             self._path.write_bytes(content)

@@ -29,7 +29,14 @@ from joint_ner_re.corpora.units import Unit, check_unit
 from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
-_SUFFIXES = {".jsonl": "jsonl", ".json": "spert", ".csv": "csv", ".xlsx": "xlsx", "": "brat"}
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".json": "spert",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    "": "brat",
+}
 ON_ERROR = ("stop", "skip")
 # Those that the command line gives as they are.
 _READING_OPTIONS = ("discontinuous", "concept_relations", "offsets")
@@ -60,8 +67,8 @@ class Convert(Command):
         parser.add_argument(
             "--to",
             choices=sorted(WRITABLE),
-            help="default: by the output's name: .jsonl, .json (SpERT), .csv, .xlsx, none (brat); "
-            "jsonl for a pipe",
+            help="default: by the output's name: .jsonl, .json (SpERT), .csv, .xlsx, .parquet, "
+            "none (brat); jsonl for a pipe",
         )
         add_reading_options(parser)
         units = parser.add_mutually_exclusive_group()

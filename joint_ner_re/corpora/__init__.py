@@ -30,6 +30,7 @@ from joint_ner_re.corpora import (
     jsonl,
     label_studio,
     multihead,
+    parquet,
     prodigy,
     pubtator,
     spert,
@@ -42,7 +43,7 @@ from joint_ner_re.corpora.annotations import Document
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
-from joint_ner_re.corpora.files import is_zip, output, read_head
+from joint_ner_re.corpora.files import is_parquet, is_zip, output, read_head
 from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
 from joint_ner_re.corpora.offsets import OFFSETS
@@ -98,6 +99,9 @@ FORMATS: dict[str, CorpusFormat] = {
         "Label Studio's JSON export", label_studio.looks_like, label_studio.read
     ),
     "multihead": CorpusFormat("Bekoulis' text files", multihead.looks_like, multihead.read),
+    "parquet": CorpusFormat(
+        "Parquet with the columns of jsonl or SpERT", parquet.looks_like, parquet.read
+    ),
     "prodigy": CorpusFormat("Prodigy's JSONL export", prodigy.looks_like, prodigy.read),
     "pubtator": CorpusFormat("PubTator's text format", pubtator.looks_like, pubtator.read),
     "spert": CorpusFormat("SpERT's JSON", spert.looks_like, spert.read),
@@ -128,6 +132,7 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "dygie": dygie.write,
     "gliner": gliner.write,
     "jsonl": _to_text(jsonl.write),
+    "parquet": parquet.write,
     "spert": _to_text(spert.write),
     "xlsx": triples.write_workbook,
 }
@@ -238,8 +243,9 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     path : `str`
         The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose no annotation: reading the file gives
-        equal sentences. What a format cannot hold, such as `meta`, is counted in a warning.
+        A name in `WRITABLE`. `"jsonl"`, `"spert"` and `"parquet"` lose no annotation: reading the
+        file gives equal sentences. What a format cannot hold, such as `meta`, is counted in a
+        warning.
     options : `Any`
         For `"csv"`: `entities`, the path of a second table, and `mark`, whether the files begin
         with the byte order mark by which Excel knows UTF-8.
@@ -289,6 +295,8 @@ def detect_format(path: PathLike) -> str:
         return "brat"
     if is_zip(path):
         return _format_of_archive(path)
+    if is_parquet(path):
+        return "parquet"
     lines = read_head(path)
     advice = label_studio.looks_like_another_export(lines)
     if advice is not None:

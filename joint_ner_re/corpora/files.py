@@ -27,6 +27,9 @@ _MAX_LINE_BYTES = 2**28
 _HEAD_BYTES = 2**20
 
 _GZIP = b"\x1f\x8b"
+PARQUET = b"PAR1"
+"""What a Parquet file begins with."""
+
 _ZIP = b"PK\x03\x04"
 # The first bytes of other kinds of files, and what the user can do.
 _SIGNATURES = (
@@ -188,6 +191,30 @@ def parse_int(path: PathLike, number: int, text: str, what: str) -> int:
 def is_zip(path: PathLike) -> bool:
     """Whether a file on disk begins as a zip archive does."""
     return _begins_with(path, _ZIP)
+
+
+def is_parquet(path: PathLike) -> bool:
+    """Whether a file on disk begins as a Parquet table does, unpacked if need be."""
+    if os.path.isdir(path) or is_stream(path):
+        return False
+    try:
+        with _opened(path) as file:
+            return file.read(len(PARQUET)) == PARQUET
+    except CorpusFormatError:
+        return False
+
+
+@contextmanager
+def open_binary(path: PathLike) -> Iterator[BinaryIO]:
+    """A file to read bytes, unpacked if it is compressed with gzip.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is missing, a directory, unreadable, or compressed in another way than gzip.
+    """
+    with _opened(path) as file:
+        yield file
 
 
 def _begins_with(path: PathLike, signature: bytes) -> bool:

@@ -64,6 +64,7 @@ def test_the_formats_are_the_documented_ones():
         "jsonl",
         "label_studio",
         "multihead",
+        "parquet",
         "prodigy",
         "pubtator",
         "spert",
@@ -71,8 +72,8 @@ def test_the_formats_are_the_documented_ones():
         "uima_cas",
         "webanno",
     ]
-    # What brat writes is a directory, and has tests of its own.
-    assert {*FILES.values(), "brat"} == set(FORMATS)
+    # What brat writes is a directory, and Parquet is no text: they have tests of their own.
+    assert {*FILES.values(), "brat", "parquet"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("name, format", FILES.items())
@@ -184,7 +185,8 @@ def test_unknown_formats_and_options_name_the_known_ones(corpora):
         format_options("x")
     assert format_options("brat") == ["tokenizer", "unit", "discontinuous", "on_error"]
     with pytest.raises(
-        ValueError, match="format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl, spert"
+        ValueError,
+        match="format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl, parquet, spert",
     ):
         write_corpus([], path, "ade_rel")
 
@@ -249,7 +251,7 @@ def sentences(draw):
     return Sentence(tokens, entities, relations, name, text, offsets)
 
 
-@pytest.mark.parametrize("format", ["jsonl", "spert"])
+@pytest.mark.parametrize("format", ["jsonl", "parquet", "spert"])
 @given(corpus=st.lists(sentences(), min_size=1, max_size=4))
 def test_written_sentences_read_back_equal(tmp_path_factory, format, corpus):
     path = tmp_path_factory.mktemp("round") / "corpus"
