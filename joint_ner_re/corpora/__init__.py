@@ -17,6 +17,7 @@ from joint_ner_re.corpora import (
     ade_neg,
     ade_rel,
     bioc,
+    bioc_output,
     brat,
     bundles,
     casrel,
@@ -127,6 +128,7 @@ def _to_text(write: Callable[[Iterable[Sentence], TextIO], int]) -> Callable[...
 
 
 WRITABLE: dict[str, Callable[..., int]] = {
+    "bioc": bioc_output.write,
     "brat": brat.write,
     "csv": triples.write,
     "dygie": dygie.write,

@@ -48,6 +48,7 @@ from joint_ner_re.records import get
 from joint_ner_re.sentence import Sentence
 
 _SPACE = re.compile(r"[ \t\n]*")
+_SCORE = re.compile(r"[01](?:\.[0-9]+)?")
 _UNTYPED = "Entity", "Relation"
 # PubTator's own pages wrap the documents otherwise.
 _COLLECTIONS = {"documents", "PubTator3"}
@@ -460,6 +461,7 @@ class _Document:
                 kind or _UNTYPED[0],
                 *pieces[0],
                 pieces=pieces,
+                score=_score(annotation.infons),
                 surface=annotation.text or None,
                 concepts=() if concept in _NO_CONCEPT else (concept,),
             )
@@ -516,4 +518,12 @@ class _Document:
             if -1 in ends:
                 self._changes["relations of mentions that were left out"] += 1
             else:
-                self._links.append(Link(relation.line, kind, *ends))
+                self._links.append(
+                    Link(relation.line, kind, ends[0], ends[1], _score(relation.infons))
+                )
+
+
+def _score(infons: dict[str, str]) -> float | None:
+    """The probability that `bioc_output` puts into an infon."""
+    text = infons.get("score", "")
+    return float(text) if _SCORE.fullmatch(text) and float(text) <= 1 else None

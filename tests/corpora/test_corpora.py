@@ -186,7 +186,7 @@ def test_unknown_formats_and_options_name_the_known_ones(corpora):
     assert format_options("brat") == ["tokenizer", "unit", "discontinuous", "on_error"]
     with pytest.raises(
         ValueError,
-        match="format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl, parquet, spert",
+        match="format 'ade_rel'; expected one of bioc, brat, csv, dygie, gliner, jsonl, par",
     ):
         write_corpus([], path, "ade_rel")
 
