@@ -31,6 +31,7 @@ from joint_ner_re.corpora import (
     jsonl,
     label_studio,
     multihead,
+    near_misses,
     parquet,
     prodigy,
     pubtator,
@@ -300,14 +301,17 @@ def detect_format(path: PathLike) -> str:
     if is_parquet(path):
         return "parquet"
     lines = read_head(path)
-    advice = label_studio.looks_like_another_export(lines)
+    found: list[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
+    advice = near_misses.refusal(lines, found)
     if advice is not None:
         raise CorpusFormatError(path, 1, advice)
-    found: list[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
     if len(found) != 1:
         fit = f"fit {' and '.join(found)}" if found else "fit no known format"
-        known = ", ".join(f"{name} ({format.description})" for name, format in FORMATS.items())
-        raise CorpusFormatError(path, 1, f"the first lines {fit}; give `format`, one of: {known}")
+        advice = None if found else near_misses.near_miss(lines)
+        if advice is None:
+            known = ", ".join(f"{name} ({format.description})" for name, format in FORMATS.items())
+            advice = f"give `format`, one of: {known}"
+        raise CorpusFormatError(path, 1, f"the first lines {fit}; {advice}")
     return found[0]
 
 
@@ -328,11 +332,7 @@ def _format_of_archive(path: PathLike) -> str:
         return "webanno"
     if any(name.lower().endswith(uima_cas.SUFFIXES) for name in names):
         return "uima_cas"
-    raise CorpusFormatError(
-        path,
-        1,
-        "the file is a zip archive without a document of INCEpTION; unpack it first: unzip FILE",
-    )
+    raise CorpusFormatError(path, 1, near_misses.of_archive(names))
 
 
 def _check_known(format: str, names: Iterable[str]) -> None:

@@ -37,6 +37,12 @@ _SIGNATURES = (
     (b"BZh", "is compressed with bzip2; unpack it first: bunzip2 FILE"),
     (b"\xfd7zXZ\x00", "is compressed with xz; unpack it first: unxz FILE"),
     (_ZIP, "is a zip archive; unpack it first: unzip FILE"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd; unpack it first: unzstd FILE"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it first: 7z x FILE"),
+    (b"%PDF-", "is a PDF, which has no annotations; export the annotations, not the document"),
+    (b"\xd0\xcf\x11\xe0", "is a Word or Excel file; export the annotations, not the document"),
+    (b"SQLite format 3", "is a SQLite database; export the annotations from the tool that uses it"),
+    (b"ARROW1", "is an Arrow table; write it as Parquet"),
     (codecs.BOM_UTF16_LE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
     (codecs.BOM_UTF16_BE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
 )
@@ -237,10 +243,17 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
             file = cast(io.BufferedReader, packed)
             if file.peek(2)[:2] == _GZIP:
                 file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
-            start = file.peek(8)[:8]
+            start = file.peek(64)[:64]
             for signature, advice in _SIGNATURES:
                 if start.startswith(signature):
                     raise CorpusFormatError(path, 1, f"expected UTF-8 text, but the file {advice}")
+            if encoding := _utf_16(start):
+                raise CorpusFormatError(
+                    path,
+                    1,
+                    "expected UTF-8 text, but the file is UTF-16 without a byte order mark; "
+                    f"convert it: iconv -f {encoding} -t UTF-8",
+                )
             yield file
     except FileNotFoundError:
         raise CorpusFormatError(path, None, "there is no such file; check the path") from None
@@ -252,6 +265,16 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
         ) from error
     except OSError as error:
         raise CorpusFormatError(path, None, f"the file cannot be read: {error}") from error
+
+
+def _utf_16(start: bytes) -> str | None:
+    """The encoding, if every other byte is 0, as in English text in UTF-16."""
+    even, odd = start[::2], start[1::2]
+    if len(odd) < 8:
+        return None
+    if not any(odd) and 0 not in even:
+        return "UTF-16LE"
+    return "UTF-16BE" if not any(even) and 0 not in odd else None
 
 
 def _decode(path: PathLike, number: int, raw: bytes) -> str:

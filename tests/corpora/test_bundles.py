@@ -64,7 +64,10 @@ def test_the_export_of_a_project(put, caplog):
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (packed({"a.txt": "Ada"}), "a zip archive without a document of INCEpTION; unpack it"),
+        (
+            packed({"a.txt": "Ada"}),
+            "a zip archive without a document of INCEpTION; it holds 'a.txt'",
+        ),
         (packed({"a.tsv": DOCUMENT})[:-30], "the zip archive cannot be unpacked"),
         (packed({"a.tsv": "x" * (2**26 + 1)}), "is longer than 67108864 bytes"),
         # The checksum is another one.
