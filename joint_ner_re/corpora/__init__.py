@@ -274,7 +274,7 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
 
 
 # Tables have columns for `meta`, and each row has its own sentence.
-_HOLDS_ALL = frozenset(["csv", "jsonl", "xlsx"])
+_HOLDS_ALL = frozenset(["csv", "jsonl", "parquet", "xlsx"])
 
 
 def _counting_losses(sentences: Iterable[Sentence], lost: Counter[str]) -> Iterator[Sentence]:

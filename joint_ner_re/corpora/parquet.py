@@ -7,6 +7,8 @@
 | `offsets` | list of lists of two integers |
 | `entities` | list of structs of `type`, `start`, `end` and `score` |
 | `relations` | list of structs of `type`, `head`, `tail` and `score` |
+| `sentences` | list of lists of two integers |
+| `meta` | string: an object in JSON |
 
 `pyarrow` reads and writes the files.
 """
@@ -14,6 +16,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +34,7 @@ from joint_ner_re.corpora.errors import (
     located,
 )
 from joint_ner_re.corpora.files import PARQUET, open_binary, read_lines
+from joint_ner_re.corpora.json_values import decode
 from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.sentence import SENTENCE_KEYS, Sentence
 from joint_ner_re.streams import is_stream
@@ -76,6 +80,8 @@ def read(path: PathLike, *, on_error: ErrorHandler | None = None) -> Iterator[Se
             number += 1
             sentence = None
             with handled(on_error), located(path, number):
+                if isinstance(record.get("meta"), str):
+                    record["meta"], _ = decode(path, number, record["meta"])
                 sentence = Sentence.from_json(record, f"{os.fspath(path)}:{number}")
             if sentence is not None:
                 yield sentence
@@ -259,6 +265,8 @@ def _schema(pyarrow: Any) -> Any:
             "relations": pyarrow.list_(
                 pyarrow.struct({"type": text, "head": number, "tail": number, "score": score})
             ),
+            "sentences": pyarrow.list_(pyarrow.list_(number)),
+            "meta": text,
         }
     )
 
@@ -269,6 +277,8 @@ def _row(sentence: Sentence) -> dict[str, Any]:
         # They follow from the other columns.
         for key in ("text", "char_start", "char_end"):
             entity.pop(key, None)
+    if "meta" in record:
+        record["meta"] = json.dumps(record["meta"], ensure_ascii=False, allow_nan=False)
     # Raises the same error as for JSON lines, where a text cannot be encoded.
     quote_json(record).encode("utf-8")
     return record

@@ -38,6 +38,16 @@ def test_what_was_written_reads_back_equal(tmp_path, put, compress, corpora):
     assert [s.source for s in found[:2]] == [f"{path}:1", f"{path}:2"]
 
 
+def test_meta_and_the_bounds_of_sentences_are_kept(tmp_path, caplog):
+    sentence = Sentence(["a", "b"], id="n", bounds=[(0, 1), (1, 2)], meta={"n": [1, "é"]})
+    with caplog.at_level(logging.WARNING):
+        write_corpus([sentence, BARE], tmp_path / "a", "parquet")
+    assert not caplog.messages
+    found, bare = read_corpus(tmp_path / "a")
+    assert (found.bounds, found.meta) == (sentence.bounds, {"n": [1, "é"]})
+    assert (bare.bounds, bare.meta) == (None, None)
+
+
 def test_more_rows_than_a_group_holds(tmp_path):
     sentences = [Sentence(["a"], id=str(number)) for number in range(2001)]
     assert write_corpus(iter(sentences), tmp_path / "a", "parquet") == 2001
@@ -75,6 +85,7 @@ def test_structs_of_lists_are_lists_of_structs(put):
         ([{"tokens": ["Ada"], "entities": [{"type": "P", "start": 0.0, "end": 1.0}]}], 1, "0.0"),
         ([{"tokens": ["Ada"], "entities": {"type": ["P"], "start": [0, 1], "end": [1]}}], 1,
          "expected a list"),
+        ([{"tokens": ["Ada"], "meta": "{"}], 1, "the JSON ends too early"),
     ],
 )  # fmt: skip
 def test_errors_name_the_row_and_can_be_passed_over(put, rows, line, reason):
