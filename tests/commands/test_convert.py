@@ -4,7 +4,7 @@ import json
 import pytest
 
 from joint_ner_re.commands.convert import convert, format_of
-from joint_ner_re.corpora import read_corpus
+from joint_ner_re.corpora import detect_format, read_corpus
 
 SOURCES = [
     "ade.rel", "ade_neg.txt", "conll04.corp", "conll04_multihead.txt", "conll04_spert.json",
@@ -62,6 +62,15 @@ def test_mentions_in_pieces_are_read_as_asked_for(allennlp, tmp_path):
         allennlp("convert", tmp_path / "in", tmp_path / way, "--to=jsonl", "--discontinuous", way)
         (sentence,) = read_corpus(tmp_path / way)
         assert [(entity.start, entity.end) for entity in sentence.entities] == spans
+
+
+def test_parquet_by_the_name_of_the_output(allennlp, fixtures, tmp_path):
+    allennlp("convert", fixtures / "sentences.jsonl", tmp_path / "a.parquet")
+    assert detect_format(tmp_path / "a.parquet") == "parquet"
+    allennlp("convert", tmp_path / "a.parquet", tmp_path / "b.jsonl")
+    assert list(read_corpus(tmp_path / "b.jsonl")) == list(
+        read_corpus(fixtures / "sentences.jsonl")
+    )
 
 
 def test_offsets_count_what_is_asked_for(allennlp, tmp_path):

@@ -88,6 +88,14 @@ def test_mentions_in_pieces_are_read_as_the_option_says(tmp_path):
         assert [(entity.start, entity.end) for entity in sentence.entities] == spans
 
 
+def test_offsets_count_what_the_option_says(tmp_path):
+    # 3 to 6 are the characters "b c" and the units " b ": the emoji is two units.
+    (tmp_path / "a").write_text('{"text": "😀a b c", "label": [[3, 6, "X"]]}')
+    for offsets, words in (("codepoints", "b c"), ("utf-16", "b")):
+        (sentence,) = sentences(JointReader(offsets=offsets).read(str(tmp_path / "a")))
+        assert sentence.surface(sentence.entities[0]) == words
+
+
 def test_a_wrong_format_is_an_error_of_the_corpus(corpus):
     with pytest.raises(CorpusFormatError, match=r"sentences\.jsonl:1"):
         list(JointReader(format="spert").read(corpus))
