@@ -286,7 +286,7 @@ def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bal
 
 
 def _parquet(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
-    table = read_table(io.BytesIO(_bytes(path)))
+    table = read_table(io.BytesIO(_bytes(path)), columns=["tokens"])
     yield "rows", table.num_rows, len(sentences)
     yield "tokens", sum(map(len, table["tokens"].to_pylist())), _sizes(sentences)[0]
 
