@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import io
 import json
-import keyword
 import re
 import warnings
 from collections import Counter
@@ -42,14 +41,12 @@ from joint_ner_re.corpora.json_values import decode, first_object
 from joint_ner_re.corpora.layers import holds_annotations, others, short_name, type_feature
 from joint_ner_re.corpora.offsets import check_offsets, in_codepoints
 from joint_ner_re.corpora.text import check_length
+from joint_ner_re.corpora.uima_types import CasType, Feature, check_types
 from joint_ner_re.corpora.units import Unit
 from joint_ner_re.corpora.xml_elements import Element, looks_like_root, parse_element
 from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.records import get
 from joint_ner_re.sentence import Sentence
-
-MAX_FEATURES = 100_000
-"""How many features the types of a CAS may have in all, with those that they inherit."""
 
 SUFFIXES = (".xmi", ".xmi.gz", ".json", ".json.gz")
 """The files that are read of a directory or an archive."""
@@ -71,8 +68,6 @@ _VALUES = ("uima.cas.String", "uima.cas.Boolean", "uima.cas.Integer", "uima.cas.
            "uima.cas.Long", "uima.cas.Double")  # fmt: skip
 _DESCRIPTION = f"{_SPECIFIER}typeDescription"
 _FEATURE_TAGS = ("name", "rangeTypeName", "elementType", "multipleReferencesAllowed")
-_TYPE_NAME = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*(?:\[\])?", re.ASCII)
-_FEATURE_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 # A tag with its attributes, and one attribute.
 _ATTRIBUTE = r"""\s+([\w:.-]+)\s*=\s*(?:"[^"]*"|'[^']*')"""
 _SOFA_TAG = re.compile(rf"<(?:[\w.-]+:)?Sofa(?:{_ATTRIBUTE})*\s*/?>")
@@ -226,7 +221,7 @@ def _from_xmi(member: Member, lines: list[Line]) -> _Source:
     type_lines = list(types)
     specifier = parse_element(member.path, f"{_SPECIFIER}typeSystemDescription", type_lines)
     described = [_described(element) for element in specifier.walk() if element.tag == _DESCRIPTION]
-    _check_types(member.path, described)
+    check_types(member.path, described)
     type_text = _rewritten(described)
     text = _SOFA_TAG.sub(_without_text, _plain(lines))
 
@@ -237,14 +232,14 @@ def _from_xmi(member: Member, lines: list[Line]) -> _Source:
     return _Source(texts, places, load)
 
 
-def _described(element: Element) -> _Type:
+def _described(element: Element) -> CasType:
     """The type that an element of a type system describes."""
     features = element.first(f"{_SPECIFIER}features")
-    return _Type(
+    return CasType(
         _inner(element, "name"),
         _inner(element, "supertypeName"),
         [
-            _Feature(*(_inner(feature, tag) for tag in _FEATURE_TAGS))
+            Feature(*(_inner(feature, tag) for tag in _FEATURE_TAGS))
             for feature in ([] if features is None else features.children)
         ],
     )
@@ -255,7 +250,7 @@ def _inner(element: Element, tag: str) -> str:
     return "" if inner is None else inner.text.strip()
 
 
-def _rewritten(types: Iterable[_Type]) -> str:
+def _rewritten(types: Iterable[CasType]) -> str:
     """A type system with these types and nothing else, which may mean more to another parser."""
     lines = [f'<typeSystemDescription xmlns="{_SPECIFIER[1:-1]}"><types>']
     for kind in types:
@@ -325,18 +320,18 @@ def _from_json(member: Member, lines: list[Line]) -> _Source:
             del structure["sofaString"]
     types = get(value, "%TYPES", dict, "the CAS")
     described = [
-        _Type(
+        CasType(
             name,
             get(kind, "%SUPER_TYPE", str, f"the type {quote(name, 40)}"),
             [
-                _Feature(key, get(feature, "%RANGE", str, f"the feature {quote(key, 40)}"), "", "")
+                Feature(key, get(feature, "%RANGE", str, f"the feature {quote(key, 40)}"), "", "")
                 for key, feature in kind.items()
                 if not key.startswith("%")
             ],
         )
         for name, kind in types.items()
     ]
-    _check_types(member.path, described)
+    check_types(member.path, described)
     for name, view in get(value, "%VIEWS", dict, "the CAS").items():
         # Each is held apart, however often it is named.
         if len(get(view, "%MEMBERS", list, f"the view {quote(name, 40)}")) > len(structures):
@@ -352,77 +347,6 @@ def _from_json(member: Member, lines: list[Line]) -> _Source:
 
 
 # Both
-
-
-class _Feature(NamedTuple):
-    """A feature of a type, as the elements of `_FEATURE_TAGS` give it."""
-
-    name: str
-    range: str
-    element: str
-    multiple: str
-
-
-class _Type(NamedTuple):
-    """A type of a CAS."""
-
-    name: str
-    parent: str
-    features: list[_Feature]
-
-
-def _check_types(path: PathLike, types: Sequence[_Type]) -> None:
-    """Check what `cassis` makes classes of, for which it runs code that holds the names.
-
-    # Parameters
-
-    path : `str`
-        The file that uses the types, for messages.
-    types : `Sequence[_Type]`
-        The types.
-
-    # Raises
-
-    `CorpusFormatError`
-        If a name is none, or types inherit from themselves, or too many features.
-    """
-    by_name = {kind.name: kind for kind in types}
-    for kind in types:
-        for name in (kind.name, kind.parent):
-            if not _TYPE_NAME.fullmatch(name):
-                raise CorpusFormatError(
-                    path, 1, f"a type is called {quote(name, 60)}; expected a name such as a.Name"
-                )
-        for feature in kind.features:
-            if not _FEATURE_NAME.fullmatch(feature.name) or keyword.iskeyword(feature.name):
-                raise CorpusFormatError(
-                    path,
-                    1,
-                    f"a feature of the type {quote(kind.name, 60)} is called "
-                    f"{quote(feature.name, 60)}; expected a name that is no word of Python: rename "
-                    "the feature, or export WebAnno TSV",
-                )
-    total: dict[str, int] = {}
-    for name in by_name:
-        line: list[str] = []
-        while name in by_name and name not in total:
-            if len(line) == len(by_name):
-                raise CorpusFormatError(
-                    path, 1, f"the type {quote(name, 60)} inherits from itself; expected a tree"
-                )
-            line.append(name)
-            name = by_name[name].parent
-        inherited = total.get(name, 0)
-        for name in reversed(line):
-            inherited += len(by_name[name].features) + 1
-            total[name] = inherited
-    if sum(total.values()) > MAX_FEATURES:
-        raise CorpusFormatError(
-            path,
-            1,
-            f"types with {sum(total.values())} features, with those that they inherit; expected "
-            f"at most {MAX_FEATURES}",
-        )
 
 
 @contextmanager

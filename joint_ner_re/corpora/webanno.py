@@ -26,9 +26,9 @@ from joint_ner_re.corpora.documents import DocumentTokenizer, log_changes, parse
 from joint_ner_re.corpora.errors import CorpusFormatError, ErrorHandler, PathLike, handled
 from joint_ner_re.corpora.files import parse_int
 from joint_ner_re.corpora.layers import holds_annotations, others, short_name, type_feature
-from joint_ner_re.corpora.offsets import BY_MENTIONS, Utf16, check_offsets
-from joint_ner_re.corpora.text import Span
+from joint_ner_re.corpora.offsets import check_offsets
 from joint_ner_re.corpora.units import Unit
+from joint_ner_re.corpora.webanno_text import Assembly, Row, TokenSentence, align, unescape
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
@@ -41,10 +41,7 @@ _UNIT = re.compile(r"([0-9]{1,9})-([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _PLACES = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _SOURCE = re.compile(r"([0-9-]+(?:\.[0-9]+)?)(?:\[([0-9]{1,9})_([0-9]{1,9})\])?")
 _ITEM = re.compile(r"((?:\\.|[^\\|])*?)(?:\[([0-9]{1,9})\])?(\||$)", re.DOTALL)
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 _NONE, _NO_VALUE = "_", "*"
-# More is no space between two sentences, but an error or an attack.
-_MAX_GAP = 1000
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -119,29 +116,6 @@ class _Layer:
         return list(cells[self.first : self.first + len(self.features)])
 
 
-@dataclass
-class _Row:
-    """A token or a part of one, with its cells; `span` is where it stands in the document."""
-
-    line: int
-    unit: str
-    begin: int
-    end: int
-    form: str
-    cells: list[str]
-    parts: list[_Row] = field(default_factory=list)
-    span: Span = (0, 0)
-
-
-@dataclass
-class _Sentence:
-    line: int
-    text: str
-    rows: list[_Row] = field(default_factory=list)
-    # Where the rows begin in the text.
-    places: list[int] = field(default_factory=list)
-
-
 class _Item(NamedTuple):
     """One of the annotations in a cell: its value, and its number, or 0 without one."""
 
@@ -154,8 +128,8 @@ def _document(
 ) -> Document:
     layers, sentences = _Parser(member.path, changes).parse(member.lines())
     for sentence in sentences:
-        _align(member.path, sentence)
-    text, breaks = _Assembly(member.path, sentences, offsets, changes).assemble()
+        align(member.path, sentence)
+    text, breaks = Assembly(member.path, sentences, offsets, changes).assemble()
     annotations = _Annotations(member.path, layers, changes, on_error)
     rows = [row for sentence in sentences for token in sentence.rows for row in _with_parts(token)]
     mentions, links = annotations.collect(rows)
@@ -164,7 +138,7 @@ def _document(
     )
 
 
-def _with_parts(row: _Row) -> Iterator[_Row]:
+def _with_parts(row: Row) -> Iterator[Row]:
     yield row
     yield from row.parts
 
@@ -177,10 +151,10 @@ class _Parser:
         self._changes = changes
         self._layers: list[_Layer] = []
         self._width = 3
-        self._sentences: list[_Sentence] = []
+        self._sentences: list[TokenSentence] = []
         self._units: set[str] = set()
 
-    def parse(self, lines: Iterator[tuple[int, str]]) -> tuple[list[_Layer], list[_Sentence]]:
+    def parse(self, lines: Iterator[tuple[int, str]]) -> tuple[list[_Layer], list[TokenSentence]]:
         """The layers, and the sentences with their rows.
 
         # Raises
@@ -239,7 +213,7 @@ class _Parser:
 
     def _add_text(self, number: int, text: str, fresh: bool) -> None:
         if fresh or not self._sentences:
-            self._sentences.append(_Sentence(number, text))
+            self._sentences.append(TokenSentence(number, text))
         elif self._sentences[-1].rows:
             raise self._error(number, "a text after tokens; expected a blank line before it")
         else:
@@ -268,7 +242,7 @@ class _Parser:
         begin, end = (
             parse_int(self._path, number, place, "an offset") for place in places.groups()
         )
-        row = _Row(number, cells[0], begin, end, cells[2], cells)
+        row = Row(number, cells[0], begin, end, cells[2], cells)
         sentence = self._sentences[-1]
         if unit.group(3) is None:
             sentence.rows.append(row)
@@ -279,172 +253,6 @@ class _Parser:
 
     def _error(self, number: int, reason: str) -> CorpusFormatError:
         return CorpusFormatError(self._path, number, reason)
-
-
-def _unescape(text: str) -> str:
-    return re.sub(
-        r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group(1)), text, flags=re.DOTALL
-    )
-
-
-def _align(path: PathLike, sentence: _Sentence) -> None:
-    """Find the tokens in the sentence's text, one after the other.
-
-    # Raises
-
-    `CorpusFormatError`
-        If there is something else than white space between two, or one is missing.
-    """
-    wrong = None
-    # Some versions escape characters in texts, some do not.
-    for unescape in (_unescape, str):
-        text = unescape(sentence.text)
-        places: list[int] = []
-        cursor = 0
-        for row in sentence.rows:
-            form = unescape(row.form)
-            place = _skip_space(text, cursor)
-            if not form.strip() or not text.startswith(form, place):
-                break
-            places.append(place)
-            cursor = place + len(form)
-        if len(places) == len(sentence.rows) and _skip_space(text, cursor) == len(text):
-            sentence.text, sentence.places = text, places
-            for row in sentence.rows:
-                row.form = unescape(row.form)
-                for part in row.parts:
-                    part.form = unescape(part.form)
-            return
-        wrong = wrong or (len(places), text[_skip_space(text, cursor) :])
-    assert wrong is not None
-    number, rest = wrong
-    if number < len(sentence.rows):
-        row = sentence.rows[number]
-        raise CorpusFormatError(
-            path,
-            row.line,
-            f"the token {quote(row.form, 40)} does not follow in the sentence's text, which has "
-            f"{quote(rest, 40)} there",
-        )
-    raise CorpusFormatError(
-        path,
-        sentence.rows[-1].line if sentence.rows else sentence.line,
-        f"the tokens of a sentence end before its text, which goes on with {quote(rest, 40)}; is "
-        "the file complete?",
-    )
-
-
-def _skip_space(text: str, place: int) -> int:
-    while place < len(text) and text[place].isspace():
-        place += 1
-    return place
-
-
-class _Assembly:
-    """Puts the sentences together to a document, and gives each row its place in it."""
-
-    def __init__(
-        self,
-        path: PathLike,
-        sentences: Sequence[_Sentence],
-        offsets: str | None,
-        changes: Counter[str],
-    ) -> None:
-        self._path = path
-        self._sentences = sentences
-        self._changes = changes
-        self._units = [Utf16(sentence.text) for sentence in sentences]
-        fitting = {way: self._fitting(way) for way in ("utf-16", "codepoints")}
-        if offsets is None and fitting["utf-16"] > fitting["codepoints"]:
-            changes[BY_MENTIONS] += 1
-        best = "codepoints" if fitting["codepoints"] > fitting["utf-16"] else "utf-16"
-        self._way = offsets or best
-        count = sum(len(sentence.rows) for sentence in sentences)
-        if count > fitting[self._way]:
-            changes["tokens with wrong offsets, whose words were found in the sentence"] += (
-                count - fitting[self._way]
-            )
-
-    def _place(self, number: int, way: str, place: int) -> int:
-        """A place in the text of a sentence, counted in this way."""
-        return self._units[number].unit(place) if way == "utf-16" else place
-
-    def _begin(self, number: int, way: str) -> int:
-        """Where a sentence begins in the document, as its first token says."""
-        sentence = self._sentences[number]
-        return sentence.rows[0].begin - self._place(number, way, sentence.places[0])
-
-    def _fitting(self, way: str) -> int:
-        """How many tokens have the right offsets in this way of counting."""
-        count = 0
-        for number, sentence in enumerate(self._sentences):
-            for row, place in zip(sentence.rows, sentence.places):
-                base = self._begin(number, way)
-                ends = (
-                    base + self._place(number, way, place),
-                    base + self._place(number, way, place + len(row.form)),
-                )
-                count += ends == (row.begin, row.end)
-        return count
-
-    def assemble(self) -> tuple[str, list[int]]:
-        """The document's text, and where its sentences begin.
-
-        # Raises
-
-        `CorpusFormatError`
-            If a part of a token is not in the token.
-        """
-        texts: list[str] = []
-        breaks: list[int] = []
-        length = end = 0
-        for number, sentence in enumerate(self._sentences):
-            gap = self._gap(number, end, not texts)
-            texts.append(gap)
-            length += len(gap)
-            breaks.append(length)
-            for row, place in zip(sentence.rows, sentence.places):
-                self._put(row, length + place)
-            texts.append(sentence.text)
-            length += len(sentence.text)
-            if sentence.rows:
-                size = self._place(number, self._way, len(sentence.text))
-                end = self._begin(number, self._way) + size
-        return "".join(texts), breaks
-
-    def _gap(self, number: int, end: int, first: bool) -> str:
-        """The space before a sentence; as much as the offsets say, if that can be."""
-        if not self._sentences[number].rows:
-            return "" if first else "\n"
-        gap = self._begin(number, self._way) - end
-        if not 0 <= gap <= _MAX_GAP:
-            self._changes["sentences whose offsets leave no space for them, moved"] += 1
-            return "" if first else "\n"
-        return " " * gap if first else " " * (gap - 1) + "\n" * (gap > 0)
-
-    def _put(self, row: _Row, begin: int) -> None:
-        row.span = (begin, begin + len(row.form))
-        units = Utf16(row.form)
-        for part in row.parts:
-            found = [(part.begin - row.begin, part.end - row.begin)]
-            codepoints = (units.codepoint(found[0][0]), units.codepoint(found[0][1]))
-            found.insert(0 if self._way == "utf-16" else 1, codepoints)
-            fitting = [
-                (b, e) for b, e in found if 0 <= b <= e <= len(row.form) and
-                row.form[b:e] == part.form
-            ]  # fmt: skip
-            if not fitting and part.form and row.form.count(part.form) == 1:
-                place = row.form.index(part.form)
-                fitting = [(place, place + len(part.form))]
-                self._changes["mentions at a wrong place, found again near it"] += 1
-            if not fitting:
-                raise CorpusFormatError(
-                    self._path,
-                    part.line,
-                    f"{quote(part.form, 40)} is not at {part.begin} to {part.end}, in the token "
-                    f"{quote(row.form, 40)} at {row.begin} to {row.end}",
-                )
-            part.span = (begin + fitting[0][0], begin + fitting[0][1])
 
 
 class _Relation(NamedTuple):
@@ -477,7 +285,7 @@ class _Annotations:
         self._used = {name for name in self._used if holds_annotations(name)}
         self._seen: set[tuple[str, int]] = set()
 
-    def collect(self, rows: Sequence[_Row]) -> tuple[list[Mention], list[Link]]:
+    def collect(self, rows: Sequence[Row]) -> tuple[list[Mention], list[Link]]:
         """The mentions and the relations between them."""
         for row in rows:
             for layer in self._layers:
@@ -503,7 +311,7 @@ class _Annotations:
                     self._changes["relations of mentions that were left out"] += 1
         return mentions, links
 
-    def _read(self, row: _Row, layer: _Layer) -> None:
+    def _read(self, row: Row, layer: _Layer) -> None:
         if all(cell == _NONE for cell in layer.cells(row.cells)):
             return
         if layer.kind == "CH":
@@ -518,7 +326,7 @@ class _Annotations:
                     self._seen.add((layer.name, item.number))
                     self._changes[f"annotations of the layer {quote(layer.name)}, not used"] += 1
 
-    def _items(self, row: _Row, cell: str) -> list[_Item]:
+    def _items(self, row: Row, cell: str) -> list[_Item]:
         items: list[_Item] = []
         place = 0
         while True:
@@ -530,7 +338,7 @@ class _Annotations:
                 return items
             place = match.end()
 
-    def _read_spans(self, row: _Row, layer: _Layer) -> None:
+    def _read_spans(self, row: Row, layer: _Layer) -> None:
         values = {name: self._items(row, cell) for name, cell in layer.values(row.cells).items()}
         columns = list(values.values()) or [self._items(row, layer.cells(row.cells)[0])]
         if len({len(items) for items in columns}) > 1:
@@ -565,9 +373,9 @@ class _Annotations:
     def _type(self, layer: _Layer, value: str, has_value: bool) -> str:
         if not has_value or value in (_NONE, _NO_VALUE):
             return short_name(layer.name)
-        return _unescape(value)
+        return unescape(value)
 
-    def _extend(self, row: _Row, index: int, kind: str, number: int) -> None:
+    def _extend(self, row: Row, index: int, kind: str, number: int) -> None:
         mention = self._mentions[index]
         if mention.type != kind:
             raise self._error(
@@ -578,7 +386,7 @@ class _Annotations:
         begin, end = min(mention.begin, row.span[0]), max(mention.end, row.span[1])
         self._mentions[index] = mention._replace(begin=begin, end=end)
 
-    def _read_relations(self, row: _Row, layer: _Layer) -> None:
+    def _read_relations(self, row: Row, layer: _Layer) -> None:
         *cells, sources = (self._items_of_relation(row, cell) for cell in layer.cells(row.cells))
         if layer.base not in self._used or not holds_annotations(layer.name):
             self._changes[f"relations of the layer {quote(layer.name)}, not used"] += len(sources)
@@ -607,7 +415,7 @@ class _Annotations:
                 _Relation(row.line, kind, layer.base, (match.group(1), first), (row.unit, second))
             )
 
-    def _items_of_relation(self, row: _Row, cell: str) -> list[str]:
+    def _items_of_relation(self, row: Row, cell: str) -> list[str]:
         """The parts of a cell; the numbers in brackets belong to them."""
         return re.findall(r"((?:\\.|[^\\|])+)", cell) or [""]
 
@@ -624,5 +432,5 @@ class _Annotations:
             )
         return place
 
-    def _error(self, row: _Row, reason: str) -> CorpusFormatError:
+    def _error(self, row: Row, reason: str) -> CorpusFormatError:
         return CorpusFormatError(self._path, row.line, f"token {row.unit}: {reason}")
