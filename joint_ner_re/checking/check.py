@@ -10,7 +10,7 @@ from joint_ner_re.checking.report import Report
 from joint_ner_re.checking.statistics import Part, PartStatistics
 from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
-from joint_ner_re.corpora.documents import WIDENED, collected_changes
+from joint_ner_re.corpora.changes import WIDENED, collected_changes
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.token_agreement import SAMPLE, SpanTokenizer, agreement
 

@@ -39,6 +39,7 @@ from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
+from joint_ner_re.corpora.json_exports import not_by_line
 from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
 from joint_ner_re.corpora.type_names import with_plain_types
@@ -272,6 +273,8 @@ def detect_format(path: PathLike) -> str:
         return "brat"
     lines = read_head(path)
     found: list[str] = [name for name, format in FORMATS.items() if format.looks_like(lines)]
+    if reason := not_by_line(lines, found):
+        raise CorpusFormatError(path, 1, reason)
     if len(found) != 1:
         fit = f"fit {' and '.join(found)}" if found else "fit no known format"
         known = ", ".join(f"{name} ({format.description})" for name, format in FORMATS.items())
