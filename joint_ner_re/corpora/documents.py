@@ -7,7 +7,6 @@ and joining their texts gives the document again.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from bisect import bisect_left, bisect_right
@@ -30,8 +29,6 @@ from joint_ner_re.corpora.text import Span, check_length, in_batches, words
 from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 64
 _SENTENCE_ID = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
