@@ -68,10 +68,14 @@ def _forward_to_allennlp() -> None:
     require_allennlp()
     import allennlp.__main__  # noqa: F401 (sets logging up as for `allennlp`)
     from allennlp.commands import main as run_allennlp
+    from allennlp.commands.subcommand import Subcommand
     from allennlp.common.util import install_sigterm_handler
 
     import joint_ner_re.plugin  # noqa: F401 (registers the package's classes and commands)
 
+    if getattr(Subcommand.by_name(sys.argv[1]), "requires_plugins", True):
+        # The processes of a distributed training import only the packages that are named.
+        sys.argv += ["--include-package", "joint_ner_re.plugin"]
     install_sigterm_handler()
     # `allennlp_endings` looks here, also where this was started as `python -m joint_ner_re`.
     sys.argv[0] = PROGRAM

@@ -6,6 +6,7 @@ spaCy finds the factory through `joint_ner_re_spacy`, which imports this module.
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,11 +27,14 @@ from spacy.util import filter_spans, minibatch, raise_error
 from joint_ner_re.corpora.units import in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
+from joint_ner_re.token_agreement import agreement
 
 if TYPE_CHECKING:
     from joint_ner_re.predictors import JointPredictor
 
 ARCHIVE_NAME = "model.tar.gz"
+# So many are compared with the model's tokenizer, to warn of another one.
+_DOCS_TO_COMPARE = 20
 # A Doc, and the tokens of each of its sentences.
 _SplitDoc = tuple[Doc, list[list[Token]]]
 
@@ -106,6 +110,8 @@ class JointComponent:
         self._content: bytes | None = None
         self._predictor: JointPredictor | None = None
         self._process = os.getpid()
+        # How many more Docs to compare with the model's tokenizer.
+        self._to_compare = _DOCS_TO_COMPARE
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process, such as a worker of nlp.pipe, loads its own copy of the model.
@@ -175,8 +181,30 @@ class JointComponent:
         sentences = [Sentence(_texts(tokens)) for _, parts in units for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
         for doc, parts in units:
+            self._compare_tokens(predictor, doc, parts)
             set_annotations(doc, [next(predicted) for _ in parts], self.keep_entities)
         return [doc for doc, _ in batch]
+
+    def _compare_tokens(
+        self, predictor: "JointPredictor", doc: Doc, parts: list[list[Token]]
+    ) -> None:
+        """Warn once if the pipeline's tokens are not the model's, by the first Docs."""
+        if not self._to_compare or not parts:
+            return
+        self._to_compare -= 1
+        tokens = [token for part in parts for token in part]
+        spans = [(token.idx, token.idx + len(token)) for token in tokens]
+        sentence = Sentence(_texts(tokens), text=doc.text, offsets=spans)
+        found = agreement([sentence], predictor._dataset_reader.tokenizer)
+        if found.same == found.tokens:
+            return
+        self._to_compare = 0
+        warnings.warn(
+            f"the component {self.name!r} got a Doc whose tokens are not those of its model: "
+            f"{found.describe()}. The model may find less: give the pipeline the model's "
+            "tokenizer (a model of fine granularity has joint_ner_re.fine.v1)",
+            stacklevel=2,
+        )
 
     def _give_up(self, item: _SplitDoc, error: Exception) -> None:
         self._error_handler(self.name, self, [item[0]], error)

@@ -15,6 +15,7 @@ from joint_ner_re.extraction import ExtractionError, inputs
 from joint_ner_re.extraction.blocks import Block, cut_file, documents_in
 from joint_ner_re.extraction.inputs import documents_of, documents_of_stream, recognised
 from joint_ner_re.extraction.source import Source
+from joint_ner_re.extraction.texts import read_texts
 from joint_ner_re.tokenization import TextTokenizer
 
 TEXTS = ["Zoë left Kesh.", "It rained.", "Ada Marek stayed."]
@@ -293,3 +294,24 @@ def test_the_mark_never_becomes_part_of_a_token():
     text = "\ufeffAda left.\n\ufeffIt\ufeff rained. \ufeff"
     (spans,) = TextTokenizer().tokenize([text])
     assert [text[b:e] for b, e in spans] == ["Ada", "left", ".", "It", "rained", "."]
+
+
+def test_a_spacy_pipeline_reads_by_the_same_door(tmp_path):
+    table = tmp_path / "in.csv"
+    table.write_text("id,note\n1,Ada left.\n2,It rained.\n")
+    found = [("Ada left.", {"id": "1"}), ("It rained.", {"id": "2"})]
+    assert list(read_texts(table, "note")) == found
+    lines = tmp_path / "in.txt"
+    lines.write_text('\ufeffAda left.\n{"id": "2", "sentence": "It rained."}\n', "utf-8")
+    assert list(read_texts(lines)) == [("Ada left.", {}), found[1]]
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_bytes("Zoë left.".encode("utf-16"))
+    assert list(read_texts(tmp_path / "d")) == [("Zoë left.", {"id": "a"})]
+    for content, reason in (
+        ('{"text": null}', "the text of document 1 is None; expected a string"),
+        ("{broken", "document 1 cannot be read"),
+        ("%PDF-1.7", "this looks like a PDF"),
+    ):
+        lines.write_text(content)
+        with pytest.raises(ExtractionError, match=reason):
+            list(read_texts(lines))

@@ -116,6 +116,21 @@ def test_a_command_that_needs_allennlp_is_handed_over(
         program("evaluate", "nowhere", fixtures / "conll04_spert.json")
 
 
+@pytest.mark.parametrize("name", ["train", "predict", "extract"])
+def test_the_processes_of_a_training_import_the_package(program, monkeypatch, name):
+    import allennlp.commands
+
+    def run(prog):
+        _, args = allennlp.commands.parse_args(prog)
+        found.append(args.include_package)
+
+    found = []
+    monkeypatch.setattr(allennlp.commands, "main", run)
+    arguments = {"train": ["a", "-s", "c"], "predict": ["a", "b"], "extract": ["a", "b", "c"]}[name]
+    program(name, *arguments)
+    assert found == [["joint_ner_re.plugin"]]
+
+
 def test_each_command_is_offered_by_both_programs():
     assert {command.name for command in COMMANDS} <= set(Subcommand.list_available())
     assert set(main.ALLENNLP_COMMANDS) <= set(Subcommand.list_available())

@@ -30,6 +30,7 @@ BELOW = {
     "casing": set(),
     "labels": {"sentence"},
     "tag_codec": {"sentence"},
+    "token_agreement": {"messages", "sentence"},
     "spacy_tokenizers": set(),
     "tokenization": {"spacy_tokenizers"},
     "corpora": {
@@ -41,7 +42,15 @@ BELOW = {
         "tokenization",
         "writing",
     },
-    "checking": {"corpora", "messages", "sentence", "tables", "tag_codec", "tokenization"},
+    "checking": {
+        "corpora",
+        "messages",
+        "sentence",
+        "tables",
+        "tag_codec",
+        "token_agreement",
+        "tokenization",
+    },
     "metrics": {"corpora", "lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
     "modules": {"tag_codec", "casing", "configuration"},
@@ -63,7 +72,14 @@ BELOW = {
         "sentence",
         "labels",
     },
-    "training": {"allennlp_changes", "configuration", "modules", "pretrained", "writing"},
+    "training": {
+        "allennlp_changes",
+        "configuration",
+        "modules",
+        "pretrained",
+        "token_agreement",
+        "writing",
+    },
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [

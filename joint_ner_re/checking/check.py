@@ -10,8 +10,9 @@ from joint_ner_re.checking.report import Report
 from joint_ner_re.checking.statistics import Part, PartStatistics
 from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
-from joint_ner_re.corpora.documents import WIDENED, collected_changes
+from joint_ner_re.corpora.changes import WIDENED, collected_changes
 from joint_ner_re.sentence import Sentence
+from joint_ner_re.token_agreement import SAMPLE, SpanTokenizer, agreement
 
 # A few mentions end inside a token in every corpus.
 _MIN_WIDENED, _MAX_WIDENED_PERCENT = 2, 3
@@ -23,6 +24,7 @@ def check_corpus(
     parts: Sequence[Part],
     options: Callable[[str], dict[str, Any]] = lambda format: {},
     progress: Progress = iter,
+    tokenizer: Callable[[], SpanTokenizer | None] = lambda: None,
 ) -> Report:
     """Check a corpus, sentence by sentence.
 
@@ -37,6 +39,9 @@ def check_corpus(
         Gives the options of `read_corpus` for a format, such as a tokenizer.
     progress : `Callable`, optional
         Wraps the sentences of each pass, such as `tqdm`.
+    tokenizer : `Callable[[], SpanTokenizer | None]`, optional
+        Makes the tokenizer that the model will have, to compare the tokens of formats that give
+        them. Default: they are not compared.
 
     # Raises
 
@@ -52,12 +57,23 @@ def check_corpus(
     suspicions = Suspicions()
     detector = Detector(suspicions)
     for part in parts:
+        sample: list[Sentence] = []
         with collected_changes() as changes:
             for sentence in progress(_read(part, options, errors.append)):
                 statistics[part.name].add(sentence)
                 total.add(sentence)
                 detector.first_pass(part, sentence)
+                if len(sample) < SAMPLE and sentence.tokens:
+                    sample.append(sentence)
         statistics[part.name].changes = changes
+        if sample and (made := tokenizer()) is not None:
+            found = agreement(sample, made)
+            statistics[part.name].agreement = found.to_json()
+            if found.is_low:
+                suspicions.add(
+                    "parts whose tokens are not those that the model makes of raw text",
+                    f"{part.name}: {found.describe()}",
+                )
         if example := _widened(part, statistics[part.name]):
             suspicions.add("parts with many mentions that are not whole tokens", example)
     for part in parts:

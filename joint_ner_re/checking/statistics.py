@@ -55,6 +55,8 @@ class PartStatistics:
         self.totals: Counter[str] = Counter()
         # What the reader changed or left out, by description.
         self.changes: Counter[str] = Counter()
+        # How far the tokens are those of the model's tokenizer; `None` if it was not compared.
+        self.agreement: dict[str, Any] | None = None
         self.sentence_lengths = Distribution()
         self.entity_lengths = Distribution()
         self.distances = Distribution()
@@ -97,6 +99,7 @@ class PartStatistics:
             "entity_types": dict(sorted(self.entities.items())),
             "relation_types": dict(sorted(self.relations.items())),
             "changes": dict(sorted(self.changes.items())),
+            "token_agreement": self.agreement,
         }
 
 

@@ -7,6 +7,7 @@ to replace the function by name. Therefore this module changes the code of the f
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,10 +44,32 @@ def end_as_ours(name: str, function: FunctionType) -> None:
         # The function has no access to the parser, whose `prog` names the program.
         program = "joint-ner-re" if Path(sys.argv[0]).name == "joint-ner-re" else "allennlp"
         with ending(f"{program} {name}", advice):
+            _check(args)
             original(args)
 
     function.__code__ = _run.__code__
     function.__kwdefaults__ = {"run": run}
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Find mistakes that AllenNLP or jsonnet would end with a traceback or a crash.
+
+    # Raises
+
+    `ConfigurationError`
+        If the configuration is a directory, or the overrides are no JSON object.
+    """
+    config = getattr(args, "param_path", None)
+    if isinstance(config, str) and os.path.isdir(config):
+        raise ConfigurationError(
+            f"{config}: this is a directory; expected a configuration, such as {config}/my.jsonnet"
+        )
+    overrides = getattr(args, "overrides", None)
+    if isinstance(overrides, str) and overrides.lstrip()[:1] not in ("", "{"):
+        raise ConfigurationError(
+            f"the overrides are {overrides[:80]!r}; expected a JSON object, such as "
+            '{"trainer.num_epochs": 5}'
+        )
 
 
 def _run(args: argparse.Namespace, *, run: Callable[[argparse.Namespace], None]) -> None:

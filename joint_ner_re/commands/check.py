@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from joint_ner_re.checking import Part, as_markdown, as_text, check_corpus
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
-from joint_ner_re.commands.convert import add_reading_options, reading_options
+from joint_ner_re.commands.convert import add_reading_options, reading_options, tokenizer_of
 from joint_ner_re.corpora import FORMATS
 from joint_ner_re.writing import write_json, write_text
 
@@ -54,6 +54,7 @@ class Check(Command):
             # A corpus is read twice, but spaCy's rules need to be loaded only once.
             lru_cache(maxsize=None)(lambda format: reading_options(args, format)),
             lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
+            lru_cache(maxsize=None)(lambda: tokenizer_of(args)),
         )
         if args.json:
             write_json(args.json, report.to_json())

@@ -236,6 +236,15 @@ def unit(argument: str) -> Unit:
     return value
 
 
+def tokenizer_of(args: argparse.Namespace) -> TextTokenizer | None:
+    """The tokenizer that the options of `add_reading_options` name; `None` without spaCy."""
+    given = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
+    try:
+        return TextTokenizer(**{name: value for name, value in given.items() if value is not None})
+    except ModuleNotFoundError:
+        return None
+
+
 def reading_options(args: argparse.Namespace, format: str) -> dict[str, Any]:
     """The options for `read_corpus` that are asked for and that the format takes."""
     known = format_options(format)

@@ -73,16 +73,20 @@ def ending(title: str, how_to_continue: str) -> Iterator[None]:
 def is_expected(error: BaseException) -> bool:
     """Whether an error is the user's or the machine's and not a bug.
 
-    These are `OSError`, AllenNLP's `ConfigurationError`, a missing AllenNLP, and a `ValueError`
-    that this package itself raises. A `ValueError` from inside another library means that the
-    library was called wrongly.
+    These are `OSError`, AllenNLP's `ConfigurationError`, a missing AllenNLP, a `ValueError` that
+    this package or AllenNLP raises itself, and AllenNLP's assertions, by which it checks options. A
+    `ValueError` from inside another library means that the library was called wrongly.
     """
     if isinstance(error, ModuleNotFoundError):
         return (error.name or "").split(".")[0] == "allennlp"
     # Compare the name, because importing AllenNLP takes seconds.
-    if isinstance(error, OSError) or type(error).__name__ == "ConfigurationError":
+    names = {base.__name__ for base in type(error).__mro__}
+    if isinstance(error, OSError) or "ConfigurationError" in names:
         return True
-    return isinstance(error, ValueError) and _raised_by(error) == PACKAGE
+    raised_by = _raised_by(error)
+    if isinstance(error, AssertionError):
+        return raised_by == "allennlp"
+    return isinstance(error, ValueError) and raised_by in (PACKAGE, "allennlp")
 
 
 def _raised_by(error: BaseException) -> str:

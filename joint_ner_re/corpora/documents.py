@@ -7,23 +7,21 @@ and joining their texts gives the document again.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, Protocol
 
 from joint_ner_re.corpora.annotations import Document, Link, Mention
+from joint_ner_re.corpora.changes import WIDENED
+from joint_ner_re.corpora.changes import log_changes as log_changes
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS, linked_concepts
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
     ErrorHandler,
-    PathLike,
     handled,
 )
 from joint_ner_re.corpora.mentions import DISCONTINUOUS, in_one_piece
@@ -32,12 +30,6 @@ from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
-logger = logging.getLogger(__name__)
-
-WIDENED = "mentions that are not whole tokens, widened to whole tokens"
-
-# Where changes are counted instead of being logged.
-_collected: ContextVar[Counter[str] | None] = ContextVar("collected", default=None)
 _BATCH = 64
 _SENTENCE_ID = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
 
@@ -353,24 +345,3 @@ def _relations(
         else:
             relations[key] = Relation(*key, link.score)
     return list(relations.values())
-
-
-@contextmanager
-def collected_changes() -> Iterator[Counter[str]]:
-    """Counts what readers change or leave out in the block, which is then not logged."""
-    changes: Counter[str] = Counter()
-    token = _collected.set(changes)
-    try:
-        yield changes
-    finally:
-        _collected.reset(token)
-
-
-def log_changes(path: PathLike, changes: Counter[str]) -> None:
-    """Log what was changed or left out in a file, with counts; see `collected_changes`."""
-    collected = _collected.get()
-    if collected is not None:
-        collected.update(changes)
-        return
-    for what, count in sorted(changes.items()):
-        logger.warning("%s: %s: %d", path, what, count)

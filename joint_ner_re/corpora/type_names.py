@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from joint_ner_re.corpora.documents import log_changes
+from joint_ner_re.corpora.changes import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence

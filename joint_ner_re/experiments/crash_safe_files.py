@@ -18,6 +18,7 @@ from typing import Any
 
 from allennlp.common import Params
 from allennlp.common import util as common_util
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.meta import Meta
 from allennlp.data import Vocabulary
 from allennlp.data.vocabulary import NAMESPACE_PADDING_FILE
@@ -27,6 +28,7 @@ from allennlp.training import GradientDescentTrainer
 from allennlp.training import util as training_util
 
 from joint_ner_re.allennlp_changes import make
+from joint_ner_re.token_agreement import TOKENS
 from joint_ner_re.training.checkpointer import BEST, save
 from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_text
 
@@ -98,7 +100,12 @@ def _members(
     yield CONFIG_NAME, directory / CONFIG_NAME
     yield "weights.th", weights
     included = [path for pattern in include_in_archive for path in directory.glob(pattern)]
-    for path in (directory / "vocabulary", directory / META_NAME, *sorted(set(included))):
+    for path in (
+        directory / "vocabulary",
+        directory / META_NAME,
+        directory / TOKENS,
+        *sorted(set(included)),
+    ):
         inside = sorted(path.rglob("*")) if path.is_dir() else []
         for member in (path, *inside):
             if member.exists() and not member.name.startswith("."):
@@ -134,13 +141,26 @@ def save_model_state(self: GradientDescentTrainer, path: PathLike) -> None:
 def create_serialization_dir(
     params: Params, serialization_dir: PathLike, recover: bool, force: bool
 ) -> None:
-    """AllenNLP's function, after removing the leftovers of killed processes."""
+    """AllenNLP's function, after removing the leftovers of killed processes.
+
+    # Raises
+
+    `ConfigurationError`
+        If the directory cannot be used, or was begun with another configuration.
+    """
     directory = Path(serialization_dir)
     if directory.is_dir():
         remove_leftovers(directory)
         # After a kill before the first complete file there is nothing to recover.
         recover = recover and any(directory.iterdir())
-    _create_serialization_dir(params, serialization_dir, recover, force)
+    try:
+        _create_serialization_dir(params, serialization_dir, recover, force)
+    except KeyError as error:
+        # AllenNLP looks each option of the one configuration up in the other.
+        raise ConfigurationError(
+            f"{serialization_dir} was begun with another configuration: only one of the two has "
+            f"{error}; give the same configuration to recover, or another directory"
+        ) from error
 
 
 # AllenNLP's function, before it is replaced.

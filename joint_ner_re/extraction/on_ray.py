@@ -251,7 +251,7 @@ class _Worker:
         cuda_device: int,
         batch_documents: int,
         relation_threshold: float | None,
-        text_column: str | None,
+        text_column: str | None = None,
     ) -> None:
         self._text_column = text_column
         self._predictor = load_predictor(archive, cuda_device)

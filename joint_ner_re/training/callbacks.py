@@ -18,9 +18,12 @@ from overrides import overrides
 
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
+from joint_ner_re.token_agreement import SAMPLE, TOKENS, agreement
+from joint_ner_re.writing import write_json
 
 # `joint_ner_re.experiments.progress` prints these messages to standard output.
 logger = logging.getLogger("joint_ner_re.progress")
+log = logging.getLogger(__name__)
 
 
 class Epoch(NamedTuple):
@@ -102,7 +105,32 @@ class ProgressCallback(TrainerCallback):
                 torch.cuda.set_rng_state_all(self._random["cuda"])
         if trainer._metric_tracker.should_stop_early():
             trainer._num_epochs = trainer._start_after_epochs_completed
+        if is_primary:
+            self._compare_tokens(trainer.data_loader)
         self._started = monotonic()
+
+    def _compare_tokens(self, loader: Any) -> None:
+        """Compare a sample of the training's tokens with the reader's own, and keep the figures."""
+        reader = getattr(loader, "reader", None)
+        tokenizer = getattr(reader, "tokenizer", None)
+        instances = getattr(loader, "_instances", None)
+        if tokenizer is None or not instances:
+            return
+        # From all over the corpus, which may be several files.
+        step = max(1, len(instances) // SAMPLE)
+        fields = (instance.fields.get("metadata") for instance in instances[::step])
+        sentences = [field.metadata["sentence"] for field in fields if field is not None]
+        found = agreement(sentences, tokenizer)
+        if found.is_low:
+            log.warning(
+                "the training's tokens are not the reader's: %s. On raw text the model will see "
+                "the reader's tokens, and find less than the development data says. Convert the "
+                "corpus from its texts, give the reader's tokenizer_pipeline or granularity that "
+                "fits, or give the model tokens",
+                found.describe(),
+            )
+        if self.serialization_dir:
+            write_json(Path(self.serialization_dir) / TOKENS, found.to_json())
 
     @overrides
     def on_epoch(

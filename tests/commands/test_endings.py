@@ -84,6 +84,16 @@ def test_a_signal_says_how_to_continue(error, status, word, capsys):
         (["train", "fixtures/tiny.jsonnet", "-s", "OUT", "-o", "{"], "cannot be understood"),
         (["train", "fixtures/tiny.jsonnet", "-s", "OUT", "-o", '{"train_data_path": "no"}'],
          "no: there is no such file"),
+        (["train", "fixtures", "-s", "OUT"], "fixtures: this is a directory; expected a conf"),
+        (["train", "fixtures/tiny.jsonnet", "-s", "OUT", "-o", "[1]"], "expected a JSON object"),
+        (["train", "fixtures/tiny.jsonnet", "-s", "OUT", "-o", '{"data_loader": {}}'],
+         "batch_size is required"),
+        (["train", "fixtures/tiny.jsonnet", "-s", "OUT", "-o", '{"random_seed": "x"}'], "'x'"),
+        (["evaluate", "fixtures/conll04.corp", "fixtures/sample/dev.jsonl"],
+         "fixtures/conll04.corp: it cannot be read as a model"),
+        (["evaluate", "fixtures", "fixtures/sample/dev.jsonl"], "fixtures: config.json"),
+        (["predict", "fixtures", "fixtures/sample/dev.jsonl"], "fixtures: config.json"),
+        (["build-vocab", "fixtures/tiny.jsonnet", "OUT/v.tgz"], "should end with"),
         (["evaluate", "nowhere.tar.gz", "fixtures/sample/dev.jsonl"], "nowhere.tar.gz"),
         (["predict", "nowhere.tar.gz", "fixtures/sample/dev.jsonl"], "nowhere.tar.gz"),
     ],
@@ -100,6 +110,19 @@ def test_a_mistake_in_allennlps_commands_is_one_line(allennlp, tmp_path, argumen
 def test_predicting_a_directory_is_one_line(allennlp, tiny_archive, tmp_path):
     with pytest.raises(SystemExit, match=f"^allennlp predict: {tmp_path}"):
         allennlp("predict", tiny_archive, tmp_path)
+
+
+def test_recovering_with_another_configuration_is_one_line(allennlp, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text('{"trainer": {"old": 1}}')
+    with pytest.raises(SystemExit, match="^allennlp train: .*out was begun with another conf"):
+        allennlp("train", "fixtures/tiny.jsonnet", "-s", tmp_path / "out", "--recover")
+
+
+def test_metrics_of_several_files_in_one_are_one_line(allennlp, tiny_archive):
+    data = "fixtures/conll04_spert.json,fixtures/conll04_spert.json"
+    with pytest.raises(SystemExit, match="^allennlp evaluate: .*must be equal to the number"):
+        allennlp("evaluate", tiny_archive, data, "--output-file", "x")
 
 
 def test_each_of_allennlps_commands_ends_so():

@@ -42,6 +42,7 @@ def test_types_are_made_plain_when_a_corpus_is_read(tmp_path, caplog):
     assert [relation.type for relation in sentence.relations] == ["Drug"]
     assert caplog.messages == [f"{tmp_path}/a.jsonl: types 'Drug\\r', read as 'Drug': 2"]
     with pytest.raises(
-        CorpusFormatError, match="a.jsonl:1: a type is '\\\\u200b'; expected at least"
+        CorpusFormatError,
+        match="a.jsonl:1: a type of sentence '' is '\\\\u200b'; expected at least",
     ):
         list(read_corpus(put(tmp_path / "a.jsonl", "\u200b")))

@@ -224,6 +224,8 @@ def test_an_archive_holds_what_allennlps_own_does(whole, tmp_path):
 
     ours, theirs = contents(tmp_path / "ours.tar.gz"), contents(tmp_path / "theirs.tar.gz")
     theirs.pop("vocabulary/.lock", None)
+    # And how far the tokens are those of the reader.
+    assert json.loads(ours.pop("tokens.json"))["sentences"] == 11
     assert ours == theirs
 
 
