@@ -137,7 +137,7 @@ class JointComponent:
 
         A Doc that cannot be annotated goes to the error handler and is left out of the result.
         """
-        from joint_ner_re.predictors.halving import in_halves
+        from joint_ner_re.halving import in_halves
 
         for docs in minibatch(stream, min(batch_size, self.batch_size)):
             # Not passed to the error handler: a missing model is not the fault of these Docs.

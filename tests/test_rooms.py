@@ -41,6 +41,8 @@ BELOW = {
         "tokenization",
         "writing",
     },
+    "documents": {"corpora", "messages", "sentence", "tokenization"},
+    "halving": set(),
     "checking": {"corpora", "messages", "sentence", "tables"},
     "metrics": {"lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
@@ -57,6 +59,7 @@ BELOW = {
     },
     "models": {
         "configuration",
+        "documents",
         "modules",
         "metrics",
         "tag_codec",

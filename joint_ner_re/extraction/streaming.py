@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.documents import DocumentPredictor
 from joint_ner_re.extraction.batches import (
     InputDocument,
     batches_of,
@@ -21,12 +22,11 @@ from joint_ner_re.extraction.batches import (
     predicted_lines,
 )
 from joint_ner_re.extraction.checks import ExtractionError, Summary
-from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import PathLike, replacing
 
 
 def extract_stream(
-    load: Callable[[], JointPredictor],
+    load: Callable[[], DocumentPredictor],
     stream: Iterator[InputDocument],
     target: PathLike,
     format: str,
