@@ -66,16 +66,26 @@ BELOW = {
         "sentence",
         "labels",
     },
+    "runtime": {
+        "casing",
+        "documents",
+        "halving",
+        "messages",
+        "sentence",
+        "tag_codec",
+        "tokenization",
+    },
     "training": {"allennlp_changes", "configuration", "modules", "pretrained", "writing"},
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [
     "predictors",
+    "exporting",
+    "review",
     "extractor",
     "spacy_component",
     "extraction",
     "experiments",
-    "review",
     "commands",
     "plugin",
     "__main__",
@@ -93,6 +103,8 @@ CORE = [
     *STANDARD_LIBRARY_ONLY, "corpora", "checking", "review",
     *(f"commands/{name}" for name in ("check", "convert", "draw", "plot")),
 ]  # fmt: skip
+# Where torch, transformers and AllenNLP are not even installed.
+RUNTIME = ["runtime", "documents", "halving"]
 TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
 # spaCy imports PyTorch where that is installed.
 KNOW_SPACY = ["spacy_tokenizers", *LAST]
@@ -177,6 +189,13 @@ def test_no_room_stands_above_itself():
 def test_the_core_imports_no_tensor_library(file):
     if lies_in(file, CORE):
         assert not others_in(IMPORTS[file]) & TENSOR_LIBRARIES
+
+
+@each_file
+def test_the_runtime_imports_nothing_of_training(file):
+    if lies_in(file, RUNTIME):
+        known = {*sys.stdlib_module_names, "numpy", "onnxruntime", "tokenizers"}
+        assert others_in(IMPORTS[file]) <= known
 
 
 @each_file
