@@ -44,7 +44,14 @@ class DocumentPredictor:
     for the complete document: token positions count from the beginning of the document, and
     character offsets are those of the input. For a document, `sentences` holds the first token of
     each sentence and the token after its last.
+
+    # Attributes
+
+    survives_fork : `bool`
+        Whether a process that was forked after loading can use the model.
     """
+
+    survives_fork = True
 
     @property
     def text_tokenizer(self) -> TextTokenizer:

@@ -3,11 +3,13 @@
 spaCy finds the factory through `joint_ner_re_spacy`, which imports this module.
 """
 
+import io
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
@@ -24,12 +26,15 @@ from spacy.training import Example
 from spacy.util import filter_spans, minibatch, raise_error
 
 from joint_ner_re.messages import quote
+from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 if TYPE_CHECKING:
-    from joint_ner_re.predictors import JointPredictor
+    from joint_ner_re.documents import DocumentPredictor
 
 ARCHIVE_NAME = "model.tar.gz"
+EXPORTED_NAME = "model"
+_GZIP = b"\x1f\x8b"
 # A Doc, and the tokens of each of its sentences.
 _SplitDoc = tuple[Doc, list[list[Token]]]
 
@@ -63,7 +68,8 @@ class JointComponent:
     name : `str`, optional (default = `"joint_ner_re"`)
         The component's name in its pipeline.
     archive : `str`, optional (default = `None`)
-        The path or URL of a `model.tar.gz`, which is loaded for the first Doc. `None` if
+        The path or URL of a `model.tar.gz`, or a directory that `allennlp export` wrote, which
+        needs neither PyTorch nor AllenNLP. It is loaded for the first Doc. `None` if
         `from_disk` or `from_bytes` will provide the model.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model runs on; -1 is the CPU.
@@ -103,28 +109,33 @@ class JointComponent:
         self.split_sentences = split_sentences
         self._error_handler: Callable = raise_error
         self._content: bytes | None = None
-        self._predictor: JointPredictor | None = None
+        self._predictor: DocumentPredictor | None = None
         self._process = os.getpid()
+        self._threads: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process, such as a worker of nlp.pipe, loads its own copy of the model.
         return {**self.__dict__, "_predictor": None}
 
     @property
-    def predictor(self) -> "JointPredictor":
+    def predictor(self) -> "DocumentPredictor":
         """The model, which is loaded on first use."""
         if self._process != os.getpid() and parent_process() is not None:
             # In a worker of nlp.pipe(n_process=...): OpenMP's threads do not survive the fork, so
             # waiting for them would never end. The workers share the cores anyway.
-            import torch
+            self._threads = 1
+            if self._predictor is not None and not self._predictor.survives_fork:
+                self._predictor = None
+            with suppress(ModuleNotFoundError):
+                import torch
 
-            torch.set_num_threads(1)
+                torch.set_num_threads(1)
             self._process = os.getpid()
         if self._predictor is None:
-            from joint_ner_re.predictors.loading import load_predictor
+            from joint_ner_re.extractor import load_any
 
             with self._archive_file() as path:
-                self._predictor = load_predictor(path, self.cuda_device)
+                self._predictor = load_any(path, self.cuda_device, self._threads)
         return self._predictor
 
     def __call__(self, doc: Doc) -> Doc:
@@ -169,7 +180,7 @@ class JointComponent:
             )
         return [tokens for tokens in map(_words, spans) if tokens]
 
-    def _annotate(self, predictor: "JointPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
+    def _annotate(self, predictor: "DocumentPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
         sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
         for doc, parts in batch:
@@ -224,24 +235,42 @@ class JointComponent:
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Copy the model's archive into the directory `path`, which is created."""
         Path(path).mkdir(parents=True, exist_ok=True)
-        target = Path(path) / ARCHIVE_NAME
         with self._archive_file() as source:
-            if not (target.exists() and target.samefile(source)):
+            exported = os.path.isdir(source)
+            target = Path(path) / (EXPORTED_NAME if exported else ARCHIVE_NAME)
+            other = Path(path) / (ARCHIVE_NAME if exported else EXPORTED_NAME)
+            if target.exists() and target.samefile(source):
+                return
+            if exported:
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target)
+                other.unlink(missing_ok=True)
+            else:
                 shutil.copyfile(source, target)
+                shutil.rmtree(other, ignore_errors=True)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "JointComponent":
         """Use the model in a directory that `to_disk` wrote."""
         archive = Path(path) / ARCHIVE_NAME
-        if not archive.is_file():
-            raise FileNotFoundError(f"no {ARCHIVE_NAME} in {path}; expected what to_disk wrote")
+        if is_exported(Path(path) / EXPORTED_NAME):
+            archive = Path(path) / EXPORTED_NAME
+        elif not archive.is_file():
+            raise FileNotFoundError(
+                f"no {ARCHIVE_NAME} and no {EXPORTED_NAME} in {path}; expected what to_disk wrote"
+            )
         self.archive = str(archive.absolute())
         self._content = self._predictor = None
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The model's archive."""
+        """The model's archive, or the files of an exported model in a tar file."""
         with self._archive_file() as source:
-            return Path(source).read_bytes()
+            if not os.path.isdir(source):
+                return Path(source).read_bytes()
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                tar.add(source, arcname=EXPORTED_NAME)
+            return packed.getvalue()
 
     def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> "JointComponent":
         """Use the model that `to_bytes` returned."""
@@ -251,12 +280,20 @@ class JointComponent:
 
     @contextmanager
     def _archive_file(self) -> Iterator[str]:
-        """A local file with the archive."""
+        """A local file with the archive, or the directory of an exported model."""
         if self._content is not None:
             with tempfile.TemporaryDirectory() as directory:
                 path = Path(directory) / ARCHIVE_NAME
-                path.write_bytes(self._content)
+                if self._content[:2] == _GZIP:
+                    path.write_bytes(self._content)
+                else:
+                    path = Path(directory) / EXPORTED_NAME
+                    with tarfile.open(fileobj=io.BytesIO(self._content), mode="r:") as tar:
+                        # Plain files in this directory only.
+                        tar.extractall(directory, filter="data")
                 yield str(path)
+        elif self.archive is not None and is_exported(self.archive):
+            yield self.archive
         elif self.archive is not None:
             from allennlp.common.file_utils import cached_path
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from joint_ner_re.exporting.heads import (
 )
 from joint_ner_re.exporting.readme import readme
 from joint_ner_re.models import JointModel
+from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.runtime.files import (
     ENTITIES,
@@ -71,10 +73,28 @@ def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
     `OSError`
         If the directory is not empty or cannot be written.
     """
+    path = os.fspath(cached_path(os.fspath(archive)))
+    return export_predictor(load_predictor(path), directory, bits, _config(path), _metrics(path))
+
+
+def export_predictor(
+    predictor: JointPredictor,
+    directory: PathLike,
+    bits: int = 32,
+    config: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """As `export`, for a model that is loaded already.
+
+    # Parameters
+
+    predictor : `JointPredictor`
+        With the model and the dataset reader.
+    config, metrics : `Mapping[str, Any]`, optional (default = `None`)
+        The model's configuration and scores, for the README.
+    """
     if bits not in BITS:
         raise ExportError(f"bits is {bits}; expected one of {', '.join(map(str, BITS))}")
-    path = os.fspath(cached_path(os.fspath(archive)))
-    predictor = load_predictor(path)
     model, reader = predictor._model, predictor._dataset_reader
     for problem in [*_stateful(model), *_pipeline(reader)]:
         raise ExportError(problem)
@@ -89,7 +109,7 @@ def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
         write_json(_vocabulary(model.vocab, features), target, VOCABULARY)
         write_json(_transitions(model), target, TRANSITIONS)
         write_manifest(manifest, target, VERSION)
-        text = readme(manifest, _config(path), _metrics(path), VERSION)
+        text = readme(manifest, config or {}, metrics or {}, VERSION)
         Path(target, README).write_text(text, encoding="utf-8")
         check_same_numbers(predictor, target)
         if bits == 8:

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from joint_ner_re.runtime.files import ExportedModelError
 from joint_ner_re.runtime.sessions import Session
 
-# Bounds the memory that the encoder needs.
-MAX_PIECES_AT_ONCE = 16384
+# Padding included. Larger batches are not faster, and need more memory and more padding.
+MAX_PIECES_AT_ONCE = 512
 
 
 class PieceFeature:
@@ -86,20 +86,37 @@ class PieceFeature:
 
     def _read(self, windows: list[list[int]], rows: ndarray, columns: ndarray) -> ndarray:
         """The states of the used pieces. Shape: (pieces, size)."""
-        width = max(map(len, windows))
-        pieces = numpy.full((len(windows), width), self._settings["padding"], numpy.int64)
-        mask = numpy.zeros((len(windows), width), numpy.int64)
-        for row, window in enumerate(windows):
-            pieces[row, : len(window)] = window
-            mask[row, : len(window)] = 1
-        step = max(1, MAX_PIECES_AT_ONCE // width)
-        found = []
-        for start in range(0, len(windows), step):
-            some = slice(start, start + step)
-            states = self._session.run(pieces=pieces[some], mask=mask[some])["states"]
-            here = (rows >= start) & (rows < start + step)
-            found.append(states[rows[here] - start, columns[here]])
-        return numpy.concatenate(found)
+        found = numpy.empty((len(rows), self._settings["size"]), numpy.float32)
+        # The used pieces of each window lie together.
+        bounds = numpy.searchsorted(rows, numpy.arange(len(windows) + 1))
+        for group in groups_of([len(window) for window in windows]):
+            width = len(windows[group[0]])
+            pieces = numpy.full((len(group), width), self._settings["padding"], numpy.int64)
+            mask = numpy.zeros((len(group), width), numpy.int64)
+            for row, number in enumerate(group):
+                window = windows[number]
+                pieces[row, : len(window)] = window
+                mask[row, : len(window)] = 1
+            states = self._session.run(pieces=pieces, mask=mask)["states"]
+            for row, number in enumerate(group):
+                some = slice(bounds[number], bounds[number + 1])
+                found[some] = states[row, columns[some]]
+        return found
+
+
+def groups_of(lengths: Sequence[int]) -> list[list[int]]:
+    """Windows that are read together: of similar length, so that there is little padding.
+
+    The encoder takes most of the time, and sentences with equally many tokens may have very
+    different numbers of pieces. Each group has its longest window first.
+    """
+    groups: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= MAX_PIECES_AT_ONCE:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
 
 
 def pieces_of(

@@ -29,6 +29,9 @@ class ExportedPredictor(DocumentPredictor):
         How many batches run side by side.
     """
 
+    # The threads of ONNX Runtime stay behind in the process that forks.
+    survives_fork = False
+
     def __init__(self, model: ExportedModel, threads: int = 1) -> None:
         self.model = model
         self.threads = threads
