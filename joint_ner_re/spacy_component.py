@@ -256,7 +256,7 @@ class JointComponent:
             archive = Path(path) / EXPORTED_NAME
         elif not archive.is_file():
             raise FileNotFoundError(
-                f"no {ARCHIVE_NAME} and no {EXPORTED_NAME} in {path}; expected what to_disk wrote"
+                f"no {ARCHIVE_NAME} in {path} and no {EXPORTED_NAME}; expected what to_disk wrote"
             )
         self.archive = str(archive.absolute())
         self._content = self._predictor = None

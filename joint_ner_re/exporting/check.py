@@ -39,10 +39,7 @@ def check_same_numbers(predictor: JointPredictor, directory: str) -> None:
     """
     model = predictor._model
     exported = ExportedModel(directory)
-    sentences = [
-        Sentence([_WORDS[(3 * place + length) % len(_WORDS)] for place in range(length)])
-        for length in _LENGTHS
-    ]
+    sentences = made_up_sentences()
     spans = _spans(sentences, len(model.entity_types))
     model.eval()
     low, model._bfloat16 = model._bfloat16, False
@@ -62,6 +59,14 @@ def check_same_numbers(predictor: JointPredictor, directory: str) -> None:
         rows = spans.rows[heads]
         logits = expected[-1][rows, heads - first[heads], tails - first[tails]]
         _compare("relation scores", found, logits)
+
+
+def made_up_sentences() -> list[Sentence]:
+    """Sentences of one token, of a few, and of so many that most encoders need windows."""
+    return [
+        Sentence([_WORDS[(3 * place + length) % len(_WORDS)] for place in range(length)])
+        for length in _LENGTHS
+    ]
 
 
 def _spans(sentences: list[Sentence], types: int) -> Spans:

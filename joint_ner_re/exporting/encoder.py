@@ -1,14 +1,13 @@
 """A pretrained encoder with its mix of layers as one ONNX graph."""
 
 import io
-import os
 import warnings
 from contextlib import redirect_stdout
 
 import torch
 from torch import Tensor, nn
 
-from joint_ner_re.exporting.graphs import OPSET, ExportError
+from joint_ner_re.exporting.graphs import MAX_BYTES, OPSET, ExportError
 from joint_ner_re.pretrained import TransformerEmbedder
 
 
@@ -45,7 +44,7 @@ def export_encoder(embedder: TransformerEmbedder, path: str) -> None:
     """
     kind = embedder.encoder.config.model_type
     size = sum(weight.numel() * weight.element_size() for weight in embedder.encoder.parameters())
-    if size >= 2**31:
+    if size >= MAX_BYTES:
         raise ExportError(
             f"the encoder {kind} has {size / 1e9:.1f} GB of weights; expected less than 2 GB, "
             "which is the most that one ONNX file holds"
@@ -76,5 +75,3 @@ def export_encoder(embedder: TransformerEmbedder, path: str) -> None:
         raise ExportError(
             f"an encoder of the kind {kind} cannot be exported ({reason}); use the archive itself"
         ) from error
-    if not os.path.getsize(path) < 2**31:
-        raise ExportError(f"the encoder {kind} does not fit into one ONNX file of 2 GB")

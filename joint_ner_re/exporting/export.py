@@ -96,8 +96,7 @@ def export_predictor(
     if bits not in BITS:
         raise ExportError(f"bits is {bits}; expected one of {', '.join(map(str, BITS))}")
     model, reader = predictor._model, predictor._dataset_reader
-    for problem in [*_stateful(model), *_pipeline(reader)]:
-        raise ExportError(problem)
+    _check_pipeline(reader)
     check_heads(model)
     with replacing_directory(directory) as temporary:
         target = os.fspath(temporary)
@@ -117,27 +116,14 @@ def export_predictor(
     return manifest
 
 
-def _stateful(model: JointModel) -> list[str]:
-    """What is wrong with embedders whose vectors depend on earlier batches, such as ELMo."""
-    return [
-        f"{name} is {type(module).__name__}, whose vectors depend on the batches before; it cannot "
-        "be exported: use the archive itself"
-        for name, module in model.text_field_embedder.named_modules(
-            prefix="model.text_field_embedder"
-        )
-        if hasattr(module, "reset_states")
-    ]
-
-
-def _pipeline(reader: JointReader) -> list[str]:
-    """What is wrong with the spaCy pipeline: a directory would not come along."""
+def _check_pipeline(reader: JointReader) -> None:
+    """Raise an `ExportError` if the spaCy pipeline is a directory, which would not come along."""
     name = reader.tokenizer.pipeline
-    if not set(name) & set("/\\"):
-        return []
-    return [
-        f"dataset_reader.tokenizer_pipeline is the directory {name!r}, which does not come along; "
-        "expected a language such as 'en', or the name of an installed pipeline"
-    ]
+    if set(name) & set("/\\"):
+        raise ExportError(
+            f"dataset_reader.tokenizer_pipeline is the directory {name!r}, which does not come "
+            "along; expected a language such as 'en', or the name of an installed pipeline"
+        )
 
 
 def _manifest(

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 # Runtimes of the last years read both.
 OPSET = 17
 IR_VERSION = 8
+# The most that one file holds.
+MAX_BYTES = 2**31
 
 _TYPES = {"float": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64}
 # The operator of each activation by its class, and its attributes by the module's names.
@@ -114,7 +116,7 @@ class Graph:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
         )
-        if model.ByteSize() >= 2**31:
+        if model.ByteSize() >= MAX_BYTES:
             raise ExportError(
                 f"{self.name} has {model.ByteSize() / 1e9:.1f} GB of weights; expected less than "
                 "2 GB, which is the most that one ONNX file holds"
