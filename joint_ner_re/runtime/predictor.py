@@ -13,8 +13,8 @@ from joint_ner_re.runtime.model import ExportedModel
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tokenization import TextTokenizer
 
-# As of `JointPredictor`: it bounds the memory.
-MAX_BATCH_TOKENS = 2048
+# It bounds the memory. Larger batches are not faster, and give fewer of them to run side by side.
+MAX_BATCH_TOKENS = 1024
 # More threads would wait for one another, because Python itself runs in one thread at a time.
 MAX_THREADS = 4
 
@@ -69,7 +69,7 @@ class ExportedPredictor(DocumentPredictor):
     ) -> Iterable[list[Sentence]]:
         """See `DocumentPredictor`. Several batches run side by side."""
         run = partial(in_halves, self.model.relate if given else self.model.predict)
-        at_once = min(self.threads, len(batches), MAX_THREADS)
+        at_once = min(self.threads, len(batches))
         if at_once <= 1:
             return [run(batch) for batch in batches]
         with ThreadPoolExecutor(at_once) as pool:
@@ -86,7 +86,7 @@ def load_exported(
     directory : `str`
         The directory. Nothing in it is run as code.
     threads : `int`, optional (default = `None`)
-        How many threads to use. Default: `OMP_NUM_THREADS`, or the cores of this process.
+        How many cores to use. Default: `OMP_NUM_THREADS`, or the cores of this process.
 
     # Raises
 
@@ -99,7 +99,9 @@ def load_exported(
         threads = default_threads()
     if threads < 1:
         raise ValueError(f"threads is {threads}; expected 1 or more")
-    return ExportedPredictor(ExportedModel(directory, threads), threads)
+    # Batches side by side use the cores better than one batch on all of them.
+    side_by_side = min(threads, MAX_THREADS)
+    return ExportedPredictor(ExportedModel(directory, threads // side_by_side), side_by_side)
 
 
 def default_threads() -> int:
