@@ -329,9 +329,12 @@ class _Trial:
 
     def _by_splitting(self, outcome: str) -> str:
         """The other way of reading documents: as their sentences or whole."""
-        if "split_sentences" not in format_options(self._format):
+        if "unit" not in format_options(self._format):
             return outcome
-        options = {**self._options(self._format), "split_sentences": self._format == "jsonl"}
+        options = {
+            **self._options(self._format),
+            "unit": "sentence" if self._format == "jsonl" else "document",
+        }
         again = self._outcome(lambda: list(read_corpus(self._path, self._format, **options)))
         return outcome if again in ("read", "refused") else again
 

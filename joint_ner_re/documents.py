@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from joint_ner_re.corpora.text import MAX_CHARACTERS
+from joint_ner_re.corpora.units import Unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence, SentenceError
 
@@ -36,7 +37,8 @@ class DocumentPredictor:
     Subclasses implement the properties and `predict_batches`. Each line of an input is a document
     in plain text, or a JSON object with one of these keys:
 
-    - `text`: a document, which is split into sentences.
+    - `text`: a document, which is split into sentences. The model's `unit` says how many of them it
+      reads at once.
     - `sentence`: one sentence, which is split into tokens.
     - `tokens`: the tokens of one sentence, with `text` and `offsets` if there are any.
 
@@ -52,6 +54,11 @@ class DocumentPredictor:
     """
 
     survives_fork = True
+
+    @property
+    def unit(self) -> Unit:
+        """How much of a document the model reads as one sequence; see `JointReader`."""
+        raise NotImplementedError
 
     @property
     def text_tokenizer(self) -> TextTokenizer:
@@ -125,12 +132,27 @@ class DocumentPredictor:
         return json.dumps(outputs, ensure_ascii=False) + "\n"
 
     def predict_batch_json(self, inputs: Sequence[Record]) -> list[Record]:
-        """Predict for each input, in order; the class describes inputs and outputs."""
-        documents = [self._split(record) for record in inputs]
-        predicted = iter(self.predict_sentences([s for document in documents for s in document]))
+        """Predict for each input, in order; the class describes inputs and outputs.
+
+        The output for an input that cannot be processed, such as one whose text is None or not a
+        number, is `{"id": ..., "error": {"type": ..., "message": ...}, "line": n}` for the n-th.
+        """
+        documents: list[_Parts] = []
+        errors: dict[int, Record] = {}
+        for number, record in enumerate(inputs, start=1):
+            try:
+                parts = self._split(record)
+                _checked(parts.units)
+                documents.append(parts)
+            except (ValueError, TypeError, RecursionError) as error:
+                documents.append(_Parts([], []))
+                errors[number] = failure(record, number, error)
+        units = [unit for document in documents for unit in document.units]
+        predicted = iter(self.predict_sentences(units))
         return [
-            self._output(record, [next(predicted) for _ in document])
-            for record, document in zip(inputs, documents)
+            errors.get(number)
+            or self._output(record, [next(predicted) for _ in document.units], document.bounds)
+            for number, (record, document) in enumerate(zip(inputs, documents), start=1)
         ]
 
     def relate_json(self, inputs: Sequence[tuple[Record, Sequence[Mapping[str, Any]]]]) -> list:
@@ -154,14 +176,15 @@ class DocumentPredictor:
         `SentenceError`
             If an entity has an unknown type, or covers no token.
         """
+        parts_of = [self._split(record) for record, _ in inputs]
         documents = [
-            _with_entities(self._split(record), entities, self.entity_types)
-            for record, entities in inputs
+            _with_entities(parts.units, entities, self.entity_types)
+            for parts, (_, entities) in zip(parts_of, inputs)
         ]
-        related = iter(self.relate_sentences([s for found, _ in documents for s in found]))
+        related = iter(self.relate_sentences([unit for units, _ in documents for unit in units]))
         outputs = []
-        for (record, _), (found, order) in zip(inputs, documents):
-            output = self._output(record, [next(related) for _ in found])
+        for (record, _), parts, (units, order) in zip(inputs, parts_of, documents):
+            output = self._output(record, [next(related) for _ in units], parts.bounds)
             outputs.append(_reordered(output, order))
         return outputs
 
@@ -213,13 +236,14 @@ class DocumentPredictor:
                 predicted[index] = sentence
         return predicted
 
-    def _split(self, record: Record) -> list[Sentence]:
-        """The input's sentences, with the input's offsets."""
+    def _split(self, record: Record) -> _Parts:
+        """The input's units, with the input's offsets."""
         if _kind(record) != "text":
-            return [self._as_sentence(record)]
+            return _Parts([self._as_sentence(record)], [])
         text = record["text"]
         (sentences,) = self.text_tokenizer.split([text])
-        return [_sentence(text, offsets) for offsets in sentences]
+        units = [_sentence(text, offsets) for offsets in in_units(sentences, self.unit)]
+        return _Parts(units, list(_bounds(sentences)))
 
     def _as_sentence(self, record: Record) -> Sentence:
         """The input as one sentence."""
@@ -233,18 +257,27 @@ class DocumentPredictor:
         return _sentence(record[kind], offsets)
 
     @staticmethod
-    def _output(record: Record, sentences: list[Sentence]) -> Record:
+    def _output(record: Record, units: list[Sentence], bounds: list[list[int]]) -> Record:
         kind = _kind(record)
         text = record[kind] if kind != "tokens" else None
-        merged = _merge(sentences, text)
+        merged = _merge(units, text)
         output: dict[str, Any] = {**merged.to_json(), "id": _id(record)}
         if kind == "text":
-            output["sentences"] = [list(bounds) for bounds in _bounds(sentences)]
+            output["sentences"] = bounds
         meta = {key: value for key, value in record.items() if key not in _OWN_KEYS}
         if meta:
             # The input may be an earlier output, which has its other keys under `meta` already.
-            output["meta"] = meta["meta"] if list(meta) == ["meta"] else meta
+            output["meta"] = (
+                meta["meta"] if list(meta) == ["meta"] and isinstance(meta["meta"], dict) else meta
+            )
         return output
+
+
+class _Parts(NamedTuple):
+    """An input: what the model reads of it at once, and the bounds of a document's sentences."""
+
+    units: list[Sentence]
+    bounds: list[list[int]]
 
 
 _OWN_KEYS = frozenset([*INPUTS, "offsets", "id", "entities", "relations", "sentences"])
@@ -275,15 +308,43 @@ def _id(record: Record) -> str:
     return "" if name is None else str(name)
 
 
+def failure(record: Any, number: int, error: Exception) -> Record:
+    """The output for an input that cannot be processed.
+
+    # Parameters
+
+    record : `Any`
+        The input.
+    number : `int`
+        Its number among the inputs, from 1.
+    error : `Exception`
+        The reason.
+    """
+    name = _id(record) if isinstance(record, dict) else ""
+    details = {"type": type(error).__name__, "message": str(error)}
+    return {"id": name, "error": details, "line": number}
+
+
+def _checked(sentences: list[Sentence]) -> list[Sentence]:
+    for sentence in sentences:
+        _check_length(sentence)
+    return sentences
+
+
+def _check_length(sentence: Sentence) -> None:
+    if len(sentence.tokens) > MAX_SENTENCE_TOKENS:
+        raise SentenceError(
+            f"a sentence of {len(sentence.tokens)} tokens; expected at most "
+            f"{MAX_SENTENCE_TOKENS}: divide it"
+        )
+
+
 def _chunks(sentence: Sentence) -> list[Sentence]:
     """The sentence, or chunks of it if it is too long."""
     tokens = sentence.tokens
     if len(tokens) <= MAX_CHUNK_TOKENS:
         return [sentence]
-    if len(tokens) > MAX_SENTENCE_TOKENS:
-        raise SentenceError(
-            f"a sentence of {len(tokens)} tokens; expected at most {MAX_SENTENCE_TOKENS}: divide it"
-        )
+    _check_length(sentence)
     starts = range(0, len(tokens), MAX_CHUNK_TOKENS)
     return [Sentence(tokens[start : start + MAX_CHUNK_TOKENS]) for start in starts]
 
@@ -300,12 +361,12 @@ def _sentence(text: str, offsets: Sequence[Any]) -> Sentence:
     return Sentence([text[begin:end] for begin, end in offsets], text=text, offsets=offsets)
 
 
-def _bounds(sentences: Sequence[Sentence]) -> Iterator[Sequence[int]]:
+def _bounds(sentences: Sequence[Sequence[Any]]) -> Iterator[list[int]]:
     """Each sentence's first token in the document, and the token after its last."""
     start = 0
-    for sentence in sentences:
-        yield (start, start + len(sentence.tokens))
-        start += len(sentence.tokens)
+    for tokens in sentences:
+        yield [start, start + len(tokens)]
+        start += len(tokens)
 
 
 def _merge(sentences: Sequence[Sentence], text: str | None) -> Sentence:
@@ -352,7 +413,7 @@ def _with_entities(
     merged = _merge(sentences, None)
     entities = [_given_entity(merged, item, types) for item in given]
     bounds: list[tuple[int, int]] = []
-    for begin, end in _bounds(sentences):
+    for begin, end in _bounds([sentence.tokens for sentence in sentences]):
         # An entity that begins before this sentence and ends in it connects the two.
         if bounds and any(e.start < begin < e.end for e in entities):
             begin = bounds.pop()[0]

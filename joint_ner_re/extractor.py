@@ -22,6 +22,7 @@ from joint_ner_re.documents import DocumentPredictor, Record, Thresholds
 from joint_ner_re.messages import quote
 from joint_ner_re.requirements import require_allennlp, require_runtime
 from joint_ner_re.runtime.files import is_exported
+from joint_ner_re.sentence import SentenceError
 
 Input = str | Mapping[str, Any]
 
@@ -226,6 +227,8 @@ class Extractor:
             If `batch_size` is less than 1.
         `TypeError`
             If one of the texts is neither a string nor a record.
+        `SentenceError`
+            If a text is longer than a document may be, or a record is impossible.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
@@ -233,8 +236,10 @@ class Extractor:
             raise TypeError("texts is a string; expected several texts: call the extractor itself")
         stream = iter(texts)
         while batch := list(islice(stream, batch_size)):
-            records = self.predictor.predict_batch_json([_record(text) for text in batch])
-            yield from map(ExtractedDocument, records)
+            for record in self.predictor.predict_batch_json([_record(text) for text in batch]):
+                if "error" in record:
+                    raise SentenceError(record["error"]["message"])
+                yield ExtractedDocument(record)
 
 
 def _record(text: Input) -> Record:

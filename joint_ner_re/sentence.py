@@ -6,12 +6,12 @@ Positions follow Python's slicing: an entity covers `tokens[start:end]`, a token
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
 from typing import Any
 
-from joint_ner_re.messages import quote_json
+from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.records import RecordError, check_object, get, get_list, has_type
 
 
@@ -94,6 +94,11 @@ class Sentence:
     source : `str`, optional (default = `None`)
         The place that the sentence was read from, as `file:line`, for messages. Equality ignores
         it.
+    bounds : `Sequence[tuple[int, int]]`, optional (default = `None`)
+        If this is a document: the first token of each of its sentences, and the token after its
+        last, without gaps. Equality ignores it.
+    meta : `Mapping[str, Any]`, optional (default = `None`)
+        What else is known of it, as JSON values. Equality ignores it.
 
     # Raises
 
@@ -108,15 +113,35 @@ class Sentence:
     text: str | None = None
     offsets: Sequence[tuple[int, int]] | None = None
     source: str | None = field(default=None, compare=False)
+    bounds: Sequence[tuple[int, int]] | None = field(default=None, compare=False)
+    meta: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("tokens", "entities", "relations"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.offsets is not None:
             object.__setattr__(self, "offsets", tuple((b, e) for b, e in self.offsets))
+        self._check_bounds()
         self._check_entities()
         self._check_relations()
         self._check_offsets()
+
+    def _check_bounds(self) -> None:
+        if self.bounds is None:
+            return
+        object.__setattr__(self, "bounds", tuple((start, end) for start, end in self.bounds))
+        expected = 0
+        for start, end in self.bounds:
+            if not expected == start < end <= len(self.tokens):
+                expected = -1
+                break
+            expected = end
+        if expected != len(self.tokens):
+            raise SentenceError(
+                f"'sentences' is {quote_json([list(span) for span in self.bounds])}; expected "
+                "[first token, token after the last] of each sentence, without gaps, up to "
+                f"{len(self.tokens)}"
+            )
 
     def _check_entities(self) -> None:
         length = len(self.tokens)
@@ -209,6 +234,28 @@ class Sentence:
             ],
         )
 
+    def in_one_order(self, symmetric: Collection[str]) -> Sentence:
+        """The sentence with relations of these types from the entity that stands first.
+
+        Of two that become the same, the more probable one is kept.
+        """
+        if not any(relation.type in symmetric for relation in self.relations):
+            return self
+        found: dict[tuple[str, int, int], Relation] = {}
+        for relation in self.relations:
+            if relation.type in symmetric:
+                head, tail = sorted((relation.head, relation.tail), key=self._position)
+                relation = replace(relation, head=head, tail=tail)
+            key = (relation.type, relation.head, relation.tail)
+            known = found.get(key)
+            if known is None or (known.score or 0) < (relation.score or 0):
+                found[key] = relation
+        return replace(self, relations=list(found.values()))
+
+    def _position(self, index: int) -> tuple[int, int, int]:
+        entity = self.entities[index]
+        return entity.start, entity.end, index
+
     def overlapping(self) -> set[int]:
         """The indices of the entities that share a token with another entity."""
         return {
@@ -242,6 +289,10 @@ class Sentence:
             _with_score({"type": r.type, "head": r.head, "tail": r.tail}, r.score)
             for r in self.relations
         ]
+        if self.bounds is not None:
+            record["sentences"] = [list(span) for span in self.bounds]
+        if self.meta:
+            record["meta"] = dict(self.meta)
         return record
 
     def _entity_json(self, entity: Entity) -> dict[str, Any]:
@@ -272,8 +323,26 @@ class Sentence:
             sentence = cls(**_fields(record), source=source)
         except RecordError as error:
             raise SentenceError(str(error)) from error
+        sentence._check_surfaces()
         sentence._check_derived(record.get("entities") or ())
         return sentence
+
+    def _check_surfaces(self) -> None:
+        """The tokens must be what the text has at their offsets, but for white space and for the
+        marks that treebanks write for brackets and quotes."""
+        if self.text is None or self.offsets is None:
+            return
+        for number, (token, (begin, end)) in enumerate(zip(self.tokens, self.offsets)):
+            found = self.text[begin:end]
+            if token == found or (found and found in _TREEBANK.get(token, "")):
+                continue
+            if found.strip() == found and token.split() == found.split():
+                continue
+            raise SentenceError(
+                f"token {number} is {quote(token, 40)}, but the text has {quote(found, 40)} at its "
+                f"offsets {begin} to {end}; expected the same. Offsets count code points of the "
+                "text: was the text changed after it was split?"
+            )
 
     def _check_derived(self, records: Sequence[Mapping[str, Any]]) -> None:
         for entity, record in zip(self.entities, records):
@@ -290,6 +359,12 @@ class Sentence:
                         f"{found!r}; its tokens give {expected!r}"
                     )
 
+
+_TREEBANK = {
+    **{"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"},
+    **{"``": '"“«„', "''": '"”»“'},
+}
+"""Tokens that stand for other characters in the text, and these."""
 
 SENTENCE_KEYS = frozenset(
     ["id", "text", "tokens", "offsets", "entities", "relations", "sentences", "meta"]
@@ -338,7 +413,22 @@ def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
         "id": str(name),
         "text": text,
         "offsets": _offsets(record),
+        "bounds": _bounds(record, len(tokens)),
+        "meta": get(record, "meta", dict, "a sentence", default={}) or None,
     }
+
+
+def _bounds(record: Mapping[str, Any], length: int) -> list[tuple[int, int]] | None:
+    if not record.get("sentences"):
+        return None
+    bounds = record["sentences"]
+    for item in bounds if isinstance(bounds, list) else [bounds]:
+        if not isinstance(item, list) or [type(value) for value in item] != [int, int]:
+            raise RecordError(
+                f"'sentences' is {quote_json(bounds)}; expected [first token, token after the "
+                f"last] of each sentence, without gaps, up to {length}"
+            )
+    return [(start, end) for start, end in bounds]
 
 
 def _offsets(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:

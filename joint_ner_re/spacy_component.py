@@ -25,6 +25,7 @@ from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 from spacy.util import filter_spans, minibatch, raise_error
 
+from joint_ner_re.corpora.units import in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -181,9 +182,10 @@ class JointComponent:
         return [tokens for tokens in map(_words, spans) if tokens]
 
     def _annotate(self, predictor: "DocumentPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
-        sentences = [Sentence(_texts(tokens)) for _, parts in batch for tokens in parts]
+        units = [(doc, in_units(parts, predictor.unit)) for doc, parts in batch]
+        sentences = [Sentence(_texts(tokens)) for _, parts in units for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
-        for doc, parts in batch:
+        for doc, parts in units:
             set_annotations(doc, [next(predicted) for _ in parts], self.keep_entities)
         return [doc for doc, _ in batch]
 

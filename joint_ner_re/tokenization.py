@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 
+# The byte order mark is no part of a word: files that were put together have it inside.
+_MARK = "\ufeff"
 GRANULARITIES = ("standard", "fine")
 
 
@@ -61,4 +63,14 @@ class TextTokenizer:
 
 
 def _spans(tokens: Iterable[Token]) -> list[Span]:
-    return [(token.idx, token.idx + len(token)) for token in tokens if not token.is_space]
+    spans = []
+    for token in tokens:
+        if token.is_space:
+            continue
+        begin, end = token.idx, token.idx + len(token)
+        if _MARK in token.text:
+            text = token.text
+            begin, end = end - len(text.lstrip(_MARK)), begin + len(text.rstrip(_MARK))
+        if begin < end:
+            spans.append((begin, end))
+    return spans

@@ -29,13 +29,17 @@ CONFIG = {
         "type": "conll04", "id_lists": {"train": "train.ids"}, "format": "spert",
         "overlap": "keep", "tokenizer_pipeline": "en", "granularity": "standard", "fold": 1,
         "folds": "folds.json", "num_folds": 10, "fold_seed": 1, "dev_fraction": 0.15,
-        "max_instances": 100,
+        "max_instances": 100, "discontinuous": "cover", "concept_relations": "all", "unit": 2,
+        "labels": {"Old": "New"}, "symmetric": ["Near"], "on_error": "skip",
         "token_indexers": {
             "tokens": {"type": "single_id", "lowercase_tokens": True},
             "token_characters": {"type": "characters", "min_padding_length": 1},
             "casing": {"type": "casing"},
             "contextual": {"type": "word_pieces", "model_name": "ENCODER"},
         },
+    },
+    "validation_dataset_reader": {
+        "type": "ade", "positives": "DRUG-AE.rel", "negative_share": 1.0,
     },
     "train_data_path": "train.json",
     "validation_data_path": "dev.json",
@@ -107,12 +111,12 @@ ZERO = {
 HUGE = {
     "fold", "num_folds", "fold_seed", "cache_megabytes", "tokens", "cooldown", "max_instances",
     "threshold", "min_lr", "learning_rate_scheduler.patience", "learning_rate_scheduler.eps",
-    "grad_norm", "lr", "most_relations", "epoch",
+    "grad_norm", "lr", "most_relations", "epoch", "negative_share", "unit",
 }  # fmt: skip
 NEGATIVE = {"fold_seed", "layers", "tokens"}
 FREE = {
     "train_data_path", "validation_data_path", "train", "folds", "namespace", "sorting_keys",
-    "validation_metric", "datasets_for_vocab_creation",
+    "validation_metric", "datasets_for_vocab_creation", "Old", "positives", "symmetric",
 }  # fmt: skip
 # Where `null` says what leaving the option out says, and other values of several types.
 POSSIBLE = {
@@ -121,14 +125,14 @@ POSSIBLE = {
             "format", "fold", "folds", "max_instances", "id_lists", "layers", "max_length",
             "activation", "patience", "parameter_groups", "min_padding_length", "regexes",
             "sorting_keys", "validation_data_path", "datasets_for_vocab_creation", "tokens",
-            "batch_size",
+            "batch_size", "Old", "positives",
         ],
         [None],
     ),
     "grad_norm": [True, None],
     "validation_metric": [[]],
 }  # fmt: skip
-OPEN = ("id_lists", "min_count", "token_indexers", "token_embedders")
+OPEN = ("id_lists", "labels", "min_count", "token_indexers", "token_embedders")
 
 
 def leaves(value, path=()):
@@ -208,6 +212,7 @@ def make(fixtures, bert_directory, few_threads, one_tokenizer):
         check_training(config)
         params = Params(config)
         reader = DatasetReader.from_params(params["dataset_reader"])
+        DatasetReader.from_params(params["validation_dataset_reader"])
         torch.manual_seed(1)
         model = Model.from_params(params["model"], vocab=vocab)
         parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]

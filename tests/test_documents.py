@@ -54,11 +54,22 @@ def test_given_entities_keep_their_order_and_count_as_certain(predictor, types):
 
 def test_an_entity_takes_whole_tokens_and_connects_sentences(predictor, types):
     begin, end = DOCUMENT.index("esh."), DOCUMENT.index("She") + 3
-    given = [{"type": types[0], "char_start": begin, "char_end": end}]
-    (found,) = predictor.relate_json([({"text": DOCUMENT}, given)])
-    assert found["entities"][0]["text"] == "Kesh.  She"
-    assert found["sentences"] == [[0, 12], [12, 18]]
-    assert len(predictor.predict_json({"text": DOCUMENT})["sentences"]) == 3
+    given = [
+        {"type": types[1], "char_start": 0, "char_end": 9},
+        {"type": types[2], "char_start": DOCUMENT.index("Brod"), "char_end": 51},
+        {"type": types[1], "char_start": DOCUMENT.index("Pell"), "char_end": 66},
+    ]
+    connecting = {"type": types[0], "char_start": begin, "char_end": end}
+    (apart,) = predictor.relate_json([({"text": DOCUMENT}, given)])
+    (found,) = predictor.relate_json([({"text": DOCUMENT}, [*given, connecting])])
+    assert [e["text"] for e in found["entities"]] == [
+        "Ada Marek", "Brod Mining", "Pell", "Kesh.  She",
+    ]  # fmt: skip
+    assert apart["relations"] == []
+    pairs = {(relation["head"], relation["tail"]) for relation in found["relations"]}
+    # The first two sentences are read as one, and the third is read alone.
+    assert pairs == {(a, b) for a in (0, 1, 3) for b in (0, 1, 3) if a != b}
+    assert found["sentences"] == [[0, 6], [6, 12], [12, 18]]
 
 
 @pytest.mark.parametrize(

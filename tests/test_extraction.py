@@ -1,3 +1,4 @@
+import csv
 import gzip
 import json
 import os
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from joint_ner_re.corpora import read_corpus
-from joint_ner_re.extraction import ExtractionError, Summary, batches, extract, local
+from joint_ner_re.extraction import ExtractionError, Summary, extract, inputs, local
 from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.resumable import ResumeError, locked
 
@@ -81,10 +82,8 @@ def test_the_output_is_that_of_predict(run, monkeypatch, tiny_archive, source, t
     arguments += ["--silent", "--batch-size", "64"]
     monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
     main(prog="allennlp")
-    # AllenNLP leaves blank lines out.
     found = run(batch_documents=64).splitlines()
-    kept = [found[n] for n, line in enumerate(LINES) if line.strip()]
-    assert kept == (tmp_path / "predicted.jsonl").read_bytes().splitlines()
+    assert found == (tmp_path / "predicted.jsonl").read_bytes().splitlines()
 
 
 def test_a_threshold_of_its_own(run, predictor, monkeypatch):
@@ -127,7 +126,7 @@ def test_what_cannot_be_processed_is_an_error_in_its_place(run, source, ends):
 
 
 def test_a_line_too_long_for_memory_is_an_error(run, source, monkeypatch):
-    monkeypatch.setattr(batches, "_MAX_LINE_BYTES", 20)
+    monkeypatch.setattr(inputs, "MAX_LINE_BYTES", 20)
     source.write_text("Ada left Kesh.\n" + "x" * 99 + "\nIt rained.\n" + "y" * 19 + "\nEnd.")
     records = [json.loads(line) for line in run().splitlines()]
     assert ["error" in record for record in records] == [False, True, False, True, False]
@@ -458,24 +457,63 @@ def test_a_compressed_output_holds_the_same_lines(run):
     assert gzip.decompress(run("out.jsonl.gz")) == run("out.jsonl")
 
 
-@pytest.mark.parametrize("name, format", [("a.csv", "csv"), ("a.json", "spert"), ("a", "brat")])
+@pytest.mark.parametrize(
+    "name, format", [("a.csv", "csv"), ("a.json", "spert"), ("a", "brat"), ("a.xlsx", "xlsx")]
+)
 def test_other_formats_are_made_at_the_end(run, source, tmp_path, name, format):
-    source.write_bytes(source.read_bytes() + b"{broken\n")
+    good = source.read_bytes()
+    source.write_bytes(good + b"{broken\n")
     run(name, format=format)
     assert run.summary == Summary(13, 1, 0)
     assert left_over(tmp_path) == []
+    # The document that failed is named beside the output.
+    (failed,) = (tmp_path / f"{name}.errors.jsonl").read_text("utf-8").splitlines()
+    assert (json.loads(failed)["line"], "begins with {" in failed) == (13, True)
     if format == "csv":
         assert (tmp_path / name).read_text().startswith("document,sentence_start,")
     elif format == "spert":
         assert len(list(read_corpus(tmp_path / name))) == 12
-    else:
-        assert len(list((tmp_path / name).glob("*.ann"))) == 12
+    elif format == "brat":
+        names = {path.stem for path in (tmp_path / name).glob("*.ann")}
+        # A blank line has no id and no name but its line's.
+        assert len(names) == 12 and {"j", "line 1", "line 3"} <= names
+        return
+    # Without errors there is no such file.
+    source.write_bytes(good)
+    run(name, format=format)
+    assert not (tmp_path / f"{name}.errors.jsonl").exists()
+
+
+def test_a_finished_output_is_replaced_only_when_asked(run, predictor, tmp_path):
+    first = run()
+    with pytest.raises(ExtractionError, match="out.jsonl exists, .* give --overwrite"):
+        run(overwrite=False, load=lambda: pytest.fail("loaded"))
+    assert run(overwrite=True) == first
+    # A run that began, with leave, goes on without it.
+    interrupted(run, predictor, tmp_path)
+    assert run(overwrite=False) == first
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_text("")
+    for format, reason in (("brat", "d is a directory that is not empty"), ("csv", "d is a dir")):
+        with pytest.raises(ExtractionError, match=reason):
+            run("d", format=format, load=lambda: pytest.fail("loaded"))
+
+
+def test_ids_are_not_the_numbers_of_other_lines(run, source, tmp_path):
+    source.write_text('It rained.\n{"id": 1, "text": "Jon Pell left Kesh."}\n' * 2)
+    run("a.csv", format="csv", relation_threshold=0.0, table={"entities": tmp_path / "b.csv"})
+    with open(tmp_path / "b.csv", newline="") as file:
+        names = {row["document"] for row in csv.DictReader(file)}
+    assert names <= {"line 1", "1", "line 3"} and "1" in names
 
 
 @pytest.mark.parametrize(
     "options, reason",
     [
-        ({"format": "ade_rel"}, "unknown format 'ade_rel'; expected one of brat, csv, jsonl"),
+        (
+            {"format": "ade_rel"},
+            "unknown format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl",
+        ),
         ({"batch_documents": 0}, "batch_documents is 0; expected 1 or more"),
         ({"relation_threshold": 1.5}, "relation_threshold is 1.5; expected 0 to 1"),
         ({"source": "nowhere"}, "nowhere: cannot be read"),

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from joint_ner_re.extraction import ExtractionError, batches, blocks, on_ray
+from joint_ner_re.extraction import ExtractionError, blocks, inputs, on_ray, table_rows
 from joint_ner_re.extraction.blocks import Block, cut_file, documents_in, input_files
 from joint_ner_re.extraction.on_ray import extract_on_ray
 from joint_ner_re.resumable import ResumeError
@@ -31,7 +31,7 @@ def test_blocks_hold_each_line_once_and_in_order(tmp_path, size, end):
 
 
 def test_too_long_a_line_is_one_document(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "_MAX_LINE_BYTES", 8)
+    monkeypatch.setattr(inputs, "MAX_LINE_BYTES", 8)
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"a\n" + b"x" * 30 + b"\nb\n")
     assert cut(path, 1) == [[(1, b"a\n")], [(2, b"x" * 8)], [(3, b"b\n")]]
@@ -99,6 +99,7 @@ def test_rows_of_parquet_are_json_objects(tmp_path, size, monkeypatch):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
+    monkeypatch.setattr(table_rows, "_ROWS_AT_ONCE", 2)
     monkeypatch.setattr(blocks, "_ROWS_AT_ONCE", 2)
     rows = [{"text": f"Zoë {n}", "page": None if n % 2 else n} for n in range(20)]
     parquet.write_table(
@@ -115,7 +116,7 @@ def test_without_its_libraries_it_says_what_to_install(tmp_path, monkeypatch):
     for name in ("ray", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ExtractionError, match="needs pyarrow: pip install 'joint_ner_re.ray.'"):
+    with pytest.raises(ExtractionError, match="needs pyarrow: pip install 'joint_ner_re.formats.'"):
         cut(tmp_path / "a.parquet", 2)
     with pytest.raises(ExtractionError, match="needs Ray Data .*: pip install 'joint_ner_re.ray.'"):
         extract_on_ray(tmp_path / "a.parquet", tmp_path / "a.parquet", tmp_path / "out")

@@ -87,6 +87,16 @@ def test_a_loaded_model_gives_what_its_predictor_gives(tiny_archive):
     assert extractor(texts[0]).to_dict() == expected[0]
 
 
+def test_a_text_that_cannot_be_processed_is_an_error():
+    class Failing:
+        def predict_batch_json(self, inputs):
+            error = {"type": "SentenceError", "message": "too long"}
+            return [{"id": "", "error": error, "line": 1} for _ in inputs]
+
+    with pytest.raises(ValueError, match="too long"):
+        Extractor(Failing())("a")
+
+
 # Exported models have the same interface; tests/runtime/ has their answers.
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from joint_ner_re.checking.report import Report
 from joint_ner_re.checking.statistics import Part, PartStatistics
-from joint_ner_re.checking.suspicions import Detector, Suspicions
+from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
+from joint_ner_re.corpora.documents import WIDENED, collected_changes
 from joint_ner_re.sentence import Sentence
+
+# A few mentions end inside a token in every corpus.
+_MIN_WIDENED, _MAX_WIDENED_PERCENT = 2, 3
 
 Progress = Callable[[Iterable[Sentence]], Iterable[Sentence]]
 
@@ -47,15 +52,20 @@ def check_corpus(
     suspicions = Suspicions()
     detector = Detector(suspicions)
     for part in parts:
-        for sentence in progress(_read(part, options, errors.append)):
-            statistics[part.name].add(sentence)
-            total.add(sentence)
-            detector.first_pass(part, sentence)
+        with collected_changes() as changes:
+            for sentence in progress(_read(part, options, errors.append)):
+                statistics[part.name].add(sentence)
+                total.add(sentence)
+                detector.first_pass(part, sentence)
+        statistics[part.name].changes = changes
+        if example := _widened(part, statistics[part.name]):
+            suspicions.add("parts with many mentions that are not whole tokens", example)
     for part in parts:
-        for sentence in progress(_read(part, options, lambda error: None)):
-            detector.second_pass(part, sentence, total)
+        with collected_changes():
+            for sentence in progress(_read(part, options, lambda error: None)):
+                detector.second_pass(part, sentence, total)
     detector.finish()
-    for what, example in _missing_types(statistics):
+    for what, example in chain(_missing_types(statistics), _alike_types(total)):
         suspicions.add(what, example)
     return Report(statistics, errors, suspicions.found())
 
@@ -68,12 +78,41 @@ def _read(
     """The sentences that can be read. After some errors the rest of the file is lost."""
     try:
         format = part.format or detect_format(part.path)
-        chosen = options(format)
-        if "on_error" in format_options(format):
+        # As the reader of the training does.
+        known = format_options(format)
+        chosen: dict[str, Any] = {"unit": "sentence"} if "unit" in known else {}
+        chosen.update(options(format))
+        if "on_error" in known:
             chosen = {**chosen, "on_error": on_error}
         yield from read_corpus(part.path, format, **chosen)
     except CorpusFormatError as error:
         on_error(error)
+
+
+def _widened(part: Part, statistics: PartStatistics) -> str | None:
+    """What to say of mentions that became whole tokens, if they are more than a few."""
+    count, mentions = statistics.changes[WIDENED], statistics.totals["entities"]
+    if count < _MIN_WIDENED or count * 100 <= mentions * _MAX_WIDENED_PERCENT:
+        return None
+    return (
+        f"{part.name}: {count:,} mentions were widened to whole tokens, of {mentions:,} entities "
+        f"({100 * count / mentions:.0f} %). Are the offsets shifted? Otherwise a finer tokenizer "
+        "may fit: --granularity fine"
+    )
+
+
+def _alike_types(total: PartStatistics) -> Iterator[tuple[str, str]]:
+    """Types that differ only in case, white space or punctuation."""
+    for types in (total.entities, total.relations):
+        groups: dict[str, list[str]] = {}
+        for name in sorted(types):
+            groups.setdefault(alike(name), []).append(name)
+        for names in groups.values():
+            if len(names) > 1:
+                yield (
+                    "types that differ only in case, white space or punctuation",
+                    " and ".join(f"{name!r} ({types[name]})" for name in names),
+                )
 
 
 def _missing_types(statistics: dict[str, PartStatistics]) -> Iterator[tuple[str, str]]:

@@ -84,6 +84,10 @@ def _tables(report: Report) -> Iterator[Table]:
             where = f"{what}, {name}" if len(names) > 1 else what
             rows.append((where, *(f"{number:,}" for number in numbers)))
     yield Table("lengths", ("mean", "median", "95 %", "max"), rows)
+    changes = sorted({what for part in parts for what in part.changes})
+    if changes:
+        rows = [(what, *(f"{part.changes[what]:,}" for part in parts)) for what in changes]
+        yield Table("changed or left out when it was read", names, rows)
 
 
 def _findings(report: Report, bullet: str, heading: str) -> Iterator[str]:

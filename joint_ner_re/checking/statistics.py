@@ -53,6 +53,8 @@ class PartStatistics:
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
+        # What the reader changed or left out, by description.
+        self.changes: Counter[str] = Counter()
         self.sentence_lengths = Distribution()
         self.entity_lengths = Distribution()
         self.distances = Distribution()
@@ -94,6 +96,7 @@ class PartStatistics:
             "relation_distance": self.distances.to_json(),
             "entity_types": dict(sorted(self.entities.items())),
             "relation_types": dict(sorted(self.relations.items())),
+            "changes": dict(sorted(self.changes.items())),
         }
 
 

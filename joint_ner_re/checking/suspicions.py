@@ -182,6 +182,12 @@ class Detector:
                 )
 
 
+def alike(name: str) -> str:
+    """What is the same for types that people would take for one: letters and digits, any case."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in folded if letter.isalnum()) or folded
+
+
 def _oddities(sentence: Sentence, entity: Entity) -> Iterator[str]:
     """What looks wrong in the words of an entity."""
     words = _words(sentence, entity)

@@ -9,6 +9,7 @@ from joint_ner_re.commands.draw import Draw
 from joint_ner_re.commands.export import Export
 from joint_ner_re.commands.extract import Extract
 from joint_ner_re.commands.extract_on_ray import ExtractOnRay
+from joint_ner_re.commands.init import Init
 from joint_ner_re.commands.natural_mix import NaturalMix
 from joint_ner_re.commands.plot import Plot
 from joint_ner_re.commands.repeat import Repeat
@@ -24,6 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     Export(),
     Extract(),
     ExtractOnRay(),
+    Init(),
     NaturalMix(),
     Plot(),
     Repeat(),

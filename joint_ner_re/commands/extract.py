@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Sequence
 
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
-from joint_ner_re.commands.convert import format_of
+from joint_ner_re.commands.convert import add_table_options, format_of, table_options
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.corpora import WRITABLE
+from joint_ner_re.corpora.failures import errors_path
 from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.streams import is_stream
 
@@ -29,8 +30,8 @@ class Extract(Command):
         parser.add_argument(
             "input",
             type=input_path,
-            help="a file with a text or a JSON object in each line, or a directory of .txt files; "
-            ".gz or not; - for standard input",
+            help="a file with a text or a JSON object in each line, a JSON array, a table (CSV, "
+            "TSV, Excel, Parquet), or a directory of .txt files; .gz or not; - for standard input",
         )
         parser.add_argument(
             "output",
@@ -59,6 +60,13 @@ class Extract(Command):
             help="the least probability of a relation (default: the model's)",
         )
         parser.add_argument(
+            "--text-column", help="for a table: the column of the texts (default: text)"
+        )
+        add_table_options(parser)
+        parser.add_argument(
+            "--overwrite", action="store_true", help="replace the finished output of another run"
+        )
+        parser.add_argument(
             "--no-resume",
             action="store_true",
             help="start over, even if an interrupted run could be resumed",
@@ -77,6 +85,8 @@ class Extract(Command):
         from joint_ner_re.extraction import extract
         from joint_ner_re.extractor import load_any
 
+        to = args.to or format_of(args.output)
+        table = table_options(to, args.entities, args.mark)
         archive = args.archive_file
         if not is_exported(archive):
             from allennlp.common.file_utils import cached_path
@@ -87,15 +97,20 @@ class Extract(Command):
             archive,
             args.input,
             args.output,
-            args.to or format_of(args.output),
+            to,
             args.batch_documents,
             args.relation_threshold,
             resume=not args.no_resume,
+            text_column=args.text_column,
+            table=table,
+            overwrite=args.overwrite,
         )
         before = f" ({summary.resumed_from} by the interrupted run)" if summary.resumed_from else ""
         tell(f"{args.output}: {summary.documents} documents{before}", args.output)
         if summary.errors:
-            raise CommandError(
-                f"{summary.errors} of them could not be processed; in JSON lines they have the key "
-                '"error"'
-            )
+            where = 'they have the key "error"'
+            if to != "jsonl":
+                where = f"see {errors_path(args.output)}"
+                if is_stream(args.output):
+                    where = "the log names them"
+            raise CommandError(f"{summary.errors} of them could not be processed; {where}")

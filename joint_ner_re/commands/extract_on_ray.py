@@ -20,8 +20,8 @@ class ExtractOnRay(Command):
         parser.add_argument("archive_file", help="a trained model (model.tar.gz)")
         parser.add_argument(
             "input",
-            help="a file of JSON lines, of texts, or of Parquet; a directory of such files; or a "
-            "pattern in quotation marks",
+            help="a file of JSON lines or of texts, or a table (CSV, Excel, Parquet); a directory "
+            "of such files; or a pattern in quotation marks",
         )
         parser.add_argument("output_dir", help="the directory to write, which all machines see")
         parser.add_argument(
@@ -48,6 +48,9 @@ class ExtractOnRay(Command):
             help="the least probability of a relation (default: the model's)",
         )
         parser.add_argument(
+            "--text-column", help="the column of the texts, for tables (default: text)"
+        )
+        parser.add_argument(
             "--address", help="the Ray cluster (default: RAY_ADDRESS, otherwise this machine)"
         )
 
@@ -69,6 +72,7 @@ class ExtractOnRay(Command):
             batch_documents=args.batch_documents,
             block_documents=args.block_documents,
             relation_threshold=args.relation_threshold,
+            text_column=args.text_column,
             address=args.address,
         )
         before = f" ({summary.resumed_from} by the interrupted run)" if summary.resumed_from else ""

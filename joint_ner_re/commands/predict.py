@@ -16,7 +16,8 @@ from overrides import overrides
 
 from joint_ner_re.allennlp_changes import make
 from joint_ner_re.commands.endings import CommandError
-from joint_ner_re.extraction.batches import InputDocument, batches_of, lines_of, predicted_lines
+from joint_ner_re.extraction.batches import batches_of, predicted_lines
+from joint_ner_re.extraction.inputs import InputDocument, documents_of_stream, opened
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import replacing
 
@@ -64,13 +65,23 @@ class PredictManager(predict._PredictManager):
         return documents, errors
 
     def _documents(self) -> Iterator[InputDocument]:
-        """The lines of the input, with their numbers."""
+        """The documents of the input, with their numbers."""
         if self._input_file == "-":
-            yield from lines_of(sys.stdin.buffer, 0)
+            yield from documents_of_stream("standard input", sys.stdin.buffer)
             return
-        file = open_compressed(cached_path(self._input_file), "rb", encoding=None)
-        with cast(BinaryIO, file) as stream:
-            yield from lines_of(stream, 0)
+        path = cached_path(self._input_file)
+        if os.path.isdir(path):
+            raise CommandError(
+                f"{self._input_file}: this is a directory; expected a file. allennlp extract reads "
+                "a directory of .txt files"
+            )
+        if str(path).endswith(".bz2"):
+            # AllenNLP's command has always unpacked these.
+            with cast(BinaryIO, open_compressed(path, "rb", encoding=None)) as stream:
+                yield from documents_of_stream(self._input_file, stream)
+            return
+        with opened(path) as stream:
+            yield from documents_of_stream(self._input_file, stream)
 
 
 make(__name__)

@@ -13,7 +13,8 @@ class TuneThreshold(ShowsProgress):
     help = "Choose the threshold of relations on development data."
     description = (
         "Choose the least probability of a predicted relation, by strict micro F1 on development "
-        "data, and write it into a copy of the archive."
+        "data, and write it into a copy of the archive. It stays as it was where no gain can be "
+        "shown."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,12 @@ class TuneThreshold(ShowsProgress):
             help="auto: one for each relation type if that is better on held-out sentences",
         )
 
+        parser.add_argument(
+            "--without-proof",
+            action="store_true",
+            help="choose the best threshold even where no gain over the old one can be shown",
+        )
+
     def experiment(self, args: argparse.Namespace) -> None:
         from joint_ner_re.experiments.thresholds import tune_threshold
 
@@ -40,4 +47,5 @@ class TuneThreshold(ShowsProgress):
             args.output_archive,
             None if directory is None else Path(directory),
             args.per_type,
+            args.without_proof,
         )

@@ -7,7 +7,9 @@ for sentence in read_corpus("DRUG-AE.rel"):
 from __future__ import annotations
 
 import inspect
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
 
@@ -33,9 +35,12 @@ from joint_ner_re.corpora import (
     triples,
 )
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
+from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
 from joint_ner_re.corpora.files import output, read_head
+from joint_ner_re.corpora.labels import Labels, check_labels, relabelled
 from joint_ner_re.corpora.mentions import DISCONTINUOUS
+from joint_ner_re.corpora.type_names import with_plain_types
 from joint_ner_re.corpora.xml_elements import xml_files
 from joint_ner_re.sentence import Sentence
 
@@ -46,11 +51,15 @@ __all__ = [
     "DISCONTINUOUS",
     "FORMATS",
     "WRITABLE",
+    "check_labels",
     "detect_format",
     "format_options",
     "read_corpus",
     "write_corpus",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class CorpusFormat(NamedTuple):
@@ -101,12 +110,23 @@ WRITABLE: dict[str, Callable[..., int]] = {
     "gliner": gliner.write,
     "jsonl": _to_text(jsonl.write),
     "spert": _to_text(spert.write),
+    "xlsx": triples.write_workbook,
 }
 """The formats that can be written, by name. The functions take sentences, a path and options."""
 
 
-def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> Iterator[Sentence]:
+def read_corpus(
+    path: PathLike,
+    format: str | None = None,
+    *,
+    labels: Labels | None = None,
+    symmetric: Iterable[str] = (),
+    **options: Any,
+) -> Iterator[Sentence]:
     """Read the sentences of a corpus, one by one.
+
+    White space and invisible characters in types are made plain, and counted in the log: two types
+    never differ by these alone.
 
     # Parameters
 
@@ -114,28 +134,48 @@ def read_corpus(path: PathLike, format: str | None = None, **options: Any) -> It
         The file, which may be compressed with gzip; for brat and XML also a directory.
     format : `str`, optional (default = `None`)
         A name in `FORMATS`. `None` detects the format from the first lines.
+    labels : `Mapping[str, str | None]`, optional (default = `None`)
+        New types of entities and relations by their old ones; `None` leaves a type out. What
+        becomes the same is merged.
+    symmetric : `Iterable[str]`, optional (default = `()`)
+        Relation types (new ones) without a direction: their heads stand before their tails.
     options : `Any`
-        Arguments of the format's `read`; see `format_options`.
+        Arguments of the format's `read`; see `format_options`. `split_sentences` is another name of
+        `unit`: `True` for `"sentence"`, `False` for `"document"`.
 
     # Raises
 
     `CorpusFormatError`
         If the file cannot be read. It is raised while iterating, at the faulty line.
     `ValueError`
-        If there is no such format. It is raised before iterating.
+        If there is no such format, or `labels` is no such map. It is raised before iterating.
     `TypeError`
         If the format has no such option. It is raised before iterating.
     """
     if format is None:
         format = detect_format(path)
     known = format_options(format)
+    if "unit" in known and "split_sentences" in options:
+        options["unit"] = "sentence" if options.pop("split_sentences") else "document"
     for name in options:
         if name not in known:
             raise TypeError(
                 f"the format {format!r} has no option {name!r}; it has "
                 f"{', '.join(known) if known else 'none'}"
             )
-    return FORMATS[format].read(path, **options)
+    sentences = with_plain_types(path, FORMATS[format].read(path, **options))
+    if not labels and not symmetric:
+        return sentences
+    check_labels(labels or {})
+    return _relabelled(path, sentences, labels or {}, symmetric)
+
+
+def _relabelled(
+    path: PathLike, sentences: Iterator[Sentence], labels: Labels, symmetric: Iterable[str]
+) -> Iterator[Sentence]:
+    changes: Counter[str] = Counter()
+    yield from relabelled(sentences, labels, symmetric, changes)
+    log_changes(path, changes)
 
 
 def format_options(format: str) -> list[str]:
@@ -160,10 +200,11 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
     path : `str`
         The file, which is compressed if its name ends in `.gz`; for brat a new directory.
     format : `str`
-        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose nothing: reading the file gives equal
-        sentences.
+        A name in `WRITABLE`. `"jsonl"` and `"spert"` lose no annotation: reading the file gives
+        equal sentences. What a format cannot hold, such as `meta`, is counted in a warning.
     options : `Any`
-        For `"csv"`: `entities`, the path of a second table.
+        For `"csv"`: `entities`, the path of a second table, and `mark`, whether the files begin
+        with the byte order mark by which Excel knows UTF-8.
 
     # Returns
 
@@ -176,7 +217,24 @@ def write_corpus(sentences: Iterable[Sentence], path: PathLike, format: str, **o
         If the format is unknown or cannot be written.
     """
     _check_known(format, WRITABLE)
-    return WRITABLE[format](sentences, path, **options)
+    if format in _HOLDS_ALL:
+        return WRITABLE[format](sentences, path, **options)
+    lost: Counter[str] = Counter()
+    count = WRITABLE[format](_counting_losses(sentences, lost), path, **options)
+    for what, number in lost.items():
+        logger.warning("%s: %s cannot hold %s: left out %d times", path, format, what, number)
+    return count
+
+
+# Tables have columns for `meta`, and each row has its own sentence.
+_HOLDS_ALL = frozenset(["csv", "jsonl", "xlsx"])
+
+
+def _counting_losses(sentences: Iterable[Sentence], lost: Counter[str]) -> Iterator[Sentence]:
+    for sentence in sentences:
+        lost.update({"the bounds of sentences in a document": 1} if sentence.bounds else {})
+        lost.update({"'meta'": 1} if sentence.meta else {})
+        yield sentence
 
 
 def detect_format(path: PathLike) -> str:

@@ -36,6 +36,7 @@ from joint_ner_re.corpora.errors import (
 from joint_ner_re.corpora.files import parse_int, read_head, read_lines
 from joint_ner_re.corpora.json_values import decode
 from joint_ner_re.corpora.text import Span
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.corpora.xml_elements import (
     Element,
     count_misplaced,
@@ -96,7 +97,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     discontinuous: str = "drop",
     concept_relations: str = "nearest",
     on_error: ErrorHandler | None = None,
@@ -109,8 +110,9 @@ def read(
         A file, or a directory of XML files.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the passages; where the file has sentences, these are kept.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether documents are split into sentences; these have ids such as `10000001:0-54`.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences (with ids such as `10000001:0-54`), not at all
+        (`"document"`), or into so many neighbouring sentences each.
     discontinuous : `str`, optional (default = `"drop"`)
         What becomes of annotations with several locations: `"drop"`, `"cover"`, `"first"` or
         `"split"`; see `mentions.DISCONTINUOUS`.
@@ -134,7 +136,7 @@ def read(
     yield from sentences_of(
         documents,
         tokenizer,
-        split_sentences,
+        unit,
         changes,
         on_error,
         discontinuous,

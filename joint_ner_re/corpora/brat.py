@@ -21,6 +21,7 @@ from typing import NamedTuple
 from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import (
     DocumentTokenizer,
+    line_name,
     log_changes,
     parse_sentence_id,
     parsed,
@@ -34,6 +35,7 @@ from joint_ner_re.corpora.errors import (
 )
 from joint_ner_re.corpora.files import read_document, read_lines
 from joint_ner_re.corpora.mentions import fits
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.writing import replacing_directory
@@ -73,7 +75,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     discontinuous: str = "drop",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
@@ -85,8 +87,9 @@ def read(
         A directory, which is searched with its subdirectories, or one `.txt` or `.ann` file.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the documents.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether to split documents into sentences, which get ids such as `report:120-245`.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences (with ids such as `report:120-245`), not at all
+        (`"document"`), or into so many neighbouring sentences each.
     discontinuous : `str`, optional (default = `"drop"`)
         What becomes of mentions in pieces: `"drop"`, `"cover"`, `"first"` or `"split"`; see
         `mentions.DISCONTINUOUS`. Where only white space lies between the pieces, as brat writes
@@ -106,7 +109,7 @@ def read(
         lambda base, name: _document(base, name, changes, on_error),
         on_error,
     )
-    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error, discontinuous)
+    yield from sentences_of(documents, tokenizer, unit, changes, on_error, discontinuous)
     log_changes(path, changes)
 
 
@@ -311,6 +314,7 @@ class _Writer:
         """Add the next sentence, which must have a text."""
         assert sentence.text is not None
         name, begin = parse_sentence_id(sentence)
+        name = name or line_name(sentence)
         if not (self._open and name == self._name and 0 < begin == len(self._text)):
             self.finish()
             self._start(name if begin == 0 else sentence.id)

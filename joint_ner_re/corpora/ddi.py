@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from joint_ner_re.corpora.annotations import Document, Link, Mention
 from joint_ner_re.corpora.documents import DocumentTokenizer, log_changes, parsed, sentences_of
 from joint_ner_re.corpora.errors import ErrorHandler, PathLike, handled
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.corpora.xml_elements import (
     Element,
     count_misplaced,
@@ -41,7 +42,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     discontinuous: str = "drop",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
@@ -53,9 +54,9 @@ def read(
         A file, or a directory of them.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the sentences into tokens.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether the sentences are read one by one, with ids such as `DDI-DrugBank.d1:0-54`;
-        otherwise each document is one.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences (with ids such as `DDI-DrugBank.d1:0-54`), not at
+        all (`"document"`), or into so many neighbouring sentences each.
     discontinuous : `str`, optional (default = `"drop"`)
         What becomes of mentions in pieces: `"drop"`, `"cover"`, `"first"` or `"split"`; see
         `mentions.DISCONTINUOUS`.
@@ -72,7 +73,7 @@ def read(
     documents = parsed(
         elements, lambda element: _Document(element, changes, on_error).document(), on_error
     )
-    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error, discontinuous)
+    yield from sentences_of(documents, tokenizer, unit, changes, on_error, discontinuous)
     log_changes(path, changes)
 
 

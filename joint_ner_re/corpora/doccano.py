@@ -26,6 +26,7 @@ from joint_ner_re.corpora.errors import (
     located,
 )
 from joint_ner_re.corpora.json_values import first_object, read_objects
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.messages import quote_json
 from joint_ner_re.records import get
 from joint_ner_re.sentence import Sentence
@@ -49,7 +50,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read a JSONL export of Doccano.
@@ -60,8 +61,9 @@ def read(
         The file.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the texts.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether to split texts into sentences, which get ids such as `12:0-54`.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How texts are divided: into sentences (with ids such as `12:0-54`), not at all
+        (`"document"`), or into so many neighbouring sentences each.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line or an annotation, which is skipped.
 
@@ -77,7 +79,7 @@ def read(
             return _document(path, line, record)
 
     documents = parsed(read_objects(path, on_error), parse, on_error)
-    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error)
+    yield from sentences_of(documents, tokenizer, unit, changes, on_error)
     log_changes(path, changes)
 
 

@@ -26,6 +26,7 @@ from joint_ner_re.corpora.errors import (
 )
 from joint_ner_re.corpora.json_values import first_element, read_elements
 from joint_ner_re.corpora.token_documents import divide, sentence_starts
+from joint_ner_re.corpora.units import Unit, check_unit, unit_of
 from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.records import get
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -48,6 +49,7 @@ def read(
     path: PathLike,
     *,
     concept_relations: Literal["nearest", "sentence"] = "nearest",
+    unit: Unit = "sentence",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read documents of DocRED or Re-DocRED.
@@ -61,7 +63,11 @@ def read(
         The file.
     concept_relations : `str`, optional (default = `"nearest"`)
         Which mentions a label relates: `"nearest"`, of all pairs in one sentence the one with the
-        fewest tokens between; `"sentence"`, all pairs in one sentence.
+        fewest tokens between; `"sentence"`, all pairs in one sentence. Where the unit is not a
+        sentence, it takes the sentence's place.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences, not at all (`"document"`), or into so many
+        neighbouring sentences each.
     on_error : `Callable`, optional (default = `None`)
         Takes the error of a document, which is passed over.
 
@@ -70,18 +76,19 @@ def read(
     `CorpusFormatError`
         If the file is no JSON list of documents, or a mention does not fit its sentence.
     `ValueError`
-        If `concept_relations` is neither.
+        If `concept_relations` is neither, or there is no such unit.
     """
     if concept_relations not in _CHOICES:
         raise ValueError(
             f"concept_relations is {concept_relations!r}; expected one of {', '.join(_CHOICES)}"
         )
+    check_unit(unit)
     changes: Counter[str] = Counter()
     ignored: Counter[str] = Counter()
     for index, (line, value) in enumerate(read_elements(path)):
         sentences: list[Sentence] = []
         with handled(on_error), located(path, line):
-            document = _Document(path, line, index, value)
+            document = _Document(path, line, index, value, unit)
             sentences = document.divided(concept_relations == "nearest", changes)
             ignored.update(key for key in value if key not in _KEYS)
         yield from sentences
@@ -93,9 +100,10 @@ def read(
 class _Document:
     """One element of the list, checked piece by piece."""
 
-    def __init__(self, path: PathLike, line: int, index: int, record: Any) -> None:
+    def __init__(self, path: PathLike, line: int, index: int, record: Any, unit: Unit) -> None:
         self._path = path
         self._line = line
+        self._unit = unit
         self._sentences = self._words(record)
         self._starts = sentence_starts(self._sentences)
         name = record.get("title", index)
@@ -103,7 +111,7 @@ class _Document:
             raise self._error(f"'title' is {quote_json(name)}; expected a string or a number")
         self._name = str(name)
         self._entities: list[Entity] = []
-        # For each vertex the mentions of each sentence, as places in `_entities`.
+        # For each vertex the mentions of each unit, as places in `_entities`.
         self._vertices: list[dict[int, list[int]]] = []
         self._odd_names = 0
         for mentions in self._list(record, "vertexSet", "the document"):
@@ -111,7 +119,7 @@ class _Document:
         self._labels = [self._label(item) for item in self._list(record, "labels", "the document")]
 
     def divided(self, nearest: bool, changes: Counter[str]) -> list[Sentence]:
-        """The document's sentences."""
+        """The document's units."""
         if not self._sentences:
             changes["documents without a sentence, left out"] += 1
         if self._odd_names:
@@ -135,7 +143,14 @@ class _Document:
                 changes["labels read as more than one relation"] += 1
             relations += [Relation(kind, *pair) for pair in pairs]
         return divide(
-            self._path, self._line, self._name, self._sentences, self._entities, relations, changes
+            self._path,
+            self._line,
+            self._name,
+            self._sentences,
+            self._entities,
+            relations,
+            changes,
+            self._unit,
         )
 
     def _error(self, reason: str) -> CorpusFormatError:
@@ -185,7 +200,7 @@ class _Document:
                 # The names have no blanks around punctuation.
                 words = "".join("".join(tokens[begin:end]).split())
                 self._odd_names += "".join(name.split()) != words
-            places.setdefault(home, []).append(len(self._entities))
+            places.setdefault(unit_of(home, self._unit), []).append(len(self._entities))
             base = self._starts[home]
             self._entities.append(Entity(kind, base + begin, base + end))
         self._vertices.append(places)
@@ -207,7 +222,7 @@ class _Document:
         return sum(len(heads[home]) * len(tails[home]) for home in heads if home in tails)
 
     def _pairs(self, head: int, tail: int) -> list[tuple[int, int]]:
-        """All pairs of mentions of two vertices that stand in one sentence."""
+        """All pairs of mentions of two vertices that stand in one unit."""
         heads, tails = self._vertices[head], self._vertices[tail]
         return [
             (one, other)

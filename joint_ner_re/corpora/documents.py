@@ -13,6 +13,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import accumulate, chain
 from typing import Any, NamedTuple, Protocol
 
@@ -26,11 +28,16 @@ from joint_ner_re.corpora.errors import (
 )
 from joint_ner_re.corpora.mentions import DISCONTINUOUS, in_one_piece
 from joint_ner_re.corpora.text import Span, check_length, in_batches, words
+from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 logger = logging.getLogger(__name__)
 
+WIDENED = "mentions that are not whole tokens, widened to whole tokens"
+
+# Where changes are counted instead of being logged.
+_collected: ContextVar[Counter[str] | None] = ContextVar("collected", default=None)
 _BATCH = 64
 _SENTENCE_ID = re.compile(r"(.+):([0-9]{1,12})-([0-9]{1,12})", re.DOTALL)
 
@@ -54,6 +61,12 @@ class _SentenceSpan(NamedTuple):
 def sentence_id(document: str, begin: int, end: int) -> str:
     """The id of a sentence of a document: `report:120-245` for these characters of `report`."""
     return f"{document}:{begin}-{end}"
+
+
+def line_name(sentence: Sentence) -> str:
+    """The name of a document without an id, by its line: `line 12`, which no plain number is."""
+    line = (sentence.source or "").rpartition(":")[2]
+    return f"line {line}" if line.isdigit() else ""
 
 
 def parse_sentence_id(sentence: Sentence) -> tuple[str, int]:
@@ -96,13 +109,13 @@ def parsed(
 def sentences_of(
     documents: Iterable[Document],
     tokenizer: DocumentTokenizer | None,
-    split_sentences: bool,
+    unit: Unit,
     changes: Counter[str],
     on_error: ErrorHandler | None = None,
     discontinuous: str = "drop",
     concept_relations: str = "nearest",
 ) -> Iterator[Sentence]:
-    """The sentences of each document, in order.
+    """The sentences of each document, or its larger units, in order.
 
     # Parameters
 
@@ -110,8 +123,9 @@ def sentences_of(
         The documents, which are consumed in batches.
     tokenizer : `DocumentTokenizer`, optional
         `None` means `TextTokenizer()`, as in the reader `joint_ner_re`.
-    split_sentences : `bool`
-        Whether documents are split. If `False`, each is one sentence.
+    unit : `str` or `int`
+        `"sentence"`; `"document"`, which gives each document as one sentence; or how many
+        neighbouring sentences of a document are given as one.
     changes : `Counter[str]`
         Counts what was changed or left out, by a description of the change.
     on_error : `ErrorHandler`, optional
@@ -134,6 +148,7 @@ def sentences_of(
     ):
         if value not in known:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+    check_unit(unit)
     if tokenizer is None:
         # Imported late, because spaCy takes a second.
         from joint_ner_re.tokenization import TextTokenizer
@@ -145,13 +160,8 @@ def sentences_of(
             raise ValueError(f"the tokenizer gave {len(splits)} lists for {len(batch)} texts")
         for document, parts in zip(batch, splits):
             document = in_one_piece(document, discontinuous, changes, on_error)
-            if split_sentences:
-                parts = _broken(document, parts)
-            else:
-                parts = [list(chain.from_iterable(parts))]
-            yield from _sentences(
-                document, parts, split_sentences, concept_relations, changes, on_error
-            )
+            units = in_units(_broken(document, parts), unit)
+            yield from _sentences(document, units, unit, concept_relations, changes, on_error)
 
 
 def _broken(document: Document, split: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -185,7 +195,7 @@ def _cut(token: Span, breaks: Sequence[int]) -> Iterator[Span]:
 def _sentences(
     document: Document,
     split: Sequence[Sequence[Span]],
-    split_sentences: bool,
+    unit: Unit,
     concept_relations: str,
     changes: Counter[str],
     on_error: ErrorHandler | None,
@@ -227,7 +237,7 @@ def _sentences(
             words(document.text, [offsets[place] for place in places]),
             entities,
             relations,
-            sentence_id(document.id, begin, stop) if split_sentences else document.id,
+            document.id if unit == "document" else sentence_id(document.id, begin, stop),
             document.text[begin:stop],
             [(begins[place] - begin, ends[place] - begin) for place in places],
             f"{os.fspath(document.path)}:{_first_line(document, mentions)}",
@@ -269,7 +279,7 @@ def _tokens(
             "remove it or widen it",
         )
     if (begins[start], ends[stop - 1]) != (begin, end):
-        changes["mentions that are not whole tokens, widened to whole tokens"] += 1
+        changes[WIDENED] += 1
     return (start, stop)
 
 
@@ -345,7 +355,22 @@ def _relations(
     return list(relations.values())
 
 
+@contextmanager
+def collected_changes() -> Iterator[Counter[str]]:
+    """Counts what readers change or leave out in the block, which is then not logged."""
+    changes: Counter[str] = Counter()
+    token = _collected.set(changes)
+    try:
+        yield changes
+    finally:
+        _collected.reset(token)
+
+
 def log_changes(path: PathLike, changes: Counter[str]) -> None:
-    """Log what was changed or left out in a file, with counts."""
+    """Log what was changed or left out in a file, with counts; see `collected_changes`."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.update(changes)
+        return
     for what, count in sorted(changes.items()):
         logger.warning("%s: %s: %d", path, what, count)

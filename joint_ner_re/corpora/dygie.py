@@ -29,6 +29,7 @@ from joint_ner_re.corpora.errors import (
 from joint_ner_re.corpora.files import output
 from joint_ner_re.corpora.json_values import first_object, read_objects
 from joint_ner_re.corpora.token_documents import divide, sentence_starts
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.messages import quote, quote_json
 from joint_ner_re.records import get
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -61,6 +62,7 @@ def read(
     path: PathLike,
     *,
     unescape_brackets: bool = False,
+    unit: Unit = "sentence",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read a file of DyGIE++, SciERC, PURE or PL-Marker.
@@ -75,6 +77,9 @@ def read(
     unescape_brackets : `bool`, optional (default = `False`)
         Whether `-LRB-`, `-RRB-`, `-LSB-`, `-RSB-`, `-LCB-` and `-RCB-` become the brackets that
         they stand for. Otherwise tokens are kept as they are.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences; not at all (`"document"`); or into so many
+        neighbouring sentences each.
     on_error : `Callable`, optional (default = `None`)
         Takes each error in a line; the line is passed over.
 
@@ -88,7 +93,7 @@ def read(
     for line, record in read_objects(path, on_error):
         sentences: list[Sentence] = []
         with handled(on_error), located(path, line):
-            sentences = _Document(path, line, record, unescape_brackets).divided(changes)
+            sentences = _Document(path, line, record, unescape_brackets).divided(unit, changes)
             ignored.update(key for key in record if key not in _KEYS)
         yield from sentences
     for key, count in sorted(ignored.items()):
@@ -108,8 +113,8 @@ class _Document:
         self._sentences = self._words(unescape_brackets)
         self._starts = sentence_starts(self._sentences)
 
-    def divided(self, changes: Counter[str]) -> list[Sentence]:
-        """The document's sentences."""
+    def divided(self, unit: Unit, changes: Counter[str]) -> list[Sentence]:
+        """The document's units."""
         if not self._sentences:
             changes["documents without a sentence, left out"] += 1
         entities = [
@@ -127,7 +132,14 @@ class _Document:
                 if relation is not None:
                     relations.append(relation)
         return divide(
-            self._path, self._line, self._name(), self._sentences, entities, relations, changes
+            self._path,
+            self._line,
+            self._name(),
+            self._sentences,
+            entities,
+            relations,
+            changes,
+            unit,
         )
 
     def _error(self, reason: str) -> CorpusFormatError:

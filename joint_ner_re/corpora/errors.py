@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Union
 
 from joint_ner_re.messages import cut_middle
 from joint_ner_re.records import RecordError
-from joint_ner_re.sentence import SentenceError
+from joint_ner_re.sentence import Sentence, SentenceError
 
 PathLike = Union[str, "os.PathLike[str]"]
+
+logger = logging.getLogger(__name__)
 
 _MAX_REASON = 1000
 
@@ -45,6 +48,34 @@ class CorpusFormatError(ValueError):
 
 ErrorHandler = Callable[[CorpusFormatError], None]
 """A reader calls this with an error after which it can continue reading."""
+
+
+class SkippedErrors:
+    """An `ErrorHandler` that logs each error as a warning, and counts.
+
+    # Parameters
+
+    path : `str`
+        What is read.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self._path = path
+        self.count = 0
+
+    def __call__(self, error: CorpusFormatError) -> None:
+        self.count += 1
+        logger.warning("skipped: %s", error)
+
+    def counted(self, sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+        """The sentences, and after the last one the count in the log."""
+        yield from sentences
+        self.log_count()
+
+    def log_count(self) -> None:
+        """Log how many errors there were, if there were any."""
+        if self.count:
+            logger.warning("%s: errors that were skipped: %d", self._path, self.count)
 
 
 @contextmanager

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from joint_ner_re.corpora import bioc, doccano, dygie, prodigy
-from joint_ner_re.corpora.documents import log_changes, sentence_id
+from joint_ner_re.corpora.documents import line_name, log_changes, sentence_id
 from joint_ner_re.corpora.errors import (
-    CorpusFormatError,
     ErrorHandler,
     PathLike,
     handled,
     located,
 )
 from joint_ner_re.corpora.json_values import first_object, read_objects
-from joint_ner_re.messages import quote_json
+from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.sentence import SENTENCE_KEYS, Entity, Relation, Sentence
+
+_KEPT_WHOLE = "documents with an entity or a relation over the end of a sentence, kept as one"
 
 
 def looks_like(first_lines: Sequence[str]) -> bool:
@@ -34,7 +35,7 @@ def looks_like(first_lines: Sequence[str]) -> bool:
 def read(
     path: PathLike,
     *,
-    split_sentences: bool = False,
+    unit: Unit = "document",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
     """Read sentences as `write` and the predictor write them.
@@ -45,10 +46,11 @@ def read(
 
     path : `str`
         The file.
-    split_sentences : `bool`, optional (default = `False`)
-        Whether to split a predicted document into its `sentences`. A document stays whole if an
-        entity or a relation crosses the end of a sentence. Each sentence gets the id
-        `document:begin-end`; the line number replaces a missing document id.
+    unit : `str` or `int`, optional (default = `"document"`)
+        How a document is divided by its `sentences`: not at all, into sentences (`"sentence"`), or
+        into so many neighbouring sentences each. A document stays whole if an entity or a relation
+        crosses the end of a unit, and these are counted. Each unit gets the id
+        `document:begin-end`; `line 12` replaces a missing document id.
     on_error : `Callable`, optional (default = `None`)
         Called with the error of a line, which is skipped.
 
@@ -57,6 +59,7 @@ def read(
     `CorpusFormatError`
         If a line is not one JSON object, or the object is not a sentence.
     """
+    check_unit(unit)
     changes: Counter[str] = Counter()
     for number, record in read_objects(path, on_error):
         if "error" in record and "tokens" not in record:
@@ -66,16 +69,19 @@ def read(
         with handled(on_error), located(path, number):
             sentence = Sentence.from_json(record, f"{path}:{number}")
             sentences = [sentence]
-            if split_sentences and record.get("sentences"):
-                sentences = _split(path, number, sentence, record)
+            if unit != "document" and sentence.bounds:
+                units = in_units([range(*pair) for pair in sentence.bounds], unit)
+                sentences = _split(sentence, [(tokens[0], tokens[-1] + 1) for tokens in units])
+                if len(sentences) < len(units):
+                    changes[_KEPT_WHOLE] += 1
         yield from sentences
     log_changes(path, changes)
 
 
-def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -> list[Sentence]:
+def _split(whole: Sentence, bounds: Sequence[tuple[int, int]]) -> list[Sentence]:
     whole = whole.with_text()
     assert whole.text is not None and whole.offsets is not None
-    starts = [start for start, _ in _bounds(path, line, record["sentences"], len(whole.tokens))]
+    starts = [start for start, _ in bounds]
     ends = [*starts[1:], len(whole.tokens)]
     begins = [0, *(whole.offsets[start][0] for start in starts[1:]), len(whole.text)]
     sentence_of = [
@@ -101,35 +107,14 @@ def _split(path: PathLike, line: int, whole: Sentence, record: dict[str, Any]) -
                     for r in whole.relations
                     if r.head in places
                 ],
-                sentence_id(whole.id or str(line), begin, stop),
+                sentence_id(whole.id or line_name(whole), begin, stop),
                 whole.text[begin:stop],
                 [(b - begin, e - begin) for b, e in whole.offsets[start:end]],
                 whole.source,
+                meta=whole.meta,
             )
         )
     return sentences
-
-
-def _bounds(path: PathLike, line: int, bounds: Any, length: int) -> list[Sequence[int]]:
-    """The `sentences` of a predicted document, after checking that they cover all tokens."""
-    expected = 0
-    for item in bounds if isinstance(bounds, list) else [bounds]:
-        if (
-            not isinstance(item, list)
-            or [type(value) for value in item] != [int, int]
-            or not expected == item[0] < item[1] <= length
-        ):
-            expected = -1
-            break
-        expected = item[1]
-    if expected != length:
-        raise CorpusFormatError(
-            path,
-            line,
-            f"'sentences' is {quote_json(bounds)}; expected [first token, token after the last] "
-            f"of each sentence, without gaps, up to {length}",
-        )
-    return bounds
 
 
 def write(sentences: Iterable[Sentence], file: TextIO) -> int:

@@ -125,7 +125,7 @@ class Partition:
         """The positions of the test sentences in the file."""
         if self.fold is None:
             return set()
-        positions = _positions(path, sentences)
+        positions = _positions(path, sentences, may_repeat=self.folds is None)
         if self.folds is None:
             source = f"num_folds: {self.num_folds}"
             try:
@@ -176,16 +176,36 @@ def _letters(sentence: Sentence) -> str:
     return "".join(filter(str.isalnum, "".join(sentence.tokens))).casefold()
 
 
-def _positions(path: str, sentences: Sequence[Sentence]) -> dict[str, int]:
-    """The position of each sentence in the file, by its id or, without an id, by `#position`."""
+def _positions(path: str, sentences: Sequence[Sentence], may_repeat: bool) -> dict[str, int]:
+    """The position of each sentence in the file, by its id or, without an id, by `#position`.
+
+    Ids that repeat, such as those of exports that were put together, get a number if they may.
+    """
     positions: dict[str, int] = {}
+    names = {sentence.id for sentence in sentences}
+    repeated = 0
+    example = ""
     for position, sentence in enumerate(sentences):
         name = sentence.id or f"#{position}"
         if name in positions:
-            raise PartitionError(
-                f"{path}: the sentences {positions[name]} and {position}, counted from 0, both "
-                f"have the id {name!r}; to split a file into folds, give each sentence a unique "
-                "id, or none of them an id"
-            )
+            if not may_repeat:
+                raise PartitionError(
+                    f"{path}: the sentences {positions[name]} and {position}, counted from 0, both "
+                    f"have the id {name!r}, so a file of folds does not tell them apart; give each "
+                    "an id of its own: joint-ner-re convert FILE OUT --id-prefix NAME"
+                )
+            repeated, example = repeated + 1, example or name
+            number = 2
+            while f"{name}#{number}" in positions or f"{name}#{number}" in names:
+                number += 1
+            name = f"{name}#{number}"
         positions[name] = position
+    if repeated:
+        logger.warning(
+            "%s: %d ids repeat earlier ones, such as %r; each sentence counts as one of its own. "
+            "If several exports were put together, convert each with --id-prefix NAME",
+            path,
+            repeated,
+            example,
+        )
     return positions

@@ -26,6 +26,7 @@ from joint_ner_re.corpora.errors import (
     handled,
 )
 from joint_ner_re.corpora.files import Line, parse_int, read_lines
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
@@ -45,7 +46,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     concept_relations: str = "nearest",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
@@ -57,8 +58,9 @@ def read(
         The file.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits title and abstract.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether documents are split into sentences; these have ids such as `10000001:0-54`.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How documents are divided: into sentences (with ids such as `10000001:0-54`), not at all
+        (`"document"`), or into so many neighbouring sentences each.
     concept_relations : `str`, optional (default = `"nearest"`)
         Which mentions of two related concepts are related: `"nearest"`, `"sentence"` or `"all"`;
         see `concepts.CONCEPT_RELATIONS`.
@@ -79,7 +81,7 @@ def read(
     yield from sentences_of(
         documents,
         tokenizer,
-        split_sentences,
+        unit,
         changes,
         on_error,
         concept_relations=concept_relations,

@@ -23,6 +23,7 @@ from joint_ner_re.corpora.documents import DocumentTokenizer, log_changes, parse
 from joint_ner_re.corpora.errors import ErrorHandler, PathLike, handled
 from joint_ner_re.corpora.files import parse_int
 from joint_ner_re.corpora.text import Span
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.corpora.xml_elements import (
     Element,
     count_misplaced,
@@ -42,7 +43,7 @@ def read(
     path: PathLike,
     *,
     tokenizer: DocumentTokenizer | None = None,
-    split_sentences: bool = True,
+    unit: Unit = "sentence",
     discontinuous: str = "drop",
     on_error: ErrorHandler | None = None,
 ) -> Iterator[Sentence]:
@@ -54,8 +55,9 @@ def read(
         A file, or a directory of them.
     tokenizer : `DocumentTokenizer`, optional (default = `TextTokenizer()`)
         Splits the sections.
-    split_sentences : `bool`, optional (default = `True`)
-        Whether sections are split into sentences; these have ids such as `adcetris/S1:0-54`.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How sections are divided: into sentences (with ids such as `adcetris/S1:0-54`), not at all
+        (`"document"`), or into so many neighbouring sentences each.
     discontinuous : `str`, optional (default = `"drop"`)
         What becomes of mentions in pieces: `"drop"`, `"cover"`, `"first"` or `"split"`; see
         `mentions.DISCONTINUOUS`.
@@ -74,7 +76,7 @@ def read(
         for section in _sections(label, changes, on_error)
     )
     documents = parsed(sections, lambda section: section, on_error)
-    yield from sentences_of(documents, tokenizer, split_sentences, changes, on_error, discontinuous)
+    yield from sentences_of(documents, tokenizer, unit, changes, on_error, discontinuous)
     log_changes(path, changes)
 
 

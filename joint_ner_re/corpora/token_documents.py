@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
+from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
@@ -30,8 +31,9 @@ def divide(
     entities: Sequence[Entity],
     relations: Sequence[Relation],
     changes: Counter[str],
+    unit: Unit = "sentence",
 ) -> list[Sentence]:
-    """The sentences of a document, with the ids of `numbered_id`.
+    """The sentences of a document, or its larger units, with the ids of `numbered_id`.
 
     An entity over the end of a sentence is left out, and so are relations of such an entity and
     relations between two sentences; `changes` counts them.
@@ -52,12 +54,19 @@ def divide(
         Links between two members of `entities`.
     changes : `Counter[str]`
         Counts what was changed or left out, by what it was.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        `"sentence"`; `"document"`, which gives the document as one sentence with its id; or how
+        many neighbouring sentences are given as one.
 
     # Raises
 
+    `ValueError`
+        If there is no such unit.
     `CorpusFormatError`
         If a relation links an entity to itself.
     """
+    check_unit(unit)
+    sentences = in_units(sentences, unit)
     starts = sentence_starts(sentences)
     kept: list[list[Entity]] = [[] for _ in sentences]
     place_of: list[dict[tuple[str, int, int], int]] = [{} for _ in sentences]
@@ -84,7 +93,7 @@ def divide(
                 tokens,
                 kept[number],
                 links[number],
-                numbered_id(name, number),
+                name if unit == "document" else numbered_id(name, number),
                 source=f"{path}:{line}",
             )
             for number, tokens in enumerate(sentences)

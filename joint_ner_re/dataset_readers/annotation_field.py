@@ -3,14 +3,18 @@
 from typing import Any
 
 import torch
-from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict
 from allennlp.data import Vocabulary
 from allennlp.data.fields import Field
 from overrides import overrides
 from torch import Tensor
 
-from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_numbers
+from joint_ner_re.labels import (
+    ENTITY_NAMESPACE,
+    RELATION_NAMESPACE,
+    check_types,
+    label_numbers,
+)
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import tag_levels
 
@@ -35,6 +39,10 @@ class AnnotationField(Field[AnnotationTensors]):
     relations_known : `bool`, optional (default = `True`)
         Whether relations are annotated. If so, all pairs without an annotation are negative
         examples.
+    unknown_types : `str`, optional (default = `"missed"`)
+        What becomes of annotations of types that the vocabulary does not have. `"missed"`: no
+        tensor has them, and the scores, which are of the sentence, count them as missed.
+        `"error"`: they are an error.
     """
 
     __slots__ = [
@@ -43,12 +51,17 @@ class AnnotationField(Field[AnnotationTensors]):
         "entities",
         "relations",
         "levels",
+        "_unknown_types",
+        "_gold",
         "_types",
         "_triples",
         "_num_relations",
     ]
 
-    def __init__(self, sentence: Sentence, relations_known: bool = True) -> None:
+    def __init__(
+        self, sentence: Sentence, relations_known: bool = True, unknown_types: str = "missed"
+    ) -> None:
+        self._unknown_types = unknown_types
         self.sentence = sentence
         self.relations_known = relations_known
         distinct = list({entity.key: entity for entity in sentence.entities}.values())
@@ -63,6 +76,7 @@ class AnnotationField(Field[AnnotationTensors]):
             for relation in sentence.relations
             if place_of[relation.head] != place_of[relation.tail]
         ]
+        self._gold = (self.entities, self.levels, self.relations)
         self._types: list[int] = []
         self._triples: list[list[int]] = []
         self._num_relations = 0
@@ -78,22 +92,21 @@ class AnnotationField(Field[AnnotationTensors]):
     def index(self, vocab: Vocabulary) -> None:
         entity_numbers = label_numbers(vocab, ENTITY_NAMESPACE)
         relation_numbers = label_numbers(vocab, RELATION_NAMESPACE)
-        for entity in self.sentence.entities:
-            self._check_known("entity", entity.type, entity_numbers)
-        for relation in self.sentence.relations:
-            self._check_known("relation", relation.type, relation_numbers)
+        if self._unknown_types == "error":
+            check_types(self.sentence, entity_numbers, relation_numbers)
+        entities, levels, relations = self._gold
+        kept = [place for place, entity in enumerate(entities) if entity.type in entity_numbers]
+        place_of = {old: new for new, old in enumerate(kept)}
+        self.entities = [entities[place] for place in kept]
+        self.levels = [levels[place] for place in kept]
+        self.relations = [
+            (name, place_of[head], place_of[tail])
+            for name, head, tail in relations
+            if name in relation_numbers and head in place_of and tail in place_of
+        ]
         self._types = [entity_numbers[entity.type] for entity in self.entities]
         self._triples = [[head, tail, relation_numbers[n]] for n, head, tail in self.relations]
         self._num_relations = len(relation_numbers)
-
-    def _check_known(self, what: str, name: str, known: dict[str, int]) -> None:
-        if name not in known:
-            raise ConfigurationError(
-                f"{self.sentence.source or 'sentence ' + repr(self.sentence.id)}: the {what} type "
-                f"{name!r} is not in the model's vocabulary; expected one of: "
-                f"{', '.join(sorted(known)) or '(none)'}. A model scores and learns only the "
-                "types of the data that its vocabulary was built from."
-            )
 
     @overrides
     def get_padding_lengths(self) -> dict[str, int]:

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -18,17 +19,19 @@ from joint_ner_re.corpora import (
     CONCEPT_RELATIONS,
     DISCONTINUOUS,
     FORMATS,
+    check_labels,
     detect_format,
     format_options,
     read_corpus,
 )
-from joint_ner_re.corpora.errors import PathLike
+from joint_ner_re.corpora.errors import PathLike, SkippedErrors
 from joint_ner_re.corpora.partitions import (
     ENTITIES_ALONE,
     Partition,
     PartitionError,
     split_part,
 )
+from joint_ner_re.corpora.units import check_unit
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tokenization import TextTokenizer
@@ -38,6 +41,8 @@ logger = logging.getLogger(__name__)
 # The model sees only the beginning of a longer token. Every token of a batch takes as much memory
 # as the longest one, so a single token of a megabyte would fill the memory.
 MAX_TOKEN_CHARACTERS = 300
+ON_ERROR = ("stop", "skip")
+UNKNOWN_TYPES = ("missed", "error")
 OVERLAP_PROTOCOLS = ("keep", "drop_sentences", "drop_entities")
 
 
@@ -85,19 +90,38 @@ class JointReader(CheckedOptions, DatasetReader):
         `"nearest"`: the pair that is nearest to one another. `"sentence"`: all pairs in one
         sentence. `"all"`: all pairs; those over two sentences are left out where documents are
         split.
+    unit : `str` or `int`, optional (default = `"sentence"`)
+        How much of a document the model reads as one sequence, in training and in prediction:
+        `"sentence"`, `"document"`, or a number of neighbouring sentences. Relations from one unit
+        to another are left out. Corpora whose files have no documents are read sentence by
+        sentence.
+    labels : `dict[str, str | None]`, optional (default = `None`)
+        New types of entities and relations by those of the corpus; `null` leaves a type out, as in
+        `{"Medication": "Drug", "No-rel": null}`.
+    symmetric : `list[str]`, optional (default = `None`)
+        Relation types (new ones) without a direction. Training sees them from the entity that
+        stands first to the one that stands last, and so are they predicted, once for each pair.
+    on_error : `str`, optional (default = `"stop"`)
+        What happens at an error in a corpus. `"stop"`: reading ends with it. `"skip"`: the faulty
+        annotation, sentence or document is left out, logged with file and line, and counted.
     fold : `int`, optional (default = `None`)
         The fold, from 0, that is the test part.
     folds : `str`, optional (default = `None`)
         A JSON file: a list of folds, each a list of sentence ids. Default: folds are made.
     num_folds : `int`, optional (default = `10`)
         How many folds to make. They depend only on `fold_seed` and the sentence ids; a sentence
-        without an id counts by its position in the file. Duplicate ids are an error.
+        without an id counts by its position in the file. Ids that repeat are kept apart, with a
+        warning; with `folds` they are an error.
     fold_seed : `int`, optional (default = `0`)
         Seed of the random division into folds.
     dev_fraction : `float`, optional (default = `0.15`)
         Size of the development part, as a share of the sentences outside the fold. It takes the
         first of them in the file's order, as in PFN (Yan et al. 2021). With 0 there is no
         development part.
+    unknown_types : `str`, optional (default = `"missed"`)
+        What becomes of gold of types that the model does not know, such as types that only the
+        development part has. `"missed"`: the scores count it as missed, and the log names it.
+        `"error"`: it is an error. In the training part it always is one.
     **kwargs
         As for every `DatasetReader`, such as `max_instances`.
 
@@ -117,11 +141,16 @@ class JointReader(CheckedOptions, DatasetReader):
         granularity: str = "standard",
         discontinuous: str = "drop",
         concept_relations: str = "nearest",
+        unit: str | int = "sentence",
+        labels: dict[str, str | None] | None = None,
+        symmetric: list[str] | None = None,
+        on_error: str = "stop",
         fold: int | None = None,
         folds: str | None = None,
         num_folds: int = 10,
         fold_seed: int = 0,
         dev_fraction: float = 0.15,
+        unknown_types: str = "missed",
         **kwargs,
     ) -> None:
         super().__init__(
@@ -135,6 +164,8 @@ class JointReader(CheckedOptions, DatasetReader):
         for name, value, choices in (
             ("discontinuous", discontinuous, DISCONTINUOUS),
             ("concept_relations", concept_relations, CONCEPT_RELATIONS),
+            ("on_error", on_error, ON_ERROR),
+            ("unknown_types", unknown_types, UNKNOWN_TYPES),
         ):
             if value not in choices:
                 raise ConfigurationError(
@@ -144,6 +175,11 @@ class JointReader(CheckedOptions, DatasetReader):
             raise ConfigurationError(
                 f"unknown corpus format {format!r}; expected one of {', '.join(FORMATS)}"
             )
+        try:
+            check_unit(unit)
+            check_labels(labels or {})
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         try:
             self.partition = Partition(fold, folds, num_folds, fold_seed, dev_fraction)
         except PartitionError as error:
@@ -158,8 +194,14 @@ class JointReader(CheckedOptions, DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
         self._overlap = overlap
-        self._reading_options = {
+        self.unit = unit
+        self._labels = dict(labels or {})
+        self._symmetric = list(symmetric or ())
+        self._skips_errors = on_error == "skip"
+        self._unknown_types = unknown_types
+        self._reading_options: dict[str, Any] = {
             "tokenizer": self.tokenizer,
+            "unit": unit,
             "discontinuous": discontinuous,
             "concept_relations": concept_relations,
         }
@@ -218,7 +260,13 @@ class JointReader(CheckedOptions, DatasetReader):
         format = self._format or detect_format(path)
         known = format_options(format)
         chosen = {name: value for name, value in self._reading_options.items() if name in known}
-        return read_corpus(path, format, **chosen, **options)
+        skipped = SkippedErrors(path)
+        if self._skips_errors and "on_error" in known:
+            chosen["on_error"] = skipped
+        sentences = read_corpus(
+            path, format, labels=self._labels, symmetric=self._symmetric, **chosen, **options
+        )
+        return skipped.counted(sentences)
 
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True
@@ -262,13 +310,15 @@ class JointReader(CheckedOptions, DatasetReader):
             Whether a labelled sentence has its relations annotated.
         """
         # A list: `allennlp evaluate --predictions-output-file` writes metadata as JSON.
-        metadata = {"sentence": sentence, "dropped": list(dropped)}
+        metadata: dict[str, Any] = {"sentence": sentence, "dropped": list(dropped)}
+        if self._symmetric:
+            metadata["symmetric"] = self._symmetric
         fields: dict[str, Field] = {
             "tokens": TextField([Token(token[:MAX_TOKEN_CHARACTERS]) for token in sentence.tokens]),
             "metadata": MetadataField(metadata),
         }
         if labelled:
-            fields["annotation"] = AnnotationField(sentence, relations_known)
+            fields["annotation"] = AnnotationField(sentence, relations_known, self._unknown_types)
         return Instance(fields)
 
     @overrides

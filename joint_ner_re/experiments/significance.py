@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 
+from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import TASKS, Scorer
 from joint_ner_re.sentence import Sentence
 
@@ -49,10 +50,15 @@ def sentence_counts(
 ) -> dict[str, numpy.ndarray]:
     """For each task, the strictly correct, predicted and gold annotations of each sentence.
 
-    Each array has the shape (sentences, 3).
+    Each array has the shape (sentences, 3), in the order of the gold sentences.
+
+    # Raises
+
+    `MatchingError`
+        If the two have different sentences.
     """
     rows: dict[str, list] = {task: [] for task in TASKS}
-    for right, guess in zip(gold, predicted):
+    for right, guess in in_order_of_gold(gold, predicted):
         scorer = Scorer()
         scorer.add(right, guess)
         for task in TASKS:
@@ -133,7 +139,21 @@ def compare_runs(
         The gold sentences and the predictions of each run. All runs have the same sentences.
     options : `Any`
         As for `compare`.
+
+    # Raises
+
+    `ValueError`
+        If two runs have different gold sentences, or these in another order.
     """
+    first, second = list(first), list(second)
+    golds = [gold for gold, _ in [*first, *second]]
+    for gold in golds[1:]:
+        for number, (one_gold, other_gold) in enumerate(zip(golds[0], gold), start=1):
+            if one_gold.tokens != other_gold.tokens or one_gold.id != other_gold.id:
+                raise ValueError(
+                    f"sentence {number} is {one_gold.id!r} in one run and {other_gold.id!r} in "
+                    "another; expected the same sentences in the same order in all runs"
+                )
     one, other = ([sentence_counts(*run) for run in system] for system in (first, second))
 
     def added(system: Sequence[dict[str, numpy.ndarray]], task: str) -> numpy.ndarray:

@@ -1,7 +1,7 @@
 """Chooses the least probability of predicted relations, on development data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +13,21 @@ from joint_ner_re.experiments.plots import plot_thresholds
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.experiments.reports import markdown_page, percent, write_report
 from joint_ner_re.experiments.runs import data_name, device, predict
+from joint_ner_re.experiments.significance import compare
+from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import Scores
 from joint_ner_re.models import Thresholds
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tables import markdown_table
 
 FOLDS = 5
+# Fewer gold relations tell nothing about a threshold.
+MIN_RELATIONS = 30
+# Fewer correct candidates tell nothing about the threshold of a type.
+MIN_CORRECT = 10
+# What lies outside fits the development data, not the probability of a relation.
+BOUNDS = (0.05, 0.95)
+_BOOTSTRAP_SAMPLES = 2000
 NAMES = {"before": "before", "single": "one for all types", "per_type": "one for each type"}
 
 
@@ -48,6 +57,18 @@ class Candidates:
     correct: numpy.ndarray
     gold: numpy.ndarray
     names: Sequence[str]
+
+    def counts_by_sentence(self, thresholds: Thresholds) -> numpy.ndarray:
+        """The numbers of correct, predicted and gold relations of each sentence.
+
+        Shape: (sentences, 3).
+        """
+        predicted = self._predicted(thresholds)
+        count = len(self.gold)
+        right = numpy.bincount(self.sentences[predicted & self.correct], minlength=count)
+        return numpy.stack(
+            [right, numpy.bincount(self.sentences[predicted], minlength=count), self.gold], axis=1
+        )
 
     def of(self, chosen: numpy.ndarray) -> "Candidates":
         """The candidates of the sentences where `chosen` is true."""
@@ -84,7 +105,7 @@ def candidates_of(
     """The candidates in predictions with a threshold of 0."""
     numbers = {name: number for number, name in enumerate(names)}
     rows: list[tuple[int, int, float, bool]] = []
-    for place, (right, guess) in enumerate(zip(gold, predicted)):
+    for place, (right, guess) in enumerate(in_order_of_gold(gold, predicted)):
         wanted = set(map(right.relation_key, right.relations))
         rows += [
             (place, numbers[r.type], float(r.score or 0.0), guess.relation_key(r) in wanted)
@@ -120,7 +141,11 @@ class Plateau(NamedTuple):
 
 
 def best_plateau(
-    scores: numpy.ndarray, correct: numpy.ndarray, gold: int, others: tuple[int, int] = (0, 0)
+    scores: numpy.ndarray,
+    correct: numpy.ndarray,
+    gold: int,
+    others: tuple[int, int] = (0, 0),
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Plateau:
     """The widest range of thresholds with the highest F1.
 
@@ -132,6 +157,8 @@ def best_plateau(
         The number of gold relations.
     others : `tuple[int, int]`, optional (default = `(0, 0)`)
         The numbers of correct and predicted relations that do not depend on the threshold.
+    bounds : `tuple[float, float]`, optional (default = `(0.0, 1.0)`)
+        The least and the greatest threshold.
     """
     order = numpy.argsort(-scores, kind="stable")
     ranked = scores[order]
@@ -143,27 +170,32 @@ def best_plateau(
     # Cut k stands for the thresholds from lows[k] (exclusive) to highs[k].
     highs = numpy.concatenate([[1.0], ranked[ends - 1]])
     lows = numpy.concatenate([ranked[ends - 1], [0.0]])
-    best = f1 >= f1.max() - 1e-12
+    allowed = (highs >= bounds[0]) & (lows < bounds[1])
+    lows, highs = numpy.maximum(lows, bounds[0]), numpy.minimum(highs, bounds[1])
+    top = f1[allowed].max()
+    best = (f1 >= top - 1e-12) & allowed
     plateaus: list[Plateau] = []
     for cut in numpy.flatnonzero(best):
         if plateaus and cut > 0 and best[cut - 1]:
             plateaus[-1] = plateaus[-1]._replace(low=float(lows[cut]))
         else:
-            plateaus.append(Plateau(float(lows[cut]), float(highs[cut]), float(f1.max())))
+            plateaus.append(Plateau(float(lows[cut]), float(highs[cut]), float(top)))
     return max(plateaus, key=lambda plateau: plateau.high - plateau.low)
 
 
 def choose_single(candidates: Candidates) -> float:
-    """The threshold with the highest strict micro F1, the same for all types."""
-    plateau = best_plateau(candidates.scores, candidates.correct, int(candidates.gold.sum()))
+    """The threshold inside `BOUNDS` with the highest strict micro F1, the same for all types."""
+    plateau = best_plateau(
+        candidates.scores, candidates.correct, int(candidates.gold.sum()), bounds=BOUNDS
+    )
     return plateau.middle
 
 
 def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> dict[str, float]:
-    """A threshold for each type, for the highest strict micro F1 over all types.
+    """A threshold for each type inside `BOUNDS`, for the highest strict micro F1 over all types.
 
-    One threshold is changed at a time, until none changes. Types without a correct candidate keep
-    the single threshold.
+    One threshold is changed at a time, until none changes. Types with fewer than `MIN_CORRECT`
+    correct candidates keep the single threshold.
     """
     chosen = dict.fromkeys(candidates.names, single)
     gold = int(candidates.gold.sum())
@@ -171,13 +203,13 @@ def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> 
         before = dict(chosen)
         for number, name in enumerate(candidates.names):
             own = candidates.types == number
-            if not candidates.correct[own].any():
+            if candidates.correct[own].sum() < MIN_CORRECT:
                 continue
             # A threshold above 1 predicts nothing of this type, so these are the other types'
             # counts.
             right, predicted, _ = candidates.counts({**chosen, name: 2.0})
             plateau = best_plateau(
-                candidates.scores[own], candidates.correct[own], gold, (right, predicted)
+                candidates.scores[own], candidates.correct[own], gold, (right, predicted), BOUNDS
             )
             chosen[name] = plateau.middle
         if chosen == before:
@@ -185,23 +217,26 @@ def choose_per_type(candidates: Candidates, single: float, rounds: int = 10) -> 
     return chosen
 
 
-def cross_validated(candidates: Candidates, folds: int = FOLDS, seed: int = 0) -> dict[str, float]:
-    """Strict micro F1 of both choices on sentences that were held out from them.
+def cross_validated(
+    candidates: Candidates, folds: int = FOLDS, seed: int = 0
+) -> dict[str, numpy.ndarray]:
+    """The counts of both choices on sentences that were held out from them.
 
     # Returns
 
-    `dict[str, float]`
-        The F1 of `single` and of `per_type`, from the sums of the folds' counts.
+    `dict[str, numpy.ndarray]`
+        For `single` and for `per_type`, the `counts_by_sentence` of each sentence with the
+        threshold that was chosen on the folds without it.
     """
     count = len(candidates.gold)
     fold_of = numpy.random.default_rng(seed).permutation(count) % min(folds, count)
-    totals = {"single": numpy.zeros(3, dtype=int), "per_type": numpy.zeros(3, dtype=int)}
+    totals = {name: numpy.zeros((count, 3), dtype=int) for name in ("single", "per_type")}
     for fold in range(min(folds, count)):
         known, held_out = candidates.of(fold_of != fold), candidates.of(fold_of == fold)
         single = choose_single(known)
-        totals["single"] += held_out.counts(single)
-        totals["per_type"] += held_out.counts(choose_per_type(known, single))
-    return {name: Scores.of(*map(int, counts)).f1 for name, counts in totals.items()}
+        totals["single"] += held_out.counts_by_sentence(single)
+        totals["per_type"] += held_out.counts_by_sentence(choose_per_type(known, single))
+    return totals
 
 
 class AllPairs(NamedTuple):
@@ -245,8 +280,13 @@ def tune_threshold(
     output_archive: str | None = None,
     directory: Path | None = None,
     per_type: str = "auto",
+    without_proof: bool = False,
 ) -> Thresholds:
     """Choose the threshold of a trained model, and write it into a copy of its archive.
+
+    The threshold stays as it was if the data has fewer than `MIN_RELATIONS` relations, or no gain
+    over it can be shown: a bootstrap over the sentences compares the scores that it reaches with
+    those of choices that did not see these sentences.
 
     # Parameters
 
@@ -261,6 +301,8 @@ def tune_threshold(
     per_type : `str`, optional (default = `"auto"`)
         `"auto"`: choose one threshold per relation type if that is better on held-out sentences.
         `"never"`: choose one for all types.
+    without_proof : `bool`, optional (default = `False`)
+        Whether to choose the best threshold even where no gain can be shown.
 
     # Raises
 
@@ -273,7 +315,9 @@ def tune_threshold(
         raise ConfigurationError(
             f"{data} has no relations; expected some, to choose the threshold on"
         )
-    result = _choose(candidates, config["model"].get("relation_threshold", 0.5), per_type)
+    result = _choose(
+        candidates, config["model"].get("relation_threshold", 0.5), per_type, without_proof
+    )
     result = {"data": data_name(data), "sentences": len(gold), **result}
     for line in _lines(result):
         say(line)
@@ -291,22 +335,27 @@ def tune_threshold(
     return chosen
 
 
-def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[str, Any]:
-    single = choose_single(candidates)
-    result: dict[str, Any] = {
-        "before": before,
-        "single": single,
-        "per_type": None,
-        "held_out_f1": None,
-        "chosen": single,
-    }
-    if per_type == "auto" and len(candidates.names) > 1 and len(candidates.gold) > 1:
-        result["per_type"] = choose_per_type(candidates, single)
+def _choose(
+    candidates: Candidates, before: Thresholds, per_type: str, without_proof: bool = False
+) -> dict[str, Any]:
+    """The thresholds, their scores, which one is chosen, and why."""
+    result: dict[str, Any] = {"before": before, "single": choose_single(candidates)}
+    result.update({"per_type": None, "held_out_f1": None, "gain": None})
+    names = ["single"]
+    if per_type == "auto" and len(candidates.names) > 1:
+        result["per_type"] = choose_per_type(candidates, result["single"])
+        names.append("per_type")
+    relations = int(candidates.gold.sum())
+    if len(candidates.gold) > 1:
         # The old threshold was not chosen on this data, so all sentences are held out from it.
-        before_f1 = Scores.of(*candidates.counts(before)).f1
-        result["held_out_f1"] = {"before": before_f1, **cross_validated(candidates)}
-        if result["held_out_f1"]["per_type"] > result["held_out_f1"]["single"]:
-            result["chosen"] = result["per_type"]
+        counts = {"before": candidates.counts_by_sentence(before), **cross_validated(candidates)}
+        held_out = {name: Scores.of(*map(int, counts[name].sum(axis=0))).f1 for name in counts}
+        result["held_out_f1"] = {name: held_out[name] for name in ("before", *names)}
+        result["gain"] = {
+            name: asdict(compare(counts["before"], counts[name], samples=_BOOTSTRAP_SAMPLES))
+            for name in names
+        }
+    result.update(_decision(result, names, relations, without_proof))
     result["figures"] = {
         name: vars(Scores.of(*candidates.counts(result[name])))
         for name in ("before", "single", "per_type", "chosen")
@@ -317,6 +366,40 @@ def _choose(candidates: Candidates, before: Thresholds, per_type: str) -> dict[s
         for limit in (number / 100 for number in range(1, 101))
     ]
     return result
+
+
+def _decision(
+    result: Mapping[str, Any], names: Sequence[str], relations: int, without_proof: bool
+) -> dict[str, Any]:
+    """What is chosen, and the reason as a sentence."""
+    held_out, gain = result["held_out_f1"] or {}, result["gain"] or {}
+    # The simpler choice first where both are as good.
+    ranked = sorted(names, key=lambda name: -held_out.get(name, 0.0))
+    if without_proof:
+        return {"chosen": result[ranked[0]], "why": f"chosen: {NAMES[ranked[0]]}, without a proof"}
+    if relations < MIN_RELATIONS:
+        reason = (
+            f"{relations} gold relations are too few to choose a threshold on; expected at least "
+            f"{MIN_RELATIONS}"
+        )
+        return {"chosen": result["before"], "why": f"{reason}: the threshold stays as it was"}
+    for name in ranked:
+        if name in gain and gain[name]["low"] > 0:
+            interval = f"{percent(gain[name]['low'])} to {percent(gain[name]['high'])}"
+            return {
+                "chosen": result[name],
+                "why": f"chosen: {NAMES[name]}, which gains {interval} points on held-out "
+                "sentences (95 %, bootstrap)",
+            }
+    best = gain.get(ranked[0])
+    shown = ""
+    if best is not None:
+        interval = f"{percent(best['low'])} to {percent(best['high'])}"
+        shown = f" ({NAMES[ranked[0]]}: {interval} points on held-out sentences, 95 %, bootstrap)"
+    return {
+        "chosen": result["before"],
+        "why": f"no gain can be shown{shown}: the threshold stays as it was",
+    }
 
 
 def _lines(result: Mapping[str, Any]) -> list[str]:
@@ -330,10 +413,11 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     ]
     held_out = result["held_out_f1"]
     if held_out:
-        kept = "per_type" if isinstance(result["chosen"], dict) else "single"
-        f1 = ", ".join(f"{name} {percent(held_out[key])}" for key, name in NAMES.items())
-        lines.append(f"F1 on held-out sentences ({FOLDS} folds): {f1}; chosen: {NAMES[kept]}")
-    return lines
+        f1 = ", ".join(
+            f"{name} {percent(held_out[key])}" for key, name in NAMES.items() if key in held_out
+        )
+        lines.append(f"F1 on held-out sentences ({FOLDS} folds): {f1}")
+    return [*lines, result["why"]]
 
 
 def describe_thresholds(thresholds: Thresholds) -> str:
@@ -341,6 +425,10 @@ def describe_thresholds(thresholds: Thresholds) -> str:
     if isinstance(thresholds, dict):
         return ", ".join(f"{name} {value:g}" for name, value in thresholds.items())
     return f"{thresholds:g}"
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _page(result: Mapping[str, Any]) -> str:
@@ -353,7 +441,7 @@ def _page(result: Mapping[str, Any]) -> str:
             rows.append([name, describe_thresholds(result[key]), *scores, held])
     paragraph = (
         f"Chosen on the {result['sentences']} sentences of `{result['data']}` by strict micro F1 "
-        f"(percent): {describe_thresholds(result['chosen'])}."
+        f"(percent): {describe_thresholds(result['chosen'])}. {_as_sentence(result['why'])}"
     )
     if held_out:
         paragraph += (

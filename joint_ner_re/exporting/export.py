@@ -140,6 +140,8 @@ def _manifest(
         most_relations=model.most_relations,
         pipeline=reader.tokenizer.pipeline,
         granularity=reader.tokenizer.granularity,
+        unit=reader.unit,
+        symmetric=list(reader._symmetric),
         max_token_characters=MAX_TOKEN_CHARACTERS,
         features=features,
         pair_layer=0 if pair_layer is None else pair_layer.between.out_features,

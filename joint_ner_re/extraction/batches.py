@@ -1,70 +1,15 @@
 """Turns a batch of input documents into lines of output; a bad document becomes an error record."""
 
-import gzip
-import io
 import os
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple, cast
 
-from joint_ner_re.corpora.files import read_document
 from joint_ner_re.documents import DocumentPredictor, Record
-from joint_ner_re.extraction.checks import ExtractionError
+from joint_ner_re.extraction import inputs
+from joint_ner_re.extraction.inputs import InputDocument, text_of_file
 from joint_ner_re.halving import in_halves, is_out_of_memory
-from joint_ner_re.streams import open_once
-from joint_ner_re.writing import PathLike
 
-_GZIP = b"\x1f\x8b"
-# A longer line is no document, and must not fill the memory.
-_MAX_LINE_BYTES = 2**26
 # In memory, tokens with their offsets take a hundred times as much as the document.
 _MAX_BATCH_BYTES = 2**20
-
-
-class InputDocument(NamedTuple):
-    """One document of the input: a line's bytes, or the path of a file."""
-
-    number: int
-    content: bytes
-    # Where the next document begins: a byte of the file, or an index of the directory's files.
-    next: int = 0
-    file: str = ""
-    # The id of a document that is a file.
-    name: str = ""
-
-
-@contextmanager
-def opened(path: PathLike) -> Iterator[BinaryIO]:
-    """A file, decompressed if it is a gzip file.
-
-    # Raises
-
-    `ExtractionError`
-        If it cannot be opened, or cannot be read in the block.
-    """
-    try:
-        with open_once(path) as file:
-            packed = cast(io.BufferedReader, file).peek(2)[:2] == _GZIP
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ExtractionError(f"{path}: the gzip file is damaged ({error})") from error
-    except OSError as error:
-        raise ExtractionError(f"{path}: cannot be read ({error})") from error
-
-
-def lines_of(stream: BinaryIO, done: int) -> Iterator[InputDocument]:
-    """The lines from here on, numbered after the first `done`. Lines that are too long are cut."""
-    number = done
-    while True:
-        line = stream.readline(_MAX_LINE_BYTES)
-        if not line:
-            return
-        number += 1
-        content = line
-        while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = stream.readline(_MAX_LINE_BYTES)
-        yield InputDocument(number, content, stream.tell() if stream.seekable() else 0)
 
 
 def batches_of(documents: Iterator[InputDocument], size: int) -> Iterator[list[InputDocument]]:
@@ -107,6 +52,9 @@ def predicted_lines(
     errors = 0
     for document in batch:
         output = outputs[document.number]
+        if "error" in output:
+            # Counted in the file, not in the batch.
+            output["line"] = document.number
         try:
             line = predictor.dump_line(output)
             line.encode("utf-8")
@@ -128,9 +76,14 @@ def _record(predictor: DocumentPredictor, document: InputDocument) -> Record:
         If it is not UTF-8, too long, or begins like a JSON object but is none.
     """
     if document.file:
-        return {"id": document.name, "text": read_document(document.file)}
-    if len(document.content) == _MAX_LINE_BYTES:
-        raise ValueError(f"a line of more than {_MAX_LINE_BYTES} bytes")
+        return {"id": document.name, "text": text_of_file(document.file)}
+    if len(document.content) == inputs.MAX_LINE_BYTES:
+        raise ValueError(f"a line of more than {inputs.MAX_LINE_BYTES} bytes")
+    if b"\0" in document.content:
+        raise ValueError(
+            f"byte {document.content.index(0) + 1} of the line is zero; expected UTF-8 text: the "
+            "file is damaged, binary, or UTF-16"
+        )
     try:
         return predictor.load_line(document.content.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Cuts files of JSON lines and Parquet into blocks that a machine can read on its own."""
+"""Cuts files of documents into blocks that a machine can read on its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joint_ner_re.extraction.batches import InputDocument, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError, content_fingerprint
+from joint_ner_re.extraction.inputs import (
+    LINES,
+    PARQUET,
+    InputDocument,
+    documents_of,
+    lines_of,
+    opened,
+    recognised,
+)
+from joint_ner_re.extraction.table_rows import open_parquet, records_of_rows
 
 # Names of input files in a directory. Other files are an error, so that none is left out by
 # mistake.
-ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
-_PARQUET = b"PAR1"
+ENDINGS = (
+    *(".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet"),
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".xlsx"),
+)
 _ROWS_AT_ONCE = 256
 
 
@@ -99,8 +110,10 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
-def cut_file(file: str, size: int) -> CutFile:
-    """Cut a file into blocks of `size` documents; a compressed one is a single block.
+def cut_file(file: str, size: int, text_column: str | None = None) -> CutFile:
+    """Cut a file into blocks of `size` documents.
+
+    A file of lines that is compressed is a single block, and so are CSV, Excel and JSON arrays.
 
     # Raises
 
@@ -108,11 +121,17 @@ def cut_file(file: str, size: int) -> CutFile:
         If it cannot be read.
     """
     file_bytes = os.path.getsize(file)
-    if _is_parquet(file):
-        rows = _open_parquet(file).metadata.num_rows
+    kind = recognised(file, text_column)
+    if kind.name == PARQUET:
+        rows = open_parquet(file).metadata.num_rows
         cuts = [(0, first, min(size, rows - first)) for first in range(0, rows, size)]
-    else:
+        # A missing column is said before the model is loaded.
+        next(records_of_rows(file, (row for _, row in _rows(file, 0, 1)), text_column), None)
+    elif kind.name == LINES:
         cuts = list(_cut_lines(file, size))
+    else:
+        documents = sum(1 for _ in documents_of(file, kind, text_column))
+        cuts = [(0, 0, documents)] if documents else []
     return CutFile(content_fingerprint(file), file_bytes, cuts)
 
 
@@ -130,7 +149,7 @@ def _cut_lines(file: str, size: int) -> Iterator[tuple[int, int, int]]:
         yield begin, before, done - before
 
 
-def documents_in(block: Block) -> Iterator[InputDocument]:
+def documents_in(block: Block, text_column: str | None = None) -> Iterator[InputDocument]:
     """The documents of a block, with their numbers in the file.
 
     A row of a Parquet file becomes a JSON object of its columns that are not null. Values that JSON
@@ -141,37 +160,20 @@ def documents_in(block: Block) -> Iterator[InputDocument]:
     `ExtractionError`
         If the file cannot be read.
     """
-    if _is_parquet(block.file):
-        for number, row in _rows(block.file, block.before, block.before + block.documents):
-            record = {name: value for name, value in row.items() if value is not None}
+    kind = recognised(block.file, text_column)
+    if kind.name == PARQUET:
+        numbered = list(_rows(block.file, block.before, block.before + block.documents))
+        records = records_of_rows(block.file, (row for _, row in numbered), text_column)
+        for (number, _), record in zip(numbered, records):
             yield InputDocument(number, json.dumps(record, default=str).encode("utf-8"))
         return
-    with opened(block.file) as stream:
-        stream.seek(block.position)
-        yield from islice(lines_of(stream, block.before), block.documents)
-
-
-def _is_parquet(file: str) -> bool:
-    with opened(file) as stream:
-        return stream.read(len(_PARQUET)) == _PARQUET
-
-
-def _open_parquet(file: str) -> Any:
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise ExtractionError(
-            f"{file} is a Parquet file, which needs pyarrow: pip install 'joint_ner_re[ray]'"
-        ) from error
-    try:
-        return ParquetFile(file)
-    except (ValueError, OSError) as error:
-        raise ExtractionError(f"{file}: the Parquet file is damaged ({error})") from error
+    documents = documents_of(block.file, kind, text_column, block.before, block.position)
+    yield from islice(documents, block.documents)
 
 
 def _rows(file: str, first: int, last: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows from `first` to `last` (exclusive), with their numbers from 1."""
-    parquet = _open_parquet(file)
+    parquet = open_parquet(file)
     place = 0
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows

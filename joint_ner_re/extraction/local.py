@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,6 +47,9 @@ def extract(
     relation_threshold: float | None = None,
     resume: bool = True,
     progress: bool = True,
+    text_column: str | None = None,
+    table: Mapping[str, Any] | None = None,
+    overwrite: bool = True,
 ) -> Summary:
     """Predict for each document of `source` and write the same output as `allennlp predict`.
 
@@ -61,28 +64,36 @@ def extract(
     archive : `str`
         The file or directory that `load` loads; its fingerprint identifies the model.
     source : `str`
-        A file with a text or a JSON object in each line, as `DocumentPredictor` takes them, or a
-        directory with a document in each `.txt` file. Files may be compressed with gzip.
+        A file that `joint_ner_re.extraction.inputs` recognises, such as one with a text or a JSON
+        object in each line, or a directory with a document in each `.txt` file. Files may be
+        compressed with gzip.
     target : `str`
         The file to write, compressed if its name ends in `.gz`. If this or the input is a stream,
         such as `/dev/stdin` or a named pipe, the run cannot be resumed; see `extract_stream`.
     format : `str`, optional (default = `"jsonl"`)
         A name in `joint_ner_re.corpora.WRITABLE`. Other formats than `"jsonl"` are made from the
-        complete output at the end, without the documents that failed.
+        complete output at the end; `OUTPUT.errors.jsonl` beside it names the documents that failed.
     batch_documents : `int`, optional (default = `64`)
         How many documents go through the model together.
     relation_threshold : `float`, optional (default = `None`)
         The least probability of a relation. Default: the model's own.
     resume : `bool`, optional (default = `True`)
         Whether to resume an interrupted run.
+    table : `Mapping[str, Any]`, optional (default = `None`)
+        For CSV: `entities`, the path of a second table, and `mark`, whether the files begin with
+        the mark that Excel needs.
+    overwrite : `bool`, optional (default = `True`)
+        Whether the finished output of another run may be replaced.
+    text_column : `str`, optional (default = `None`)
+        The column of the texts, for a table. Default: `text`, `sentence` or the only one.
     progress : `bool`, optional (default = `True`)
         Whether to show a progress bar.
 
     # Raises
 
     `ExtractionError`
-        If an option is out of range, the input is missing or empty, or the input changes while it
-        is read.
+        If an option is out of range, the output exists and may not be replaced, the input is
+        missing or empty, or the input changes while it is read.
     `ResumeError`
         If another process is writing the output, or the interrupted run had another input, model
         or option.
@@ -93,17 +104,24 @@ def extract(
         known = ", ".join(sorted(WRITABLE))
         raise ExtractionError(f"unknown format {format!r}; expected one of {known}")
     check_options(batch_documents, relation_threshold)
+    if not is_stream(target):
+        _check_replaceable(target, format, overwrite, (table or {}).get("entities"))
     if is_stream(source) or is_stream(target):
-        stream = stream_documents(source) if is_stream(source) else Source(source).documents()
+        if is_stream(source):
+            stream = stream_documents(source, text_column)
+        else:
+            stream = Source(source, text_column).documents()
         return extract_stream(
-            load, stream, target, format, batch_documents, relation_threshold, progress
+            load, stream, target, format, batch_documents, relation_threshold, progress, table
         )
-    input = Source(source)
+    input = Source(source, text_column)
     run = {
         "input": input.fingerprint,
         "model": model_fingerprint(archive),
         "batch size": batch_documents,
         "relation threshold": relation_threshold,
+        # Runs without it resume as before.
+        **({"text column": text_column} if text_column is not None else {}),
         "compression": format == "jsonl" and os.fspath(target).endswith(".gz"),
     }
     part = Path(f"{os.fspath(target)}.part")
@@ -134,10 +152,30 @@ def extract(
         if format == "jsonl":
             os.replace(part, target)
         else:
-            convert_output(part, target, format)
+            convert_output(part, target, format, table)
             part.unlink()
         remove(state.path)
     return Summary(state.documents, state.errors, resumed_from)
+
+
+def _check_replaceable(
+    target: PathLike, format: str, overwrite: bool, entities: PathLike | None
+) -> None:
+    """Make sure that no finished output is lost, before the model is loaded."""
+    path = Path(target)
+    if path.is_dir() and (format != "brat" or any(path.iterdir())):
+        raise ExtractionError(
+            f"{target} is a directory"
+            f"{' that is not empty' if format == 'brat' else ''}; give another name"
+        )
+    if overwrite or Path(f"{os.fspath(target)}.part.json").exists():
+        return
+    for file in [target] if entities is None else [target, entities]:
+        if os.path.isfile(file):
+            raise ExtractionError(
+                f"{os.fspath(file)} exists, perhaps with the output of another model; give "
+                "--overwrite to replace it, or another name"
+            )
 
 
 class _State:

@@ -49,6 +49,7 @@ def extract_on_ray(
     batch_documents: int = 64,
     block_documents: int = 2000,
     relation_threshold: float | None = None,
+    text_column: str | None = None,
     address: str | None = None,
     progress: bool = True,
 ) -> Summary:
@@ -75,6 +76,8 @@ def extract_on_ray(
         The number of documents in a block. An interruption loses at most this many per worker.
     relation_threshold : `float`, optional (default = `None`)
         The least probability of a relation. Default: the model's own.
+    text_column : `str`, optional (default = `None`)
+        The column of the texts, for tables.
     address : `str`, optional (default = `None`)
         The cluster. Default: the environment variable RAY_ADDRESS or, without it, this machine. If
         this process is already connected to Ray, that connection is used.
@@ -96,7 +99,7 @@ def extract_on_ray(
     output = _Output(target)
     with output.locked(), _connected(address) as ray:
         states = {file: file_state(file) for file in files}
-        cut_files = dict(zip(files, _cut(ray, files, block_documents)))
+        cut_files = dict(zip(files, _cut(ray, files, block_documents, text_column)))
         blocks = _numbered(cut_files)
         if not blocks:
             raise ExtractionError(f"{source}: empty; expected documents")
@@ -109,6 +112,8 @@ def extract_on_ray(
                 "batch size": batch_documents,
                 "block size": block_documents,
                 "relation threshold": relation_threshold,
+                # Runs without it resume as before.
+                **({"text column": text_column} if text_column is not None else {}),
             }
         )
         left = output.missing(blocks)
@@ -127,6 +132,7 @@ def extract_on_ray(
                 "cuda_device": 0 if gpus_per_worker else -1,
                 "batch_documents": batch_documents,
                 "relation_threshold": relation_threshold,
+                "text_column": text_column,
             },
         )
         with tqdm(
@@ -144,12 +150,12 @@ def extract_on_ray(
         return output.finish(blocks, resumed_from)
 
 
-def _cut(ray: Any, files: list[str], size: int) -> list[CutFile]:
+def _cut(ray: Any, files: list[str], size: int, text_column: str | None) -> list[CutFile]:
     """Cut each file, on the cluster, because reading a large corpus takes time."""
     if len(files) == 1:
-        return [cut_file(files[0], size)]
+        return [cut_file(files[0], size, text_column)]
     cut = ray.remote(num_cpus=1)(cut_file)
-    return ray.get([cut.remote(file, size) for file in files])
+    return ray.get([cut.remote(file, size, text_column) for file in files])
 
 
 def _numbered(cut_files: dict[str, CutFile]) -> list[Block]:
@@ -245,7 +251,9 @@ class _Worker:
         cuda_device: int,
         batch_documents: int,
         relation_threshold: float | None,
+        text_column: str | None,
     ) -> None:
+        self._text_column = text_column
         self._predictor = load_predictor(archive, cuda_device)
         if relation_threshold is not None:
             self._predictor.relation_threshold = relation_threshold
@@ -259,7 +267,7 @@ class _Worker:
         return {"documents": numpy.array([block.documents for block in blocks])}
 
     def _lines(self, block: Block) -> Iterator[Any]:
-        for batch in batches_of(documents_in(block), self._batch_documents):
+        for batch in batches_of(documents_in(block, self._text_column), self._batch_documents):
             yield predicted_lines(self._predictor, batch)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from joint_ner_re.extraction.batches import InputDocument, lines_of, opened
 from joint_ner_re.extraction.checks import ExtractionError
+from joint_ner_re.extraction.inputs import LINES, InputDocument, documents_of, opened, recognised
 from joint_ner_re.writing import PathLike
+
+logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 2**20
 # A file's size and the time of its last change, in nanoseconds.
@@ -32,8 +35,10 @@ class Source:
     # Parameters
 
     path : `str`
-        A file with a document in each line, or a directory with one in each `.txt` file. Files may
-        be compressed with gzip.
+        A file that `joint_ner_re.extraction.inputs` recognises, or a directory with a document in
+        each `.txt` file. Files may be compressed with gzip.
+    text_column : `str`, optional (default = `None`)
+        The column of the texts, for a table.
 
     # Raises
 
@@ -41,19 +46,30 @@ class Source:
         If it cannot be read or has no documents.
     """
 
-    def __init__(self, path: PathLike) -> None:
+    def __init__(self, path: PathLike, text_column: str | None = None) -> None:
         self._path = os.fspath(path)
+        self._text_column = text_column
         self._is_directory = os.path.isdir(self._path)
         self._files = _text_files(self._path) if self._is_directory else [self._path]
         # Before reading the content, so that any later change is noticed.
         self._states = {file: file_state(file) for file in self._files}
         if self._is_directory:
+            if text_column is not None:
+                raise ExtractionError(
+                    f"{self._path}: --text-column {text_column} is for tables, and this is a "
+                    "directory of texts; leave it out"
+                )
             self.total, self.fingerprint = len(self._files), _fingerprint(self._states)
         else:
+            self._kind = recognised(self._path, text_column)
             self.total, self.fingerprint = _count_and_hash(self._path)
+            if self._kind.name != LINES:
+                self.total = sum(1 for _ in self._read())
         if not self.total:
             what = "no .txt file in this directory" if self._is_directory else "empty"
-            raise ExtractionError(f"{self._path}: {what}; expected documents")
+            raise ExtractionError(f"{self._path}: {what}; expected documents{self._others()}")
+        if self._is_directory and self._others():
+            logger.warning("%s: %d .txt files are read%s", path, self.total, self._others())
 
     def documents(self, done: int = 0, position: int = 0) -> Iterator[InputDocument]:
         """The documents after the first `done`, from `position` on."""
@@ -63,10 +79,26 @@ class Source:
                 self._check_file(file, index)
                 yield InputDocument(index + 1, b"", index + 1, file, self._name(file))
             return
-        with opened(self._path) as stream:
-            stream.seek(position)
-            # Ignore lines that are appended meanwhile: the fingerprint does not cover them.
-            yield from islice(lines_of(stream, done), self.total - done)
+        # Ignore lines that are appended meanwhile: the fingerprint does not cover them.
+        yield from islice(self._read(done, position), self.total - done)
+
+    def _read(self, done: int = 0, position: int = 0) -> Iterator[InputDocument]:
+        return documents_of(self._path, self._kind, self._text_column, done, position)
+
+    def _others(self) -> str:
+        """What else is in a directory, for messages; brat's annotations belong to the texts."""
+        if not self._is_directory:
+            return ""
+        others = [
+            path
+            for path in sorted(Path(self._path).rglob("*"))
+            if path.is_file()
+            and not path.name.startswith(".")
+            and not path.name.endswith((".txt", ".txt.gz", ".ann", ".conf"))
+        ]
+        if not others:
+            return ""
+        return f"; {len(others)} other files are left out, such as {others[0].name}"
 
     def _name(self, file: str) -> str:
         """A file's id: its path in the directory, without `.txt`."""
@@ -117,7 +149,7 @@ class Source:
     def _compare(self, done: int) -> None:
         """Read the input again, because a file that was touched or copied back is the same."""
         try:
-            now = Source(self._path)
+            now = Source(self._path, self._text_column)
         except ExtractionError as error:
             raise self._changed(done, str(error)) from error
         if now.fingerprint != self.fingerprint:

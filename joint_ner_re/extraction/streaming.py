@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,11 @@ from typing import Any
 from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
+from joint_ner_re.corpora.failures import write_errors
 from joint_ner_re.documents import DocumentPredictor
-from joint_ner_re.extraction.batches import (
-    InputDocument,
-    batches_of,
-    lines_of,
-    opened,
-    predicted_lines,
-)
+from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import ExtractionError, Summary
+from joint_ner_re.extraction.inputs import InputDocument, documents_of_stream, opened
 from joint_ner_re.writing import PathLike, replacing
 
 
@@ -33,6 +29,7 @@ def extract_stream(
     batch_documents: int,
     relation_threshold: float | None,
     progress: bool,
+    table: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Predict for each document as it arrives. Parameters not listed are those of `extract`.
 
@@ -56,7 +53,7 @@ def extract_stream(
         predictor.relation_threshold = relation_threshold
     documents = errors = 0
     with (
-        _output(target, format) as write,
+        _output(target, format, table) as write,
         tqdm(desc="extracting", unit=" documents", disable=not progress) as bar,
     ):
         for batch in batches_of(stream, batch_documents):
@@ -68,8 +65,8 @@ def extract_stream(
     return Summary(documents, errors, 0)
 
 
-def stream_documents(source: PathLike) -> Iterator[InputDocument]:
-    """The documents of a stream with one in each line, which may be compressed with gzip.
+def stream_documents(source: PathLike, text_column: str | None = None) -> Iterator[InputDocument]:
+    """The documents of a stream, which may be compressed with gzip.
 
     # Raises
 
@@ -78,7 +75,7 @@ def stream_documents(source: PathLike) -> Iterator[InputDocument]:
     """
     number = 0
     with opened(source) as stream:
-        for document in lines_of(stream, 0):
+        for document in documents_of_stream(source, stream, text_column):
             number = document.number
             yield document
     if not number:
@@ -86,7 +83,9 @@ def stream_documents(source: PathLike) -> Iterator[InputDocument]:
 
 
 @contextmanager
-def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
+def _output(
+    target: PathLike, format: str, table: Mapping[str, Any] | None
+) -> Iterator[Callable[[bytes], None]]:
     """A function that writes JSON lines; another format is made of all lines after the block."""
     if format == "jsonl":
         with replacing(target, "wb") as file:
@@ -96,13 +95,33 @@ def _output(target: PathLike, format: str) -> Iterator[Callable[[bytes], None]]:
         part = Path(directory) / "part.jsonl"
         with replacing(part, "wb") as file:
             yield _writer(file, packed=False)
-        convert_output(part, target, format)
+        convert_output(part, target, format, table)
 
 
-def convert_output(lines: PathLike, target: PathLike, format: str) -> None:
-    """Convert JSON lines of predictions to another format."""
-    options = {"split_sentences": True} if format == "csv" else {}
-    write_corpus(read_corpus(lines, "jsonl", **options), target, format)
+def convert_output(
+    lines: PathLike, target: PathLike, format: str, table: Mapping[str, Any] | None = None
+) -> None:
+    """Convert JSON lines of predictions to another format, and name the failed documents beside it.
+
+    # Parameters
+
+    lines : `str`
+        The predictions.
+    target, format : `str`
+        The output and its format.
+    table : `Mapping[str, Any]`, optional (default = `None`)
+        For CSV, options of `joint_ner_re.corpora.triples.write`.
+
+    # Raises
+
+    `OSError`
+        If a file cannot be written.
+    """
+    sentences = read_corpus(
+        lines, "jsonl", unit="sentence" if format in ("csv", "xlsx") else "document"
+    )
+    write_corpus(sentences, target, format, **(table or {}))
+    write_errors(lines, target)
 
 
 def _writer(file: Any, packed: bool) -> Callable[[bytes], None]:

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import torch
+from allennlp.common.util import is_distributed
 from allennlp.nn.util import dist_reduce_sum
 from allennlp.training.metrics import Metric
 from overrides import overrides
 
+from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import ANY_TYPE, CRITERIA, TASKS, Counts, Scorer, report
 from joint_ner_re.sentence import Sentence
 
@@ -44,9 +46,9 @@ class JointScore(Metric):
         gold : `Iterable[Sentence]`
             The gold sentences.
         predicted : `Iterable[Sentence]`
-            The predicted sentences, in the same order.
+            Their predictions; see `joint_ner_re.metrics.pairing`.
         """
-        for right, guess in zip(gold, predicted):
+        for right, guess in in_order_of_gold(gold, predicted):
             for scorer in self._scorers.values():
                 scorer.add(right, guess)
 
@@ -66,6 +68,8 @@ class JointScore(Metric):
             the averages of the boundaries criterion with `boundaries_` before the name.
         """
         metrics: dict[str, float] = {}
+        # Once: the processes must agree on the names, also on those that only one of them has met.
+        self._names = {task: [*self._types[task], *self._others(task)] for task in TASKS}
         for criterion in CRITERIA:
             scores = report(self._over_all_processes(criterion))
             per_type = scores.pop("per_type")
@@ -80,20 +84,39 @@ class JointScore(Metric):
             self.reset()
         return metrics
 
+    def unknown(self) -> dict[str, Counter[str]]:
+        """How much gold of each type that the model does not know this process has counted."""
+        counts = self._scorers["strict"].counts
+        return {
+            task: Counter(
+                {n: c for n, c in counts[task].gold.items() if n not in self._types[task]}
+            )
+            for task in TASKS
+        }
+
+    def _others(self, task: str) -> list[str]:
+        """The types of gold that are none of the model's, in any process."""
+        mine = sorted(self.unknown()[task])
+        if not is_distributed():
+            return mine
+        found: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather_object(found, mine)
+        return sorted({name for names in found for name in names})
+
     def _over_all_processes(self, criterion: str) -> dict[str, Counts]:
         counts = self._scorers[criterion].counts
         local = [
             table[name]
             for task in TASKS
             for table in _tables(counts[task])
-            for name in self._types[task]
+            for name in self._names[task]
         ]
         # Shape: (number of tasks, tables and types,)
         total = iter(dist_reduce_sum(torch.tensor(local, dtype=torch.long)).tolist())
         reduced: dict[str, Counts] = {}
         for task in TASKS:
             correct, predicted, gold = (
-                Counter({name: next(total) for name in self._types[task]}) for _ in range(3)
+                Counter({name: next(total) for name in self._names[task]}) for _ in range(3)
             )
             reduced[task] = Counts(correct, predicted, gold)
         return reduced

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any
 
+from joint_ner_re.metrics.pairing import check_tokens, match
 from joint_ner_re.sentence import Sentence
 
 CRITERIA = ("strict", "boundaries")
@@ -85,6 +85,9 @@ class Scorer:
         `"strict"`: an entity is correct if its span and type are; a relation is correct if both
         spans, both entity types, the relation type and the direction are. `"boundaries"`: the same,
         but entity types do not matter.
+    symmetric : `Iterable[str]`, optional (default = `()`)
+        Relation types whose direction does not matter. Two relations that differ in it alone count
+        once.
 
     # Raises
 
@@ -92,10 +95,11 @@ class Scorer:
         If the criterion is unknown.
     """
 
-    def __init__(self, criterion: str = "strict") -> None:
+    def __init__(self, criterion: str = "strict", symmetric: Iterable[str] = ()) -> None:
         if criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {criterion!r}; expected {' or '.join(CRITERIA)}")
         self.criterion = criterion
+        self.symmetric = frozenset(symmetric)
         self.counts: dict[str, Counts] = {task: Counts() for task in TASKS}
 
     def add(self, gold: Sentence, predicted: Sentence) -> None:
@@ -104,13 +108,9 @@ class Scorer:
         # Raises
 
         `ValueError`
-            If the two have different numbers of tokens, since positions are not comparable then.
+            If the two have different tokens, since positions are not comparable then.
         """
-        if len(gold.tokens) != len(predicted.tokens):
-            raise ValueError(
-                f"the gold sentence {gold.id!r} has {len(gold.tokens)} tokens, the predicted one "
-                f"{predicted.id!r} has {len(predicted.tokens)}; expected the same tokens"
-            )
+        check_tokens(predicted, gold)
         self.counts["entity"].add(self._entities(predicted), self._entities(gold))
         self.counts["relation"].add(self._relations(predicted), self._relations(gold))
 
@@ -122,7 +122,10 @@ class Scorer:
     def _relations(self, sentence: Sentence) -> AnnotationKeys:
         strict = self.criterion == "strict"
         arguments = [e.key if strict else (e.start, e.end) for e in sentence.entities]
-        return {(r.type, (arguments[r.head], arguments[r.tail])) for r in sentence.relations}
+        return {
+            (r.type, (arguments[r.head], arguments[r.tail]))
+            for r in sentence.in_one_order(self.symmetric).relations
+        }
 
     def report(self) -> dict[str, Any]:
         """The scores, as `score` returns them."""
@@ -151,7 +154,10 @@ def report(counts: Mapping[str, Counts]) -> dict[str, Any]:
 
 
 def score(
-    gold: Iterable[Sentence], predicted: Iterable[Sentence], criterion: str = "strict"
+    gold: Iterable[Sentence],
+    predicted: Iterable[Sentence],
+    criterion: str = "strict",
+    symmetric: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Score predictions against gold annotations.
 
@@ -160,9 +166,12 @@ def score(
     gold : `Iterable[Sentence]`
         The annotated sentences.
     predicted : `Iterable[Sentence]`
-        The predicted sentences, in the same order and with the same tokens.
+        The predicted sentences, with the same tokens. If all sentences have ids, they belong
+        together by id, otherwise by their order.
     criterion : `str`, optional (default = `"strict"`)
         `"strict"` or `"boundaries"`: see `Scorer`.
+    symmetric : `Iterable[str]`, optional (default = `()`)
+        Relation types whose direction does not matter.
 
     # Returns
 
@@ -176,16 +185,10 @@ def score(
     # Raises
 
     `ValueError`
-        If the two differ in length or in a sentence's number of tokens, or the criterion is
-        unknown.
+        If a sentence has no partner, or one with other tokens; the first one is named. Also if the
+        criterion is unknown.
     """
-    scorer = Scorer(criterion)
-    missing = object()
-    for number, (right, guess) in enumerate(zip_longest(gold, predicted, fillvalue=missing)):
-        if right is missing or guess is missing:
-            shorter = "gold" if right is missing else "predicted"
-            raise ValueError(
-                f"there are only {number} {shorter} sentences; expected as many gold as predicted"
-            )
-        scorer.add(right, guess)  # type: ignore[arg-type]
+    scorer = Scorer(criterion, symmetric)
+    for guess, right in match(predicted, gold):
+        scorer.add(right, guess)
     return scorer.report()

@@ -1,5 +1,7 @@
 """The joint model: wiring, losses and readable output."""
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
-from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
+from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, check_types, label_names
 from joint_ner_re.metrics import JointScore
 from joint_ner_re.models import old_names
 from joint_ner_re.models.batch_loss import BatchLoss
@@ -39,6 +41,8 @@ from joint_ner_re.modules import (
 )
 from joint_ner_re.modules.bounds import check_probability
 from joint_ner_re.sentence import Entity, Relation, Sentence
+
+logger = logging.getLogger(__name__)
 
 # Relation scores in memory at once. Each takes four bytes, and there are a few copies.
 MAX_SCORES_AT_ONCE = 4_000_000
@@ -224,9 +228,16 @@ class JointModel(CheckedOptions, Model):
         scores = self.entity_finder.score(encoded["ner"], mask)
         output: dict[str, Any] = {}
         if annotation is not None:
+            if self.training:
+                for sentence in _sentences(metadata):
+                    check_types(sentence, self._entity_types, self._relation_types)
             output["loss"] = self._loss(scores, states, mask, annotation, metadata)
         if not self.training:
             predicted = self._predict(scores, states, mask, _sentences(metadata))
+            predicted = [
+                sentence.in_one_order(fields.get("symmetric", ()))
+                for sentence, fields in zip(predicted, metadata)
+            ]
             output["sentences"] = predicted
             if annotation is not None:
                 self._count(metadata, predicted, annotation["relations_known"].tolist())
@@ -415,7 +426,11 @@ class JointModel(CheckedOptions, Model):
                 states, self.entity_finder.labels(spans), spans
             )
         relations = self._to_relations(len(sentences), triples, scores)
-        return [replace(s, relations=found) for s, found in zip(sentences, relations)]
+        fields: list[dict[str, Any]] = tensors["metadata"]  # type: ignore[assignment]
+        return [
+            replace(s, relations=found).in_one_order(one.get("symmetric", ()))
+            for s, found, one in zip(sentences, relations, fields)
+        ]
 
     def _given(self, sentences: list[Sentence]) -> EntitySpans:
         """The sentences' own entities, in their order."""
@@ -452,6 +467,8 @@ class JointModel(CheckedOptions, Model):
         """
         metrics = self._batch_loss.get_metrics(reset)
         if not self.training:
+            if reset:
+                _log_unknown(self._score.unknown())
             metrics.update(self._score.get_metric(reset))
         if reset:
             return metrics
@@ -466,6 +483,17 @@ def _entity_types(vocab: Vocabulary) -> list[str]:
             "expected training data with at least one entity"
         )
     return types
+
+
+def _log_unknown(unknown: dict[str, Counter[str]]) -> None:
+    """Says which gold the model cannot find, because it does not know the type."""
+    listed = [
+        f"{name!r} ({task}): {count}" for task in unknown for name, count in unknown[task].items()
+    ]
+    if listed:
+        logger.warning(
+            "gold of types that the model does not know, counted as missed: %s", ", ".join(listed)
+        )
 
 
 def _sentences(metadata: list[dict[str, Any]]) -> list[Sentence]:

@@ -7,12 +7,13 @@ from allennlp.data import Instance
 from allennlp.predictors import Predictor
 from overrides import overrides
 
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.documents import INPUTS, DocumentPredictor
 from joint_ner_re.halving import in_halves
 from joint_ner_re.models import JointModel, Thresholds
 from joint_ner_re.predictors.threads import map_in_threads
-from joint_ner_re.sentence import Sentence
+from joint_ner_re.sentence import Sentence, SentenceError
 from joint_ner_re.tokenization import TextTokenizer
 
 __all__ = ["INPUTS", "JointPredictor"]
@@ -37,6 +38,11 @@ class JointPredictor(DocumentPredictor, Predictor):
     @relation_threshold.setter
     def relation_threshold(self, thresholds: Thresholds) -> None:
         self._model.relation_threshold = thresholds
+
+    @property
+    def unit(self) -> Unit:
+        """See `DocumentPredictor`."""
+        return self._dataset_reader.unit
 
     @property
     def text_tokenizer(self) -> TextTokenizer:
@@ -68,7 +74,17 @@ class JointPredictor(DocumentPredictor, Predictor):
 
     @overrides
     def predict_json(self, inputs: JsonDict) -> JsonDict:
-        return self.predict_batch_json([inputs])[0]
+        """Predict for one input.
+
+        # Raises
+
+        `SentenceError`
+            If it cannot be processed.
+        """
+        output = self.predict_batch_json([inputs])[0]
+        if "error" in output:
+            raise SentenceError(output["error"]["message"])
+        return output
 
     @overrides
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:

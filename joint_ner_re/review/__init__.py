@@ -5,8 +5,8 @@ from joint_ner_re.review import match, write_page
 write_page("page.html", "mine against dev", match(predicted, gold))
 """
 
+from joint_ner_re.metrics.pairing import MatchingError, match
 from joint_ner_re.review.alignment import Alignment, Item, align
-from joint_ner_re.review.matching import MatchingError, match
 from joint_ner_re.review.page import write_page
 
 __all__ = ["Alignment", "Item", "MatchingError", "align", "match", "write_page"]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from joint_ner_re.corpora.units import check_unit
 from joint_ner_re.messages import quote
 
 MANIFEST = "joint_ner_re.json"
@@ -48,6 +49,10 @@ class Manifest(NamedTuple):
         See `JointModel`.
     pipeline, granularity : `str`
         How texts are split; see `TextTokenizer`.
+    unit : `str | int`
+        How much of a document the model reads at once; see `JointReader`.
+    symmetric : `list[str]`
+        Relation types that are predicted once for each pair, from the entity that stands first.
     max_token_characters : `int`
         The model sees only so many characters of a token.
     features : `list[dict[str, Any]]`
@@ -66,6 +71,8 @@ class Manifest(NamedTuple):
     most_relations: int
     pipeline: str
     granularity: str
+    unit: str | int
+    symmetric: list[str]
     max_token_characters: int
     features: list[dict[str, Any]]
     pair_layer: int
@@ -116,6 +123,8 @@ def read_manifest(directory: str) -> Manifest:
         ("most_relations", int, lambda v: v >= 1, "1 or more"),
         ("pipeline", str, lambda v: v and not set(v) & set("/\\\0"), "a language or a package"),
         ("granularity", str, ("standard", "fine").__contains__, "standard or fine"),
+        ("unit", (str, int), _is_unit, "sentence, document or a number"),
+        ("symmetric", list, lambda v: not v or _names(v), "names"),
         ("max_token_characters", int, lambda v: v >= 1, "1 or more"),
         ("features", list, lambda v: bool(v), "at least one feature"),
         ("pair_layer", int, lambda v: v >= 0, "0 or more"),
@@ -128,6 +137,14 @@ def read_manifest(directory: str) -> Manifest:
     for feature in content["features"]:
         _check_feature(feature, path)
     return Manifest(**{name: content[name] for name in Manifest._fields})
+
+
+def _is_unit(value: Any) -> bool:
+    try:
+        check_unit(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(values: list[Any]) -> bool:

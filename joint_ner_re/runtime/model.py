@@ -161,8 +161,11 @@ class ExportedModel:
             name = self.manifest.entity_types[kind]
             entities[row].append(Entity(name, start, end, _round(score)))
         relations = self._relations(outputs, spans, len(sentences))
+        symmetric = self.manifest.symmetric
         return [
-            replace(sentence, entities=entities[row], relations=relations[row])
+            replace(sentence, entities=entities[row], relations=relations[row]).in_one_order(
+                symmetric
+            )
             for row, sentence in enumerate(sentences)
         ]
 
@@ -176,7 +179,10 @@ class ExportedModel:
         ]
         spans = Spans(*numpy.array(rows, numpy.intp).reshape(-1, 5).T)
         relations = self._relations(outputs, spans, len(sentences))
-        return [replace(s, relations=relations[row]) for row, s in enumerate(sentences)]
+        return [
+            replace(s, relations=relations[row]).in_one_order(self.manifest.symmetric)
+            for row, s in enumerate(sentences)
+        ]
 
     def _find(self, outputs: Outputs, lengths: ndarray) -> Spans:
         """The entities of each level's best tags, sorted, without duplicates."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from joint_ner_re.corpora.units import Unit
 from joint_ner_re.documents import DocumentPredictor, Thresholds
 from joint_ner_re.halving import in_halves
 from joint_ner_re.runtime.model import ExportedModel
@@ -36,6 +37,11 @@ class ExportedPredictor(DocumentPredictor):
         self.model = model
         self.threads = threads
         self._tokenizer: TextTokenizer | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """See `DocumentPredictor`."""
+        return self.model.manifest.unit
 
     @property
     def text_tokenizer(self) -> TextTokenizer:

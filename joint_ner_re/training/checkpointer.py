@@ -32,7 +32,13 @@ def save(state: Any, path: PathLike) -> None:
         If the file cannot be written.
     """
     with replacing(path, "wb") as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # Closing its archive after a failed write, torch fails again with words of its own.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load(path: Path) -> Any | None:

@@ -203,3 +203,50 @@ def test_the_real_corpus():
     assert sum(report.parts["train"].relations.values()) == 1283
     # The documents' figures.
     assert found(report)["sentences that occur twice, in both train and dev"][0] == 12
+
+
+def doccano(begin, end):
+    record = {"text": "Aspirin caused rash.", "label": [[begin, end, "Drug"]]}
+    return json.dumps(record) + "\n"
+
+
+def test_many_widened_mentions_are_a_finding(check, caplog):
+    # Of 100 mentions, 4 end inside a token in the one part, and 3 in the other.
+    report = check(
+        train=doccano(0, 7) * 96 + doccano(0, 6) * 4, dev=doccano(0, 7) * 97 + doccano(0, 6) * 3
+    )
+    assert found(report)["parts with many mentions that are not whole tokens"] == (1, [
+        "train: 4 mentions were widened to whole tokens, of 100 entities (4 %). Are the offsets "
+        "shifted? Otherwise a finer tokenizer may fit: --granularity fine"
+    ])  # fmt: skip
+    what = "mentions that are not whole tokens, widened to whole tokens"
+    parts = report.to_json()["parts"]
+    assert [parts[name]["changes"] for name in ("train", "dev")] == [{what: 4}, {what: 3}]
+    assert "widened to whole tokens" in as_text(report)
+    # They are in the report, and not in the log as well.
+    assert caplog.messages == []
+
+
+def test_predicted_documents_count_as_their_sentences(check):
+    whole = marked("Ada left . It rained .", ("P", "Ada"), id="d")
+    document = Sentence(whole.tokens, whole.entities, id="d", bounds=[(0, 3), (3, 6)])
+    assert check(train=[document]).parts["train"].totals["sentences"] == 2
+
+
+def test_types_that_look_alike(check):
+    one, other = [("Drug", 0, 1), ("drug ", 1, 2)], [("Has Dose", 0, 1), ("Drug\u200b", 1, 2)]
+    parts = {
+        name: [Sentence(["a", "b"], [Entity(*e) for e in entities], [Relation(type, 0, 1)])]
+        for name, entities, type in (("train", one, "Has_Dose\r"), ("dev", other, "has-dose"))
+    }
+    report = check(**parts)
+    # White space and invisible characters are read as if they were not there.
+    changes = {name: report.parts[name].changes for name in parts}
+    assert changes == {
+        "train": {"types 'drug ', read as 'drug'": 1, "types 'Has_Dose\\r', read as 'Has_Dose'": 1},
+        "dev": {"types 'Drug\\u200b', read as 'Drug'": 1},
+    }
+    what = "types that differ only in case, white space or punctuation"
+    assert found(report)[what] == (
+        2, ["'Drug' (2) and 'drug' (1)", "'Has_Dose' (1) and 'has-dose' (1)"]
+    )  # fmt: skip

@@ -40,6 +40,7 @@ def test_counts_of_a_few_sentences():
         "entity_length": {"mean": 1.5, "median": 1, "percentile_95": 2, "max": 2},
         "relation_distance": {"mean": 2.0, "median": 2, "percentile_95": 2, "max": 2},
         "entity_types": {"A": 3, "B": 1}, "relation_types": {"R": 2, "S": 1},
+        "changes": {},
     }  # fmt: skip
 
 

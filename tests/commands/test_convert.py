@@ -91,7 +91,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(record))
     csv, entities = tmp_path / "a.csv", tmp_path / "b.csv"
     allennlp("convert", tmp_path / "in.jsonl", csv, "--entities", entities)
-    assert entities.read_text().splitlines()[1] == "1,5,9,Bob,P,5,8,"
+    assert entities.read_text().splitlines()[1] == "line 1,5,9,Bob,P,5,8,,0,3,Bob."
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
         (["IN", "a.gz"], "does not tell the format"),
         (["IN", "a.jsonl", "--entities", "b.csv"], "--entities is for csv"),
         (["IN", "a.jsonl", "--from", "spert"], "in.jsonl:1: expected a JSON list"),
-        (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'split_sentences'"),
+        (["IN", "a.json", "--whole-documents", "--from", "spert"], "no option 'unit'"),
         (["IN", "."], "File exists|exists; expected a new"),
     ],
 )
@@ -126,3 +126,78 @@ def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch, arguments, reaso
 )  # fmt: skip
 def test_the_name_tells_the_format(name, format):
     assert format_of(name) == format
+
+
+def test_labels_symmetric_types_and_units_are_options(allennlp, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("Ada left. Bob left.")
+    (tmp_path / "in/a.ann").write_text(
+        "T1\tPer 0 3\tAda\nT2\tPer 10 13\tBob\nT3\tAct 4 8\tleft\nR1\tKnows Arg1:T2 Arg2:T1\n"
+    )
+    out = tmp_path / "out.jsonl"
+    allennlp("convert", tmp_path / "in", out, "--unit", "2", "--label", "Per=Person",
+             "--label", "Act=", "--symmetric", "Knows")  # fmt: skip
+    (sentence,) = read_corpus(out)
+    assert [(e.type, sentence.surface(e)) for e in sentence.entities] == [
+        ("Person", "Ada"),
+        ("Person", "Bob"),
+    ]
+    assert [(r.type, r.head, r.tail) for r in sentence.relations] == [("Knows", 0, 1)]
+
+
+def test_errors_are_skipped_when_asked_for_and_the_status_tells(allennlp, tmp_path, capsys, caplog):
+    source, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    source.write_text('{"tokens": ["a"]}\n{"tokens": 1}\n{"tokens": ["b"]}\n')
+    with pytest.raises(SystemExit, match="a.jsonl:2"):
+        allennlp("convert", source, out)
+    with pytest.raises(SystemExit) as caught:
+        allennlp("convert", source, out, "--on-error", "skip")
+    assert caught.value.code == 1
+    assert [sentence.tokens for sentence in read_corpus(out)] == [("a",), ("b",)]
+    assert "skipped: " in caplog.text and "a.jsonl:2" in caplog.text
+    assert "errors that were skipped: 1" in caplog.text
+
+
+@pytest.mark.parametrize("arguments", [["--unit", "0"], ["--unit", "page"], ["--label", "X"]])
+def test_impossible_options_are_refused(allennlp, tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        allennlp("convert", tmp_path, tmp_path / "out", *arguments)
+    assert caught.value.code == 2
+    assert "expected" in capsys.readouterr().err
+
+
+DOCUMENT = {
+    "id": "d",
+    "tokens": ["Ada", "left", ".", "It", "rained", "."],
+    "entities": [{"type": "P", "start": 0, "end": 1}],
+    "sentences": [[0, 3], [3, 6]],
+    "meta": {"ward": 3},
+}
+
+
+def test_documents_keep_what_the_format_can_hold_and_the_rest_is_named(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text(json.dumps(DOCUMENT))
+    convert(str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"))
+    again = json.loads((tmp_path / "b.jsonl").read_text())
+    assert (again["sentences"], again["meta"]) == (DOCUMENT["sentences"], DOCUMENT["meta"])
+    assert caplog.messages == []
+    convert(str(tmp_path / "b.jsonl"), str(tmp_path / "c.json"))
+    assert caplog.messages == [
+        f"{tmp_path}/c.json: spert cannot hold {what}: left out 1 times"
+        for what in ("the bounds of sentences in a document", "'meta'")
+    ]
+
+
+def test_exports_with_the_same_ids_can_be_put_together(allennlp, tmp_path):
+    doccano = {"id": 1, "text": "Eve left. Tom came.", "label": [[0, 3, "P"]]}
+    prodigy = {"text": "Ada left.", "spans": [{"start": 0, "end": 3, "label": "P"}]}
+    ids = []
+    for name, record in (("d", doccano), ("p", prodigy)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
+        out = tmp_path / f"{name}-out.jsonl"
+        allennlp("convert", tmp_path / f"{name}.jsonl", out, "--id-prefix", name)
+        ids += [sentence.id for sentence in read_corpus(out)]
+    assert ids == ["d-1:0-10", "d-1:10-19", "p-1:0-9"]
+    (tmp_path / "n.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": ["b"], "id": "x"}\n')
+    convert(str(tmp_path / "n.jsonl"), str(tmp_path / "m.jsonl"), id_prefix="n")
+    assert [sentence.id for sentence in read_corpus(tmp_path / "m.jsonl")] == ["n-1", "n-x"]

@@ -1,3 +1,4 @@
+import csv
 import gzip
 import json
 import os
@@ -59,6 +60,44 @@ def test_control_c_says_how_to_go_on(allennlp, tiny_archive, tmp_path, monkeypat
     )
 
 
+def test_a_table_in_and_tables_out(allennlp, tiny_archive, tmp_path, one_tokenizer):
+    (tmp_path / "in.csv").write_text("id,note,ward\n1,Ada left Kesh.,3\n2,Jon Pell left.,4\n")
+    options = ("--text-column", "note", "--relation-threshold", 0)
+    tables = {"out.csv": tmp_path / "entities.csv", "again.csv": None}
+    for name, entities in tables.items():
+        more = ("--entities", entities, "--mark") if entities else ()
+        allennlp("extract", tiny_archive, tmp_path / "in.csv", tmp_path / name, *options, *more)
+    assert (tmp_path / "out.csv").read_text("utf-8-sig") == (tmp_path / "again.csv").read_text()
+    head, *rows = csv.reader((tmp_path / "entities.csv").read_text("utf-8-sig").splitlines())
+    found = [dict(zip(head, row)) for row in rows]
+    assert {(row["document"], row["ward"]) for row in found} <= {("1", "3"), ("2", "4")}
+    texts = {"1": "Ada left Kesh.", "2": "Jon Pell left."}
+    for row in found:
+        assert row["sentence"] == texts[row["document"]]
+        inside = slice(int(row["start_in_sentence"]), int(row["end_in_sentence"]))
+        assert row["sentence"][inside] == row["entity"]
+    assert found
+    with pytest.raises(SystemExit, match="out.csv exists, .* give --overwrite to replace it"):
+        allennlp("extract", tiny_archive, tmp_path / "in.csv", tmp_path / "out.csv", *options)
+    allennlp(
+        "extract", tiny_archive, tmp_path / "in.csv", tmp_path / "out.csv", *options, "--overwrite"
+    )
+    with pytest.raises(SystemExit, match="entities.csv exists"):
+        allennlp(
+            "extract", tiny_archive, tmp_path / "in.csv", tmp_path / "new.csv", *options,
+            "--entities", tmp_path / "entities.csv",
+        )  # fmt: skip
+    with pytest.raises(SystemExit, match="--mark is for csv; the output's format is jsonl"):
+        allennlp("extract", tiny_archive, tmp_path / "in.csv", tmp_path / "o.jsonl", "--mark")
+
+
+def test_the_file_of_errors_is_named(extracted, tmp_path):
+    with pytest.raises(SystemExit, match="1 of them could not be processed; see .*a.csv.errors"):
+        extracted.plain(tmp_path / "in.txt", tmp_path / "a.csv")
+    (record,) = (tmp_path / "a.csv.errors.jsonl").read_text().splitlines()
+    assert json.loads(record)["line"] == 3
+
+
 # From and to pipes
 
 DOCUMENTS = "Ada left Kesh.\n\n{broken\nKarl Vik was a guard at the Bank of Tarnia.\n"
@@ -71,8 +110,11 @@ def extracted(allennlp, tiny_archive, tmp_path, one_tokenizer):
 
     def run(*arguments):
         with pytest.raises(SystemExit, match="1 of them could not be processed"):
-            allennlp("extract", tiny_archive, *arguments, "--batch-documents", 1)
+            run.plain(*arguments)
 
+    run.plain = lambda *arguments: allennlp(
+        "extract", tiny_archive, *arguments, "--batch-documents", 1
+    )
     return run
 
 
@@ -110,7 +152,11 @@ def test_a_pipe_to_a_file_gives_what_a_file_gives(extracted, tmp_path, standard_
     standard_input(tmp_path / "in.txt")
     extracted("/dev/stdin", tmp_path / name)
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole_{name}").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", name, f"whole_{name}"]
+    names = ["in.txt", name, f"whole_{name}"]
+    if name == "out.csv":
+        names += [f"{name}.errors.jsonl", f"whole_{name}.errors.jsonl"]
+        assert (tmp_path / names[-1]).read_bytes() == (tmp_path / names[-2]).read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
 
 
 def test_a_directory_to_a_named_pipe(allennlp, tiny_archive, tmp_path, one_tokenizer):

@@ -85,7 +85,7 @@ def test_documents_may_be_compressed(put):
 
 
 def test_whole_documents_are_one_sentence(put):
-    (sentence,) = read(put(ANN + "R2\tKnows Arg1:T3 Arg2:T1\n"), split_sentences=False)
+    (sentence,) = read(put(ANN + "R2\tKnows Arg1:T3 Arg2:T1\n"), unit="document")
     assert (sentence.id, sentence.text) == ("a", TEXT)
     assert [r.type for r in sentence.relations] == ["Live_In", "Knows"]
 
@@ -388,13 +388,13 @@ def documents(draw):
     return text, mentions, [Link(1, *link) for link in links if link[1] != link[2]]
 
 
-@given(corpus=st.lists(documents(), max_size=3), split=st.booleans())
-def test_written_documents_read_back_equal(tmp_path_factory, corpus, split):
+@given(corpus=st.lists(documents(), max_size=3), unit=st.sampled_from(["sentence", "document", 2]))
+def test_written_documents_read_back_equal(tmp_path_factory, corpus, unit):
     path = tmp_path_factory.mktemp("round") / "out"
     made = [Document("x", 1, f"d{n}", *document) for n, document in enumerate(corpus)]
-    sentences = list(sentences_of(made, Words(), split, Counter()))
+    sentences = list(sentences_of(made, Words(), unit, Counter()))
     assert write_corpus(sentences, path, "brat") == len(sentences)
-    found = read(path, tokenizer=Words(), split_sentences=split) if sentences else []
+    found = read(path, tokenizer=Words(), unit=unit) if sentences else []
     assert found == sentences
     for n, (text, _, _) in enumerate(corpus):
         assert (path / f"d{n}.txt").read_bytes() == text.encode()

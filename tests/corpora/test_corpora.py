@@ -170,7 +170,7 @@ def test_unknown_formats_and_options_name_the_known_ones(corpora):
         read_corpus(path, "multihead", ids="x")
     with pytest.raises(ValueError, match="unknown format 'x'; expected one of ade_neg"):
         format_options("x")
-    assert format_options("brat") == ["tokenizer", "split_sentences", "discontinuous", "on_error"]
+    assert format_options("brat") == ["tokenizer", "unit", "discontinuous", "on_error"]
     with pytest.raises(
         ValueError, match="format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl, spert"
     ):

@@ -27,10 +27,10 @@ class Words:
             yield [sentence for sentence in sentences if sentence]
 
 
-def sentences(text, mentions=(), links=(), split=True, on_error=None):
+def sentences(text, mentions=(), links=(), unit="sentence", on_error=None):
     changes = Counter()
     document = Document("a.ann", 7, "a", text, mentions, links)
-    found = list(sentences_of([document], Words(), split, changes, on_error))
+    found = list(sentences_of([document], Words(), unit, changes, on_error))
     return found, changes
 
 
@@ -60,7 +60,7 @@ def test_a_document_becomes_its_sentences_and_their_texts_are_the_document():
 def test_a_whole_document_is_one_sentence_with_the_documents_id():
     text = "Ada left. It rained."
     mentions = [mention(text, "Ada"), mention(text, "rained")]
-    ((found,), changes) = sentences(text, mentions, [Link(1, "R", 0, 1)], split=False)
+    ((found,), changes) = sentences(text, mentions, [Link(1, "R", 0, 1)], unit="document")
     assert (found.id, found.text, len(found.tokens)) == ("a", text, 6)
     assert found.relations == (Relation("R", 0, 1),)
     assert not changes
@@ -167,7 +167,7 @@ def test_a_tokenizer_that_forgets_a_text_is_refused():
 
     documents = [Document("a", 1, "a", "Ada", (), ())]
     with pytest.raises(ValueError, match="the tokenizer gave 0 lists for 1 texts"):
-        list(sentences_of(documents, Forgetful(), True, Counter()))
+        list(sentences_of(documents, Forgetful(), "sentence", Counter()))
 
 
 def test_ids_of_parts_lead_back():

@@ -133,8 +133,8 @@ def test_ddi_is_the_same_from_xml_and_from_brat(formats, read):
     shared &= {path.stem for path in (formats / "ddi_brat").glob("*.ann")}
     assert len(shared) == 9
     for name in sorted(shared):
-        (brat,), _ = read(formats / "ddi_brat" / f"{name}.ann", split_sentences=False)
-        (xml,), _ = read(formats / "ddi_xml" / f"{name}.xml", split_sentences=False)
+        (brat,), _ = read(formats / "ddi_brat" / f"{name}.ann", unit="document")
+        (xml,), _ = read(formats / "ddi_xml" / f"{name}.xml", unit="document")
         assert letters(xml) == letters(brat)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from joint_ner_re.corpora.errors import CorpusFormatError
-from joint_ner_re.corpora.jsonl import read
+from joint_ner_re.corpora.jsonl import read, write
 from joint_ner_re.sentence import Entity, Relation
 
 
@@ -82,7 +82,7 @@ DOCUMENT = {
 
 def test_a_predicted_document_can_be_split_into_its_sentences(put):
     path = put(json.dumps(DOCUMENT))
-    first, second = read(path, split_sentences=True)
+    first, second = read(path, unit="sentence")
     assert (first.id, first.text) == ("d:0-16", " Ada left Kesh. ")
     assert (second.id, second.text) == ("d:16-27", "It rained. ")
     assert first.entities == (Entity("P", 0, 1, 0.5), Entity("L", 2, 3))
@@ -101,16 +101,19 @@ def test_a_predicted_document_can_be_split_into_its_sentences(put):
         {"sentences": []},
     ],
 )
-def test_what_crosses_sentences_keeps_them_together(put, change):
+def test_what_crosses_sentences_keeps_them_together(put, change, caplog):
     path = put(json.dumps({**DOCUMENT, **change}))
-    assert list(read(path, split_sentences=True)) == list(read(path))
+    assert list(read(path, unit="sentence")) == list(read(path))
+    assert ("over the end of a sentence, kept as one: 1" in caplog.text) == ("entities" in change
+            or "relations" in change)  # fmt: skip
 
 
 @pytest.mark.parametrize("bounds", [3, [3], [[0, 4]], [[0, 4], [5, 7]], [[0, 0], [0, 7]], [["0"]]])
 def test_impossible_bounds_are_an_error(put, bounds):
     path = put(json.dumps({**DOCUMENT, "sentences": bounds}))
-    with pytest.raises(CorpusFormatError, match=":1: 'sentences' is .* up to 7"):
-        list(read(path, split_sentences=True))
+    for options in ({}, {"unit": "sentence"}):
+        with pytest.raises(CorpusFormatError, match=":1: 'sentences' is .* up to 7"):
+            list(read(path, **options))
 
 
 def test_documents_that_failed_are_left_out_and_counted(put, caplog):
@@ -126,3 +129,45 @@ def test_errors_can_be_passed_over(put):
     found = list(read(path, on_error=errors.append))
     assert [s.tokens for s in found] == [("a",), ("b",)]
     assert [error.line for error in errors] == [2, 3, 4]
+
+
+def test_bounds_and_meta_come_back(put, tmp_path):
+    path = put(json.dumps({**DOCUMENT, "meta": {"ward": 3}}))
+    (whole,) = read(path)
+    assert (whole.bounds, whole.meta) == (((0, 4), (4, 7)), {"ward": 3})
+    with open(tmp_path / "again.jsonl", "w", encoding="utf-8") as file:
+        write([whole], file)
+    again = json.loads((tmp_path / "again.jsonl").read_text("utf-8"))
+    assert (again["sentences"], again["meta"]) == (DOCUMENT["sentences"], {"ward": 3})
+    assert [(s.bounds, s.meta) for s in read(path, unit="sentence")] == [
+        (None, {"ward": 3}), (None, {"ward": 3})
+    ]  # fmt: skip
+
+
+SPLIT = {"tokens": ["Zoë", "left", "."], "text": "Zoë left.", "offsets": [[0, 3], [4, 8], [8, 9]]}
+
+
+@pytest.mark.parametrize(
+    "change, number, token, found",
+    [
+        # Shifted by one; counted in bytes; of another text.
+        ({"offsets": [[1, 4], [4, 8], [8, 9]]}, 0, "'Zoë'", "'oë '"),
+        ({"text": "Zoë left. ", "offsets": [[0, 3], [5, 9], [9, 10]]}, 1, "'left'", r"'eft\.'"),
+        ({"tokens": ["Ada", "left", "."]}, 0, "'Ada'", "'Zoë'"),
+        ({"offsets": [[0, 3], [4, 8], [8, 8]]}, 2, r"'\.'", "''"),
+    ],
+)
+def test_tokens_that_contradict_the_text_are_an_error(put, change, number, token, found):
+    path = put(json.dumps({**SPLIT, **change}))
+    with pytest.raises(CorpusFormatError, match=f":1: token {number} is {token}, .* has {found} "):
+        list(read(path))
+
+
+def test_treebank_marks_and_white_space_are_no_contradiction(put):
+    record = {
+        "text": 'a ("b\nc")',
+        "tokens": ["a", "-LRB-", "``", "b c", "''", "-RRB-"],
+        "offsets": [[0, 1], [2, 3], [3, 4], [4, 7], [7, 8], [8, 9]],
+    }
+    (sentence,) = read(put(json.dumps(record)))
+    assert sentence.tokens == tuple(record["tokens"])

@@ -72,7 +72,7 @@ def test_only_accepted_examples_are_used_and_the_others_counted(read, caplog):
     "more, name", [({"id": 17}, "17"), ({"meta": {"id": "x/y"}}, "x/y"), ({"meta": {}}, "1")]
 )
 def test_an_id_may_be_given(read, more, name):
-    (sentence,) = read({**RECORD, **more}, split_sentences=False)
+    (sentence,) = read({**RECORD, **more}, unit="document")
     assert sentence.id == name
 
 
@@ -154,7 +154,7 @@ def test_the_fixture_agrees_with_the_characters_it_names(corpora):
         {(record["text"][s["start"] : s["end"]], s["label"]) for s in record["spans"]}
         for record in accepted
     ]
-    sentences = list(read_corpus(path, split_sentences=False))
+    sentences = list(read_corpus(path, unit="document"))
     assert [{(s.surface(e), e.type) for e in s.entities} for s in sentences] == expected
     for sentence, record in zip(sentences, accepted):
         assert len(sentence.relations) == len(record["relations"])

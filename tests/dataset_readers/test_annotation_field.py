@@ -26,8 +26,8 @@ def made_vocab():
     return vocab
 
 
-def tensors(*sentences):
-    batch = Batch([Instance({"annotation": AnnotationField(s)}) for s in sentences])
+def tensors(*sentences, **options):
+    batch = Batch([Instance({"annotation": AnnotationField(s, **options)}) for s in sentences])
     batch.index_instances(made_vocab())
     return batch.as_tensor_dict()["annotation"]
 
@@ -147,7 +147,7 @@ def test_types_that_only_overlapping_entities_have_are_in_the_vocabulary():
 )
 def test_an_unknown_type_is_an_error_that_names_file_and_line(sentence, what, name):
     with pytest.raises(ConfigurationError) as error:
-        tensors(sentence)
+        tensors(sentence, unknown_types="error")
     message = str(error.value)
     assert f"x.jsonl:7: the {what} type '{name}'" in message
     assert ("Drug, Effect" if what == "entity" else "Before, Causes") in message
@@ -155,7 +155,21 @@ def test_an_unknown_type_is_an_error_that_names_file_and_line(sentence, what, na
 
 def test_an_unknown_type_without_a_source_names_the_sentence():
     with pytest.raises(ConfigurationError, match="sentence 's9'.*'Dose'"):
-        tensors(Sentence(["a"], [Entity("Dose", 0, 1)], id="s9"))
+        tensors(Sentence(["a"], [Entity("Dose", 0, 1)], id="s9"), unknown_types="error")
+
+
+def test_unknown_types_are_in_no_tensor_otherwise():
+    known = [Entity("Drug", 0, 1), Entity("Effect", 2, 3)]
+    sentence = Sentence(
+        ["a", "b", "c"],
+        [known[0], Entity("Dose", 1, 2), known[1]],
+        [Relation("Causes", 0, 2), Relation("Kill", 0, 2), Relation("Causes", 1, 2)],
+    )
+    expected = tensors(Sentence(sentence.tokens, known, [Relation("Causes", 0, 1)]))
+    found = tensors(sentence)
+    assert found.keys() == expected.keys()
+    for name in found:
+        assert torch.equal(found[name], expected[name]), name
 
 
 def test_an_empty_field_and_lengths():

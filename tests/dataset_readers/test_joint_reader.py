@@ -73,6 +73,13 @@ def test_raw_text_is_split_as_the_options_say(tmp_path):
     assert standard.tokens == ("No", "IL-2", "here", ".")
 
 
+def test_predicted_documents_are_learned_sentence_by_sentence(tmp_path):
+    document = {"tokens": ["It", "rained", ".", "Ada", "left", "."], "sentences": [[0, 3], [3, 6]]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(document))
+    tokens = [s.tokens for s in sentences(JointReader().read(str(tmp_path / "a.jsonl")))]
+    assert tokens == [("It", "rained", "."), ("Ada", "left", ".")]
+
+
 def test_mentions_in_pieces_are_read_as_the_option_says(tmp_path):
     (tmp_path / "a.txt").write_text("small and large bowel")
     (tmp_path / "a.ann").write_text("T1\tPart 0 5;16 21\tsmall bowel\n")
@@ -502,11 +509,29 @@ def test_sentences_without_ids_are_known_by_their_positions(tmp_path):
     assert sorted(tests) == [str(number) for number in range(10)]
 
 
+def test_sentences_with_one_id_are_kept_apart_in_folds(tmp_path, caplog):
+    records = [{"id": "a"}, {"id": "b"}, {}, {"id": "a"}, {"id": "a#2"}, {"id": "a"}]
+    path = jsonl(tmp_path / "corpus.jsonl", records)
+    tests = []
+    for fold in range(3):
+        reader = JointReader(fold=fold, num_folds=3, dev_fraction=0.3)
+        parts = [sentences(reader.read(f"{path}#{part}")) for part in PARTS]
+        assert sorted(s.source for part in parts for s in part) == [
+            f"{path}:{line}" for line in range(1, 7)
+        ]
+        tests += [s.source for s in parts[2]]
+    assert len(set(tests)) == 6
+    assert "2 ids repeat earlier ones, such as 'a'" in caplog.text
+    assert "convert each with --id-prefix" in caplog.text
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_sentences_with_one_id_cannot_be_divided_into_folds(tmp_path, part):
+def test_a_file_of_folds_does_not_tell_sentences_with_one_id_apart(tmp_path, part):
     path = jsonl(tmp_path / "corpus.jsonl", [{"id": "a"}, {"id": "b"}, {}, {"id": "a"}])
+    (tmp_path / "folds.json").write_text('[["a"], ["b"]]')
+    reader = JointReader(fold=0, folds=str(tmp_path / "folds.json"))
     with pytest.raises(ConfigurationError, match="sentences 0 and 3, .* both have the id 'a'"):
-        ids_of(JointReader(fold=0, num_folds=2), f"{path}#{part}")
+        ids_of(reader, f"{path}#{part}")
 
 
 def test_without_folds_ids_do_not_matter(tmp_path):

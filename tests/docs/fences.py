@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import pytest
 
 FENCE = re.compile(
-    r"^(?P<skip><!-- not run: .+ -->\n)?```(?P<language>\w*)\n(?P<content>.*?)^```$",
+    r"^(?P<skip><!-- not run: [^\n]+ -->\n)?```(?P<language>\w*)\n(?P<content>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 FILE_NAME = re.compile(r"(?://|#) (\S+\.\w+)\n")

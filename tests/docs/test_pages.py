@@ -10,11 +10,12 @@ from fences import blocks, commands, follow
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+LIBRARY = ROOT / "joint_ner_re/configurations/joint_ner_re.libsonnet"
 PAGES = sorted(DOCS.glob("*.md"))
 TEXTS = [ROOT / "README.md", *PAGES]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Blocks of languages that MkDocs highlights.
-LANGUAGES = {"bash", "console", "csv", "json", "jsonnet", "python", "text"}
+LANGUAGES = {"bash", "console", "csv", "json", "jsonnet", "python", "text", "xml"}
 
 
 def name_of(path):
@@ -103,8 +104,7 @@ def test_experiments_work_as_written(tmp_path, few_threads, one_tokenizer, monke
     (tmp_path / "training_config").mkdir()
     for name in ("ade_scratch.jsonnet", "sample_scratch.jsonnet"):
         (tmp_path / "training_config" / name).write_text(TINY)
-    library = "training_config/joint_ner_re.libsonnet"
-    (tmp_path / library).symlink_to(ROOT / library)
+    (tmp_path / "training_config/joint_ner_re.libsonnet").symlink_to(LIBRARY)
     monkeypatch.chdir(tmp_path)
     assert follow(DOCS / "experiments.md", seeds="13", trials="1")
     for name in (
@@ -118,7 +118,7 @@ def test_experiments_work_as_written(tmp_path, few_threads, one_tokenizer, monke
 
 
 def test_training_names_every_short_setting():
-    library = (ROOT / "training_config/joint_ner_re.libsonnet").read_text("utf-8")
+    library = LIBRARY.read_text("utf-8")
     text = (DOCS / "train.md").read_text("utf-8")
     for name in re.findall(r"^  (\w+)::", library, re.MULTILINE):
         assert f"`{name}`" in text

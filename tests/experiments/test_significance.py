@@ -113,3 +113,10 @@ def test_the_runs_of_a_sentence_stay_together():
     added = [sum(sentence_counts(*run)["entity"] for run in system) for system in (first, second)]
     expected = enumerated_p(*([tuple(row) for row in rows.tolist()] for rows in added))
     assert found["p_value"] == pytest.approx(expected, abs=0.015)
+
+
+def test_systems_on_other_sentences_cannot_be_compared():
+    one, two = Sentence(["a"], id="1"), Sentence(["b"], id="2")
+    runs = [([one, two], [one, two])], [([two, one], [two, one])]
+    with pytest.raises(ValueError, match="sentence 1 is '1' in one run and '2' in another"):
+        compare_runs(*runs)

@@ -40,6 +40,11 @@ def some(seed, count=40, types=3, sentences=10):
     )
 
 
+def inside(scores):
+    low, high = thresholds.BOUNDS
+    return [low, high, *(score for score in scores if low < score < high)]
+
+
 def f1(candidates, chosen):
     correct, predicted, gold = candidates.counts(chosen)
     return 2 * correct / (predicted + gold)
@@ -48,18 +53,24 @@ def f1(candidates, chosen):
 @pytest.mark.parametrize("seed", range(8))
 def test_no_single_threshold_is_better(seed):
     candidates = some(seed)
-    best = max(f1(candidates, limit) for limit in [*candidates.scores, 0.0, 1.1])
+    best = max(f1(candidates, limit) for limit in inside(candidates.scores))
     assert f1(candidates, choose_single(candidates)) == pytest.approx(best)
 
 
+@pytest.fixture
+def no_support(monkeypatch):
+    """These candidates are few."""
+    monkeypatch.setattr(thresholds, "MIN_CORRECT", 1)
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_no_threshold_of_one_type_makes_it_better(seed):
+def test_no_threshold_of_one_type_makes_it_better(seed, no_support):
     candidates = some(seed)
     single = choose_single(candidates)
     chosen = choose_per_type(candidates, single)
     best = f1(candidates, chosen)
     assert best >= f1(candidates, single)
-    for name, limit in itertools.product(candidates.names, [*candidates.scores, 0.0, 1.1]):
+    for name, limit in itertools.product(candidates.names, inside(candidates.scores)):
         assert f1(candidates, {**chosen, name: limit}) <= best + 1e-12
 
 
@@ -85,9 +96,10 @@ def test_a_narrow_plateau_gets_the_digits_it_needs():
     assert plateau.middle == 0.70002
 
 
-def test_a_type_without_a_right_candidate_keeps_the_single_threshold():
+def test_a_type_with_few_right_candidates_keeps_the_single_threshold():
     candidates = some(1)
     candidates.correct[candidates.types == 2] = False
+    candidates.correct[numpy.flatnonzero(candidates.types == 2)[:9]] = True
     assert choose_per_type(candidates, 0.4321)["t2"] == 0.4321
 
 
@@ -111,7 +123,68 @@ def test_held_out_scores_are_of_choices_that_did_not_see_them(monkeypatch):
     for known, held in zip(seen, held_out):
         limit = single(candidates.of(numpy.isin(range(20), sorted(known))))
         totals += candidates.of(numpy.isin(range(20), sorted(held))).counts(limit)
-    assert found["single"] == pytest.approx(2 * totals[0] / (totals[1] + totals[2]))
+    assert found["single"].sum(axis=0).tolist() == totals.tolist()
+    assert found["single"].shape == (20, 3)
+
+
+def test_a_threshold_lies_inside_the_bounds():
+    # Everything is right: the best would be anything up to 0.0001.
+    candidates = Candidates(
+        numpy.arange(40), numpy.zeros(40, int), numpy.full(40, 1e-4), numpy.ones(40, bool),
+        numpy.ones(40, int), ["t0"],
+    )  # fmt: skip
+    low, high = thresholds.BOUNDS
+    assert low <= choose_single(candidates) <= high
+    assert low <= choose_per_type(candidates, 0.5)["t0"] <= high
+    # Nothing is right: the best is above all scores.
+    wrong = Candidates(*vars(candidates).values())
+    wrong.scores[:], wrong.correct[:] = 0.99, False
+    assert low <= choose_single(wrong) <= high
+
+
+def clear_case(sentences):
+    """A right candidate of 0.4 in each sentence, and a wrong one of 0.2."""
+    numbers = numpy.repeat(numpy.arange(sentences), 2)
+    right = numpy.tile([True, False], sentences)
+    return Candidates(
+        numbers, numpy.zeros(2 * sentences, int), numpy.where(right, 0.4, 0.2), right,
+        numpy.ones(sentences, int), ["t0"],
+    )  # fmt: skip
+
+
+def test_a_gain_that_can_be_shown_is_taken():
+    result = thresholds._choose(clear_case(40), 0.5, "auto")
+    # With 0.5 nothing is predicted; from 0.2 to 0.4 everything is right.
+    assert result["held_out_f1"] == {"before": 0.0, "single": 1.0}
+    assert result["chosen"] == result["single"] == 0.3
+    assert result["why"] == (
+        "chosen: one for all types, which gains 100.0 to 100.0 points on held-out sentences "
+        "(95 %, bootstrap)"
+    )
+
+
+def test_few_relations_do_not_change_the_threshold():
+    result = thresholds._choose(clear_case(29), 0.5, "auto")
+    assert result["chosen"] == 0.5
+    assert result["why"] == (
+        "29 gold relations are too few to choose a threshold on; expected at least 30: the "
+        "threshold stays as it was"
+    )
+    assert thresholds._choose(clear_case(29), 0.5, "auto", True)["chosen"] == 0.3
+
+
+def test_where_no_gain_can_be_shown_the_threshold_stays():
+    # Right and wrong candidates have the same scores: any choice fits noise.
+    numbers = numpy.random.default_rng(0)
+    noise = Candidates(
+        numpy.arange(60), numpy.zeros(60, int), numbers.random(60), numbers.random(60) < 0.5,
+        numpy.ones(60, int), ["t0"],
+    )  # fmt: skip
+    best = choose_single(noise)
+    result = thresholds._choose(noise, best, "auto")
+    assert result["chosen"] == best and result["gain"]["single"]["low"] <= 0
+    assert result["why"].startswith("no gain can be shown (one for all types: ")
+    assert result["why"].endswith(": the threshold stays as it was")
 
 
 def test_candidates_are_counted_as_the_score_counts():
@@ -158,7 +231,7 @@ def test_the_archive_predicts_with_the_threshold_that_was_chosen(
     learned, fixtures, in_root, is_png, tmp_path
 ):
     data, target = fixtures / "conll04_spert.json", tmp_path / "tuned.tar.gz"
-    chosen = tune_threshold(str(learned), str(data), str(target), tmp_path / "out", "never")
+    chosen = tune_threshold(str(learned), str(data), str(target), tmp_path / "out", "never", True)
     found = json.loads((tmp_path / "out" / "threshold.json").read_text())
     assert found["chosen"] == found["single"] == chosen
     assert relation_f1(target, data) == pytest.approx(found["figures"]["single"]["f1"])
@@ -173,12 +246,23 @@ def test_the_archive_predicts_with_the_threshold_that_was_chosen(
     assert (before, config) == (after, old)
 
 
+def fixed(right):
+    """Replaces `cross_validated`: of 100 sentences with a relation each, so many are right."""
+    return lambda *_: {
+        name: numpy.array([[1, 1, 1]] * count + [[0, 1, 1]] * (100 - count))
+        for name, count in right.items()
+    }
+
+
 def test_one_for_each_type_is_kept_when_it_is_better_on_held_out_sentences(
     learned, fixtures, in_root, monkeypatch, is_png, tmp_path, capsys
 ):
     from joint_ner_re.experiments.progress import progress_on_stdout
 
-    monkeypatch.setattr(thresholds, "cross_validated", lambda *_: {"single": 0.5, "per_type": 0.6})
+    monkeypatch.setattr(thresholds, "cross_validated", fixed({"single": 50, "per_type": 60}))
+    none_right = numpy.array([[0, 1, 1]] * 100)
+    monkeypatch.setattr(Candidates, "counts_by_sentence", lambda *_: none_right)
+    monkeypatch.setattr(thresholds, "MIN_RELATIONS", 1)
     data, target = fixtures / "conll04_spert.json", tmp_path / "tuned.tar.gz"
     with progress_on_stdout():
         chosen = tune_threshold(str(learned), str(data), str(target), tmp_path)
@@ -186,13 +270,12 @@ def test_one_for_each_type_is_kept_when_it_is_better_on_held_out_sentences(
     assert set(chosen) == types
     figures = json.loads((tmp_path / "threshold.json").read_text())["figures"]
     assert relation_f1(target, data) == pytest.approx(figures["per_type"]["f1"])
-    assert (
-        "one for all types 50.0, one for each type 60.0; chosen: one for each"
-        in capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert "before 0.0, one for all types 50.0, one for each type 60.0\n" in out
+    assert "chosen: one for each type, which gains " in out
     assert is_png(tmp_path / "threshold.png")
     # The other way round: from several to one, and in place.
-    monkeypatch.setattr(thresholds, "cross_validated", lambda *_: {"single": 0.6, "per_type": 0.6})
+    monkeypatch.setattr(thresholds, "cross_validated", fixed({"single": 60, "per_type": 60}))
     assert isinstance(tune_threshold(str(target), str(data), str(target), tmp_path), float)
     assert "one for each type | " in (tmp_path / "threshold.md").read_text()
 

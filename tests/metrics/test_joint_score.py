@@ -87,9 +87,24 @@ def test_it_can_be_configured():
     assert Metric.by_name("joint_score") is JointScore
 
 
+def test_gold_of_an_unknown_type_counts_as_missed():
+    metric = JointScore(["Loc"], [])
+    gold = Sentence("ab", [Entity("Loc", 0, 1), Entity("Dose", 1, 2)])
+    guess = Sentence("ab", [Entity("Loc", 0, 1)])
+    metric([gold], [guess])
+    assert metric.unknown() == {"entity": {"Dose": 1}, "relation": {}}
+    found = metric.get_metric(reset=True)
+    # One of two is found: recall 1/2; the mean over the types of 1 and 0 is 1/2.
+    assert (found["entity_precision"], found["entity_recall"]) == (1.0, 0.5)
+    assert (found["entity_macro_f1"], found["entity_support/Dose"]) == (0.5, 1)
+    assert metric.get_metric()["entity_recall"] == 0.0
+
+
 # Several processes: the figures are those of one process that saw everything.
 
 CORPUS = corpus(4, 9)
+# A type that the models do not know, which only one process meets.
+CORPUS[0][8] = Sentence(CORPUS[0][8].tokens, [Entity("Unknown", 0, 1)])
 # (first, last) sentence of each process
 SHARDS = {"uneven": [(0, 7), (7, 9)], "one empty": [(0, 9), (9, 9)], "both empty": [(0, 0)] * 2}
 

@@ -778,12 +778,27 @@ def test_a_corpus_without_relations_trains(fixtures, few_threads, in_root, tmp_p
         (Sentence(TWO.tokens, TWO.entities, [Relation("Treats", 0, 1)]), "Treats"),
     ],
 )
-def test_types_that_training_did_not_have_are_an_error_at_evaluation(make, sentence, name):
+def test_gold_of_types_that_training_did_not_have_is_missed(make, sentence, name, caplog):
     made = make([TWO])
     instance = made.reader.text_to_instance(sentence)
     made.reader.apply_token_indexers(instance)
+    made.model.predict([instance])
+    # A training has this error also with this option, because it would learn that nothing is there.
+    made.model.train()
+    batch = Batch([instance])
+    batch.index_instances(made.model.vocab)
     with pytest.raises(ConfigurationError, match=f"'{name}' is not in the model's vocabulary"):
-        made.model.predict([instance])
+        made.model(**batch.as_tensor_dict())
+    made.model.eval()
+    task = "relation" if sentence.relations else "entity"
+    metrics = made.model.get_metrics(reset=True)
+    assert (metrics[f"{task}_support/{name}"], metrics[f"{task}_f1/{name}"]) == (1, 0.0)
+    assert metrics[f"{task}_recall"] == 0.0
+    assert caplog.messages[-1] == (
+        f"gold of types that the model does not know, counted as missed: {name!r} ({task}): 1"
+    )
+    made.model.get_metrics(reset=True)
+    assert sum("does not know" in message for message in caplog.messages) == 1
 
 
 @pytest.mark.parametrize("most, block", [(1, 1), (5, 1), (5, 10**6), (23, 1), (24, 1)])

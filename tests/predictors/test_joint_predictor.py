@@ -326,6 +326,35 @@ def test_a_batch_predicts_as_single_inputs_do(predictor, monkeypatch, bound):
             assert scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "text, kind, reason",
+    [
+        (None, "SentenceError", "the key 'text' holds None; expected a string"),
+        (float("nan"), "SentenceError", "the key 'text' holds nan; expected a string"),
+        ("x" * (2**22 + 1), "SentenceError", "the text has 4194305 characters; expected at most"),
+        ("x " * 100_001, "SentenceError", "a sentence of 100001 tokens; expected at most 100000"),
+    ],
+)
+def test_an_input_that_cannot_be_processed_gives_an_error_in_its_place(
+    predictor, text, kind, reason
+):
+    kept = [{"text": "Zoë left Kesh."}, {"text": "It rained.", "id": "c"}]
+    found = predictor.predict_batch_json([kept[0], {"id": 7, "text": text}, kept[1]])
+    texts = [found[place]["text"] for place in (0, 2)]
+    assert texts == [record["text"] for record in kept] and found[2]["id"] == "c"
+    error = found[1].pop("error")
+    assert found[1] == {"id": "7", "line": 2} and error["type"] == kind
+    assert error["message"].startswith(reason)
+    with pytest.raises(SentenceError, match=reason):
+        predictor.predict_json({"text": text})
+
+
+def test_what_is_no_object_gives_an_error_in_its_place(predictor):
+    for record in (None, float("nan"), 3, ["a"]):
+        (output,) = predictor.predict_batch_json([record])
+        assert output["error"]["message"].endswith("expected a JSON object")
+
+
 def test_an_empty_batch_gives_nothing(predictor):
     assert predictor.predict_batch_json([]) == []
     assert predictor.predict_sentences([]) == []

@@ -69,6 +69,8 @@ def test_another_graph_in_the_place_of_one_is_named(copy):
         ({"relation_threshold": {"Kill": 0.5}}, "relation_threshold has the types .Kill.;"),
         ({"pipeline": "../mine"}, "pipeline is '../mine'; expected a language or a package"),
         ({"granularity": "raw"}, "granularity is 'raw'; expected standard or fine"),
+        ({"unit": "page"}, "unit is 'page'; expected sentence, document or a number"),
+        ({"symmetric": [1]}, r"symmetric is \[1\]; expected names"),
         ({"features": []}, r"features is \[\]; expected at least one feature"),
         ({"features": [{"kind": "elmo"}]}, "a feature is .*; expected one of the kinds words"),
         ({"features": [{"kind": "casing"}]}, "size of the feature None is None; expected int"),

@@ -61,6 +61,10 @@ VARIANTS = {
         "model.relation_scorer.tag_embedding_size": 0,
         "model.relation_scorer.activation": "leaky_relu",
     },
+    "units of two sentences": {
+        "dataset_reader.unit": 2,
+        "dataset_reader.symmetric": ["Kill", "Live_In"],
+    },
     "a threshold for each type": {
         "model.relation_threshold": {
             name: 0.2 * number

@@ -1,6 +1,6 @@
 import pytest
 
-from joint_ner_re.review import MatchingError, match
+from joint_ner_re.metrics.pairing import MatchingError, in_order_of_gold, match
 from joint_ner_re.sentence import Entity, Sentence
 
 
@@ -58,3 +58,13 @@ def test_what_does_not_match_is_named(predicted, gold, message):
     with pytest.raises(MatchingError, match=message) as error:
         list(match(predicted, gold))
     assert "--use-dataset-reader" in str(error.value)
+
+
+def test_pairs_may_come_in_the_order_of_gold():
+    gold, predicted = named("c", "a", "b", mark="X"), named("a", "b", "c")
+    pairs = in_order_of_gold(gold, predicted)
+    assert [(g.id, p.id) for g, p in pairs] == [("c", "c"), ("a", "a"), ("b", "b")]
+    assert all(g.entities and not p.entities for g, p in pairs)
+    twice = [gold[0], gold[0]]
+    guesses = [predicted[2], gold[0]]
+    assert [p for _, p in in_order_of_gold(twice, guesses)] == guesses

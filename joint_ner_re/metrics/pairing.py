@@ -1,4 +1,4 @@
-"""Finds the gold sentence of each predicted sentence."""
+"""Finds the gold sentence of each predicted sentence: for all that compares the two."""
 
 from __future__ import annotations
 
@@ -29,27 +29,78 @@ def match(
         If a sentence has no partner, or the two have different tokens.
     """
     predicted, gold = list(predicted), list(gold)
+    for place, sentence in zip(_places(predicted, gold), predicted):
+        yield sentence, gold[place]
+
+
+def _places(predicted: Sequence[Sentence], gold: Sequence[Sentence]) -> Iterator[int]:
+    """The index of each predicted sentence's gold sentence."""
     if predicted and gold and all(sentence.id for sentence in [*predicted, *gold]):
-        partners: dict[Any, Sentence] = dict(zip(_numbered(gold), gold))
+        partners: dict[Any, int] = {key: place for place, key in enumerate(_numbered(gold))}
         pairs = ((s, partners.pop(key, None)) for key, s in zip(_numbered(predicted), predicted))
         where = "an id of the gold file"
     else:
-        partners = dict(enumerate(gold))
+        partners = {place: place for place in range(len(gold))}
         pairs = ((s, partners.pop(place, None)) for place, s in enumerate(predicted))
         where = f"at most the {len(gold)} sentences of the gold file"
-    for sentence, partner in pairs:
-        if partner is None:
+    for sentence, place in pairs:
+        if place is None:
             raise MatchingError(
                 f"the predicted sentence {_name(sentence)} has no gold sentence; expected {where}. "
                 f"Give the gold file of these predictions, or {_FIX}"
             )
-        _check_tokens(sentence, partner)
-        yield sentence, partner
+        check_tokens(sentence, gold[place])
+        yield place
     for left in partners.values():
         raise MatchingError(
-            f"the gold sentence {_name(left)} has no prediction ({len(partners)} of {len(gold)} "
-            f"have none); expected one for each. Give the part that was predicted, or {_FIX}"
+            f"the gold sentence {_name(gold[left])} has no prediction ({len(partners)} of "
+            f"{len(gold)} have none); expected one for each. Give the part that was "
+            f"predicted, or {_FIX}"
         )
+
+
+def in_order_of_gold(
+    gold: Iterable[Sentence], predicted: Iterable[Sentence]
+) -> list[tuple[Sentence, Sentence]]:
+    """Pairs of gold and predicted sentences as of `match`, in the order of the gold sentences.
+
+    # Raises
+
+    `MatchingError`
+        As for `match`.
+    """
+    predicted, gold = list(predicted), list(gold)
+    guesses = dict(zip(_places(predicted, gold), predicted))
+    return [(right, guesses[place]) for place, right in enumerate(gold)]
+
+
+def check_tokens(predicted: Sentence, gold: Sentence) -> None:
+    """Make sure that two sentences have the same tokens.
+
+    # Raises
+
+    `MatchingError`
+        If they do not; it names the first difference.
+    """
+    if predicted.tokens == gold.tokens:
+        return
+    place = next(
+        (
+            place
+            for place, (guess, right) in enumerate(zip(predicted.tokens, gold.tokens))
+            if guess != right
+        ),
+        min(len(predicted.tokens), len(gold.tokens)),
+    )
+    found, expected = (
+        repr(tokens[place]) if place < len(tokens) else "its end"
+        for tokens in (predicted.tokens, gold.tokens)
+    )
+    raise MatchingError(
+        f"the predicted sentence {_name(predicted)} has other tokens than the gold sentence "
+        f"{_name(gold)}: at position {place} found {found}, expected {expected}. To have the same "
+        f"tokens, {_FIX}"
+    )
 
 
 def _numbered(sentences: Sequence[Sentence]) -> list[tuple[str, int]]:
@@ -71,25 +122,3 @@ def _name(sentence: Sentence) -> str:
         )
         if part
     ) or repr(" ".join(sentence.tokens[:12]))
-
-
-def _check_tokens(predicted: Sentence, gold: Sentence) -> None:
-    if predicted.tokens == gold.tokens:
-        return
-    place = next(
-        (
-            place
-            for place, (guess, right) in enumerate(zip(predicted.tokens, gold.tokens))
-            if guess != right
-        ),
-        min(len(predicted.tokens), len(gold.tokens)),
-    )
-    found, expected = (
-        repr(tokens[place]) if place < len(tokens) else "its end"
-        for tokens in (predicted.tokens, gold.tokens)
-    )
-    raise MatchingError(
-        f"the predicted sentence {_name(predicted)} has other tokens than the gold sentence "
-        f"{_name(gold)}: at position {place} found {found}, expected {expected}. To have the same "
-        f"tokens, {_FIX}"
-    )
