@@ -16,6 +16,7 @@ from allennlp.training import TrainerCallback
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.optimizers import Optimizer
 
+import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re import configuration
 from joint_ner_re.configuration import CheckedTrainModel, check, check_training
 
@@ -31,6 +32,7 @@ CONFIG = {
         "folds": "folds.json", "num_folds": 10, "fold_seed": 1, "dev_fraction": 0.15,
         "max_instances": 100, "discontinuous": "cover", "concept_relations": "all", "unit": 2,
         "labels": {"Old": "New"}, "symmetric": ["Near"], "on_error": "skip",
+        "unknown_types": "error",
         "token_indexers": {
             "tokens": {"type": "single_id", "lowercase_tokens": True},
             "token_characters": {"type": "characters", "min_padding_length": 1},

@@ -13,6 +13,7 @@ from joint_ner_re.commands.init import Init
 from joint_ner_re.commands.natural_mix import NaturalMix
 from joint_ner_re.commands.plot import Plot
 from joint_ner_re.commands.repeat import Repeat
+from joint_ner_re.commands.score import Score
 from joint_ner_re.commands.search import Search
 from joint_ner_re.commands.tune_threshold import TuneThreshold
 
@@ -29,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     NaturalMix(),
     Plot(),
     Repeat(),
+    Score(),
     Search(),
     TuneThreshold(),
 )

@@ -34,6 +34,7 @@ from joint_ner_re.corpora import (
     tac_adr,
     triples,
 )
+from joint_ner_re.corpora.annotations import Document
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
@@ -52,6 +53,7 @@ __all__ = [
     "FORMATS",
     "WRITABLE",
     "check_labels",
+    "concept_documents",
     "detect_format",
     "format_options",
     "read_corpus",
@@ -176,6 +178,25 @@ def _relabelled(
     changes: Counter[str] = Counter()
     yield from relabelled(sentences, labels, symmetric, changes)
     log_changes(path, changes)
+
+
+def concept_documents(path: PathLike, format: str) -> Iterator[Document]:
+    """The documents of a corpus whose relations link concepts, as the file has them.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is malformed. It is raised while iterating.
+    `ValueError`
+        If the format has no concepts.
+    """
+    readers = {"pubtator": pubtator.documents, "bioc": bioc.documents}
+    if format not in readers:
+        raise ValueError(
+            f"the format {format!r} has no relations between concepts; expected one of "
+            f"{', '.join(readers)}"
+        )
+    return readers[format](path)
 
 
 def format_options(format: str) -> list[str]:

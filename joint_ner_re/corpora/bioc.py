@@ -128,13 +128,8 @@ def read(
         If the file is no BioC, or an annotation does not fit its text.
     """
     changes: Counter[str] = Counter()
-    documents = parsed(
-        _records(path, changes, on_error),
-        lambda file, make: _Document(file, make, changes, on_error).document(),
-        on_error,
-    )
     yield from sentences_of(
-        documents,
+        documents(path, on_error, changes),
         tokenizer,
         unit,
         changes,
@@ -143,6 +138,24 @@ def read(
         concept_relations,
     )
     log_changes(path, changes)
+
+
+def documents(
+    path: PathLike, on_error: ErrorHandler | None = None, changes: Counter[str] | None = None
+) -> Iterator[Document]:
+    """The documents of such a file, with their concepts.
+
+    # Raises
+
+    `CorpusFormatError`
+        If the file is no BioC.
+    """
+    counted = Counter() if changes is None else changes
+    return parsed(
+        _records(path, counted, on_error),
+        lambda file, make: _Document(file, make, counted, on_error).document(),
+        on_error,
+    )
 
 
 def _records(

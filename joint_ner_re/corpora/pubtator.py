@@ -73,13 +73,8 @@ def read(
         If a line is malformed, or a mention is not where it is said to be.
     """
     changes: Counter[str] = Counter()
-    documents = parsed(
-        ((lines,) for lines in _blocks(read_lines(path))),
-        lambda lines: _document(path, lines, on_error),
-        on_error,
-    )
     yield from sentences_of(
-        documents,
+        documents(path, on_error),
         tokenizer,
         unit,
         changes,
@@ -87,6 +82,21 @@ def read(
         concept_relations=concept_relations,
     )
     log_changes(path, changes)
+
+
+def documents(path: PathLike, on_error: ErrorHandler | None = None) -> Iterator[Document]:
+    """The documents of such a file, with their concepts.
+
+    # Raises
+
+    `CorpusFormatError`
+        If a line is malformed.
+    """
+    return parsed(
+        ((lines,) for lines in _blocks(read_lines(path))),
+        lambda lines: _document(path, lines, on_error),
+        on_error,
+    )
 
 
 def _blocks(lines: Iterable[Line]) -> Iterator[list[Line]]:

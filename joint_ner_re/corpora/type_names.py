@@ -43,11 +43,12 @@ def with_plain_types(path: PathLike, sentences: Iterable[Sentence]) -> Iterator[
                 plain[annotation.type] = plain_type(annotation.type)
             name = plain[annotation.type]
             if not name:
+                file, _, line = (sentence.source or "").rpartition(":")
                 raise CorpusFormatError(
-                    path,
-                    None,
-                    f"{sentence.source or 'sentence ' + quote(sentence.id, 40)}: a type is "
-                    f"{annotation.type!r}; expected at least one character that can be seen",
+                    file or path,
+                    int(line) if line.isdecimal() else None,
+                    f"a type of sentence {quote(sentence.id, 40)} is {annotation.type!r}; expected "
+                    "at least one character that can be seen",
                 )
             if name != annotation.type:
                 changes[f"types {annotation.type!r}, read as {name!r}"] += 1
