@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from joint_ner_re.corpora import read_corpus as read_corpus
     from joint_ner_re.corpora import write_corpus as write_corpus
     from joint_ner_re.extractor import load as load
+    from joint_ner_re.extractor import to_frame as to_frame
     from joint_ner_re.metrics import score as score
     from joint_ner_re.sentence import Sentence as Sentence
 
@@ -33,6 +34,7 @@ __getattr__, __all__ = lazy_names(
         "load": "joint_ner_re.extractor",
         "read_corpus": "joint_ner_re.corpora",
         "score": "joint_ner_re.metrics",
+        "to_frame": "joint_ner_re.extractor",
         "write_corpus": "joint_ner_re.corpora",
     },
 )

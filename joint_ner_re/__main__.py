@@ -1,7 +1,8 @@
 """The program `joint-ner-re`: every command, of which some need no AllenNLP.
 
 Those are run here, without importing AllenNLP or torch; the others, and AllenNLP's own, are handed
-over to AllenNLP, in any directory and with nothing to include.
+over to AllenNLP, in any directory and with nothing to include. `extract` with an exported model
+needs none, either.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.catalogue import COMMANDS
 from joint_ner_re.commands.endings import ending
 from joint_ner_re.requirements import require_allennlp
@@ -29,11 +31,12 @@ ALLENNLP_COMMANDS = {
 def main() -> None:
     """Run the command that the process's arguments name."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in _forwarded():
+    light = {command.name: command for command in COMMANDS if command.runs_light(sys.argv[2:])}
+    if name in _forwarded() and name not in light:
         with ending(f"{PROGRAM} {name}", "Run the same command again."):
             _forward_to_allennlp()
         return
-    parser = make_parser()
+    parser = make_parser(light.get(name))
     args = parser.parse_args()
     if hasattr(args, "func"):
         args.func(args)
@@ -41,8 +44,14 @@ def main() -> None:
         parser.print_help()
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The program's parser; its help lists the commands that need AllenNLP, too."""
+def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
+    """The program's parser; its help lists the commands that need AllenNLP, too.
+
+    # Parameters
+
+    chosen : `Command`, optional (default = `None`)
+        A command that needs no AllenNLP for what the user has typed.
+    """
     forwarded = "\n".join(f"  {name:<18}{text}" for name, text in sorted(_forwarded().items()))
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -53,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
-        if not command.needs_allennlp:
+        if not command.needs_allennlp or command is chosen:
             command.add_parser(subparsers)
     return parser
 

@@ -2,7 +2,7 @@
 
 import joint_ner_re
 
-extractor = joint_ner_re.load("model.tar.gz")
+extractor = joint_ner_re.load("model.tar.gz")  # or what `allennlp export` wrote
 doc = extractor("Methotrexate was stopped because of pneumonitis.")
 for entity in doc.entities:
     print(entity.type, entity.text, entity.char_start, entity.char_end, entity.probability)
@@ -13,16 +13,18 @@ for relation in doc.relations:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
+from joint_ner_re.documents import DocumentPredictor, Record, Thresholds
 from joint_ner_re.messages import quote
-from joint_ner_re.requirements import require_allennlp
+from joint_ner_re.requirements import require_allennlp, require_runtime
+from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import SentenceError
 
-Record = dict[str, Any]
+Input = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ class ExtractedDocument:
         """The document as the record that `allennlp predict` writes, ready for `json.dumps`."""
         return dict(self._record)
 
+    def _repr_html_(self) -> str:
+        """The drawing that a notebook shows: the text with its entities, relations as arcs."""
+        from joint_ner_re.review.picture import picture
+
+        return picture(self._record)
+
     def __repr__(self) -> str:
         return (
             f"<ExtractedDocument: {len(self.text)} characters, {len(self.entities)} entities, "
@@ -135,45 +143,80 @@ class ExtractedDocument:
         )
 
 
-class RecordPredictor(Protocol):
-    """The interface that `Extractor` needs; `JointPredictor` has it."""
-
-    def predict_batch_json(self, inputs: list[Record]) -> list[Record]:
-        """One output record for each input record."""
-
-
 class Extractor:
     """Finds entities and relations in texts. `joint_ner_re.load` returns one.
 
+    An input is a text, or one of the records that `allennlp predict` reads:
+    `{"text": ...}` for a document, `{"sentence": ...}` for one sentence, `{"tokens": [...]}` for
+    the tokens of one sentence.
+
     # Parameters
 
-    predictor : `RecordPredictor`
+    predictor : `DocumentPredictor`
         The loaded model.
     """
 
-    def __init__(self, predictor: RecordPredictor) -> None:
+    def __init__(self, predictor: DocumentPredictor) -> None:
         self.predictor = predictor
 
-    def __call__(self, text: str) -> ExtractedDocument:
-        """Split a document into sentences and find their entities and relations.
+    @property
+    def entity_types(self) -> list[str]:
+        """The entity types that the model knows."""
+        return list(self.predictor.entity_types)
+
+    @property
+    def relation_threshold(self) -> Thresholds:
+        """The least probability of a relation: one number, or one for each type by name.
+
+        It can be set, to 0 to get every pair.
+        """
+        return self.predictor.relation_threshold
+
+    @relation_threshold.setter
+    def relation_threshold(self, thresholds: Thresholds) -> None:
+        self.predictor.relation_threshold = thresholds
+
+    def __call__(self, text: Input) -> ExtractedDocument:
+        """As `extract`."""
+        return self.extract(text)
+
+    def extract(
+        self, text: Input, entities: Sequence[Mapping[str, Any]] | None = None
+    ) -> ExtractedDocument:
+        """Find the entities and relations of one document, sentence or list of tokens.
+
+        # Parameters
+
+        text : `str | Mapping[str, Any]`
+            A text, which is split into sentences, or a record; see the class.
+        entities : `Sequence[Mapping[str, Any]]`, optional (default = `None`)
+            The entities, if they are known: then only relations between them are found. Each has a
+            `type` and either `char_start` and `char_end` or, counting tokens, `start` and `end`;
+            one that covers half a token covers all of it. Their probability is 1.
 
         # Raises
 
         `SentenceError`
-            If the text is longer than a document may be.
+            If the text is longer than a document may be, a record has wrong keys, or an entity is
+            impossible.
+        `TypeError`
+            If the text is neither a string nor a record.
         """
-        (document,) = self.extract_many([text])
-        return document
+        if entities is None:
+            (document,) = self.extract_many([text])
+            return document
+        (record,) = self.predictor.relate_json([(_record(text), list(entities))])
+        return ExtractedDocument(record)
 
     def extract_many(
-        self, texts: Iterable[str], batch_size: int = 64
+        self, texts: Iterable[Input], batch_size: int = 64
     ) -> Iterator[ExtractedDocument]:
         """Find the entities and relations of many documents, in the order of the texts.
 
         # Parameters
 
-        texts : `Iterable[str]`
-            The documents. They are consumed `batch_size` at a time, so a generator of any length
+        texts : `Iterable[str | Mapping[str, Any]]`
+            Texts or records. They are consumed `batch_size` at a time, so a generator of any length
             needs constant memory.
         batch_size : `int`, optional (default = `64`)
             The number of documents in a batch.
@@ -183,45 +226,132 @@ class Extractor:
         `ValueError`
             If `batch_size` is less than 1.
         `TypeError`
-            If one of the texts is not a string.
+            If one of the texts is neither a string nor a record.
         `SentenceError`
-            If a text is longer than a document may be.
+            If a text is longer than a document may be, or a record is impossible.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
-        if isinstance(texts, str):
+        if isinstance(texts, (str, Mapping)):
             raise TypeError("texts is a string; expected several texts: call the extractor itself")
         stream = iter(texts)
         while batch := list(islice(stream, batch_size)):
-            for text in batch:
-                if not isinstance(text, str):
-                    raise TypeError(f"a text is {quote(text)}; expected a string")
-            for record in self.predictor.predict_batch_json([{"text": text} for text in batch]):
+            for record in self.predictor.predict_batch_json([_record(text) for text in batch]):
                 if "error" in record:
                     raise SentenceError(record["error"]["message"])
                 yield ExtractedDocument(record)
 
 
-def load(path: str | os.PathLike[str], cuda_device: int = -1) -> Extractor:
+def _record(text: Input) -> Record:
+    """The input as a record."""
+    if isinstance(text, str):
+        return {"text": text}
+    if isinstance(text, Mapping):
+        return dict(text)
+    raise TypeError(
+        f"a text is {quote(text)}; expected a string, or a record such as {{'tokens': [...]}}"
+    )
+
+
+def to_frame(documents: Iterable[ExtractedDocument]) -> Any:
+    """The relations of documents as a pandas table, with a row for each relation.
+
+    # Parameters
+
+    documents : `Iterable[ExtractedDocument]`
+
+    # Returns
+
+    `pandas.DataFrame`
+        With the columns `document` (the id, or the position), `relation`, `probability` and, for
+        `head` and `tail` each, the text, `_type`, `_char_start`, `_char_end` and `_probability`.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "to_frame needs pandas, which is not installed: pip install pandas", name="pandas"
+        ) from error
+    ends = ("text", "type", "char_start", "char_end", "probability")
+    names = ["document", "relation", "probability"]
+    names += [
+        role if end == "text" else f"{role}_{end}" for role in ("head", "tail") for end in ends
+    ]
+    rows = [
+        [
+            document.to_dict().get("id") or number,
+            relation.type,
+            relation.probability,
+            *(getattr(entity, end) for entity in (relation.head, relation.tail) for end in ends),
+        ]
+        for number, document in enumerate(documents)
+        for relation in document.relations
+    ]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def load(
+    path: str | os.PathLike[str],
+    cuda_device: int = -1,
+    threads: int | None = None,
+    relation_threshold: Thresholds | None = None,
+) -> Extractor:
     """Load a trained model.
 
     # Parameters
 
     path : `str`
-        The `model.tar.gz` that `allennlp train` wrote, or its directory. Loading it runs none of
-        its content as code; see docs/reliability.md.
+        A directory that `allennlp export` wrote, which needs neither PyTorch nor AllenNLP; or the
+        `model.tar.gz` that `allennlp train` wrote, or its directory. Loading runs none of the
+        content as code; see docs/reliability.md.
     cuda_device : `int`, optional (default = `-1`)
-        The GPU that the model runs on; -1 is the CPU.
+        The GPU that the model of an archive runs on; -1 is the CPU. Exported models run on the CPU.
+    threads : `int`, optional (default = `None`)
+        How many threads an exported model uses. Default: `OMP_NUM_THREADS`, or all cores.
+        `torch.set_num_threads` sets it for an archive.
+    relation_threshold : `float | dict[str, float]`, optional (default = `None`)
+        The least probability of a relation. Default: the model's own.
 
     # Raises
 
+    `ExportedModelError`
+        If a file of an exported model is missing or damaged.
     `ConfigurationError`
         If the archive is damaged, or contains something that could run.
     `ModuleNotFoundError`
-        If AllenNLP is not installed.
+        If AllenNLP, for an archive, or onnxruntime or tokenizers, for an exported model, is not
+        installed.
+    `ValueError`
+        If an option does not fit.
     """
+    extractor = Extractor(load_any(path, cuda_device, threads))
+    if relation_threshold is not None:
+        extractor.relation_threshold = relation_threshold
+    return extractor
+
+
+def load_any(
+    path: str | os.PathLike[str], cuda_device: int = -1, threads: int | None = None
+) -> DocumentPredictor:
+    """The predictor of an archive or of an exported model; the parameters are those of `load`."""
+    if is_exported(path):
+        if cuda_device != -1:
+            raise ValueError(
+                f"cuda_device is {cuda_device}, but {os.fspath(path)} is an exported model, which "
+                "runs on the CPU; load the archive for a GPU"
+            )
+        require_runtime()
+        # Imported late, since this imports numpy and onnxruntime.
+        from joint_ner_re.runtime.predictor import load_exported
+
+        return load_exported(path, threads)
     require_allennlp()
     # Imported late, since this imports AllenNLP and PyTorch.
     from joint_ner_re.predictors.loading import load_predictor
 
-    return Extractor(load_predictor(os.fspath(path), cuda_device))
+    return load_predictor(os.fspath(path), cuda_device)

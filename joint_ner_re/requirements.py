@@ -22,3 +22,38 @@ def require_allennlp() -> None:
     """
     if find_spec("allennlp") is None:
         raise ModuleNotFoundError(ALLENNLP, name="allennlp")
+
+
+def require_runtime() -> None:
+    """Make sure that what exported models need is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the command that installs it.
+    """
+    for name in ("numpy", "onnxruntime", "tokenizers"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(
+                f"exported models need {name}, which is not installed:\n"
+                "  pip install 'joint_ner_re[runtime]'",
+                name=name,
+            )
+
+
+def require_export() -> None:
+    """Make sure that what writing exported models needs is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the commands that install it.
+    """
+    require_allennlp()
+    require_runtime()
+    if find_spec("onnx") is None:
+        raise ModuleNotFoundError(
+            "exporting a model needs onnx, which is not installed:\n"
+            "  pip install 'joint_ner_re[export,runtime]'",
+            name="onnx",
+        )

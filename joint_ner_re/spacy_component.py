@@ -3,12 +3,14 @@
 spaCy finds the factory through `joint_ner_re_spacy`, which imports this module.
 """
 
+import io
 import os
 import shutil
+import tarfile
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
@@ -26,15 +28,18 @@ from spacy.util import filter_spans, minibatch, raise_error
 
 from joint_ner_re.corpora.units import in_units
 from joint_ner_re.messages import quote
+from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.token_agreement import agreement
 
 if TYPE_CHECKING:
-    from joint_ner_re.predictors import JointPredictor
+    from joint_ner_re.documents import DocumentPredictor
 
 ARCHIVE_NAME = "model.tar.gz"
 # So many are compared with the model's tokenizer, to warn of another one.
 _DOCS_TO_COMPARE = 20
+EXPORTED_NAME = "model"
+_GZIP = b"\x1f\x8b"
 # A Doc, and the tokens of each of its sentences.
 _SplitDoc = tuple[Doc, list[list[Token]]]
 
@@ -68,7 +73,8 @@ class JointComponent:
     name : `str`, optional (default = `"joint_ner_re"`)
         The component's name in its pipeline.
     archive : `str`, optional (default = `None`)
-        The path or URL of a `model.tar.gz`, which is loaded for the first Doc. `None` if
+        The path or URL of a `model.tar.gz`, or a directory that `allennlp export` wrote, which
+        needs neither PyTorch nor AllenNLP. It is loaded for the first Doc. `None` if
         `from_disk` or `from_bytes` will provide the model.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model runs on; -1 is the CPU.
@@ -108,30 +114,35 @@ class JointComponent:
         self.split_sentences = split_sentences
         self._error_handler: Callable = raise_error
         self._content: bytes | None = None
-        self._predictor: JointPredictor | None = None
+        self._predictor: DocumentPredictor | None = None
         self._process = os.getpid()
         # How many more Docs to compare with the model's tokenizer.
         self._to_compare = _DOCS_TO_COMPARE
+        self._threads: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process, such as a worker of nlp.pipe, loads its own copy of the model.
         return {**self.__dict__, "_predictor": None}
 
     @property
-    def predictor(self) -> "JointPredictor":
+    def predictor(self) -> "DocumentPredictor":
         """The model, which is loaded on first use."""
         if self._process != os.getpid() and parent_process() is not None:
             # In a worker of nlp.pipe(n_process=...): OpenMP's threads do not survive the fork, so
             # waiting for them would never end. The workers share the cores anyway.
-            import torch
+            self._threads = 1
+            if self._predictor is not None and not self._predictor.survives_fork:
+                self._predictor = None
+            with suppress(ModuleNotFoundError):
+                import torch
 
-            torch.set_num_threads(1)
+                torch.set_num_threads(1)
             self._process = os.getpid()
         if self._predictor is None:
-            from joint_ner_re.predictors.loading import load_predictor
+            from joint_ner_re.extractor import load_any
 
             with self._archive_file() as path:
-                self._predictor = load_predictor(path, self.cuda_device)
+                self._predictor = load_any(path, self.cuda_device, self._threads)
         return self._predictor
 
     def __call__(self, doc: Doc) -> Doc:
@@ -144,7 +155,7 @@ class JointComponent:
 
         A Doc that cannot be annotated goes to the error handler and is left out of the result.
         """
-        from joint_ner_re.predictors.halving import in_halves
+        from joint_ner_re.halving import in_halves
 
         for docs in minibatch(stream, min(batch_size, self.batch_size)):
             # Not passed to the error handler: a missing model is not the fault of these Docs.
@@ -176,7 +187,7 @@ class JointComponent:
             )
         return [tokens for tokens in map(_words, spans) if tokens]
 
-    def _annotate(self, predictor: "JointPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
+    def _annotate(self, predictor: "DocumentPredictor", batch: list[_SplitDoc]) -> list[Doc | None]:
         units = [(doc, in_units(parts, predictor.unit)) for doc, parts in batch]
         sentences = [Sentence(_texts(tokens)) for _, parts in units for tokens in parts]
         predicted = iter(predictor.predict_sentences(sentences))
@@ -186,7 +197,7 @@ class JointComponent:
         return [doc for doc, _ in batch]
 
     def _compare_tokens(
-        self, predictor: "JointPredictor", doc: Doc, parts: list[list[Token]]
+        self, predictor: "DocumentPredictor", doc: Doc, parts: list[list[Token]]
     ) -> None:
         """Warn once if the pipeline's tokens are not the model's, by the first Docs."""
         if not self._to_compare or not parts:
@@ -195,7 +206,7 @@ class JointComponent:
         tokens = [token for part in parts for token in part]
         spans = [(token.idx, token.idx + len(token)) for token in tokens]
         sentence = Sentence(_texts(tokens), text=doc.text, offsets=spans)
-        found = agreement([sentence], predictor._dataset_reader.tokenizer)
+        found = agreement([sentence], predictor.text_tokenizer)
         if found.same == found.tokens:
             return
         self._to_compare = 0
@@ -254,24 +265,42 @@ class JointComponent:
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Copy the model's archive into the directory `path`, which is created."""
         Path(path).mkdir(parents=True, exist_ok=True)
-        target = Path(path) / ARCHIVE_NAME
         with self._archive_file() as source:
-            if not (target.exists() and target.samefile(source)):
+            exported = os.path.isdir(source)
+            target = Path(path) / (EXPORTED_NAME if exported else ARCHIVE_NAME)
+            other = Path(path) / (ARCHIVE_NAME if exported else EXPORTED_NAME)
+            if target.exists() and target.samefile(source):
+                return
+            if exported:
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target)
+                other.unlink(missing_ok=True)
+            else:
                 shutil.copyfile(source, target)
+                shutil.rmtree(other, ignore_errors=True)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "JointComponent":
         """Use the model in a directory that `to_disk` wrote."""
         archive = Path(path) / ARCHIVE_NAME
-        if not archive.is_file():
-            raise FileNotFoundError(f"no {ARCHIVE_NAME} in {path}; expected what to_disk wrote")
+        if is_exported(Path(path) / EXPORTED_NAME):
+            archive = Path(path) / EXPORTED_NAME
+        elif not archive.is_file():
+            raise FileNotFoundError(
+                f"no {ARCHIVE_NAME} in {path} and no {EXPORTED_NAME}; expected what to_disk wrote"
+            )
         self.archive = str(archive.absolute())
         self._content = self._predictor = None
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The model's archive."""
+        """The model's archive, or the files of an exported model in a tar file."""
         with self._archive_file() as source:
-            return Path(source).read_bytes()
+            if not os.path.isdir(source):
+                return Path(source).read_bytes()
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                tar.add(source, arcname=EXPORTED_NAME)
+            return packed.getvalue()
 
     def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> "JointComponent":
         """Use the model that `to_bytes` returned."""
@@ -281,12 +310,20 @@ class JointComponent:
 
     @contextmanager
     def _archive_file(self) -> Iterator[str]:
-        """A local file with the archive."""
+        """A local file with the archive, or the directory of an exported model."""
         if self._content is not None:
             with tempfile.TemporaryDirectory() as directory:
                 path = Path(directory) / ARCHIVE_NAME
-                path.write_bytes(self._content)
+                if self._content[:2] == _GZIP:
+                    path.write_bytes(self._content)
+                else:
+                    path = Path(directory) / EXPORTED_NAME
+                    with tarfile.open(fileobj=io.BytesIO(self._content), mode="r:") as tar:
+                        # Plain files in this directory only.
+                        tar.extractall(directory, filter="data")
                 yield str(path)
+        elif self.archive is not None and is_exported(self.archive):
+            yield self.archive
         elif self.archive is not None:
             from allennlp.common.file_utils import cached_path
 

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 import joint_ner_re
@@ -93,3 +95,86 @@ def test_a_text_that_cannot_be_processed_is_an_error():
 
     with pytest.raises(ValueError, match="too long"):
         Extractor(Failing())("a")
+
+
+# Exported models have the same interface; tests/runtime/ has their answers.
+
+
+@pytest.fixture(scope="module", params=["archive", "exported"])
+def extractor(request, tiny_archive, tmp_path_factory):
+    path = tiny_archive
+    if request.param == "exported":
+        from joint_ner_re.exporting import export
+
+        path = tmp_path_factory.mktemp("exported") / "model"
+        export(tiny_archive, path)
+    return joint_ner_re.load(path, relation_threshold=0.0)
+
+
+def test_texts_sentences_and_tokens(extractor):
+    text = "Ada Marek lives in Kesh."
+    tokens = ["Ada", "Marek", "lives", "in", "Kesh", "."]
+    inputs = [text, {"sentence": text}, {"tokens": tokens}, {"text": text, "id": "a", "ward": 3}]
+    docs = list(extractor.extract_many(inputs, batch_size=3))
+    found = [[(e.type, e.start, e.end) for e in doc.entities] for doc in docs]
+    assert found[0] and found == [found[0]] * 4
+    assert docs[0].relations and docs[2].tokens == tokens
+    assert (docs[3].to_dict()["id"], docs[3].to_dict()["meta"]) == ("a", {"ward": 3})
+    assert extractor(text).entities == extractor.extract(text).entities
+    assert extractor("").entities == []
+
+
+def test_relations_between_given_entities(extractor):
+    given = [
+        {"type": "Loc", "char_start": 19, "char_end": 23},
+        {"type": "Peop", "char_start": 0, "char_end": 9},
+    ]
+    doc = extractor.extract("Ada Marek lives in Kesh.", entities=given)
+    assert [(e.type, e.text, e.probability) for e in doc.entities] == [
+        ("Loc", "Kesh", 1.0), ("Peop", "Ada Marek", 1.0),
+    ]  # fmt: skip
+    assert len(doc.relations) == 2 * 5
+    assert {r.head.text for r in doc.relations} == {"Kesh", "Ada Marek"}
+    assert extractor.extract("Ada left.", entities=[]).entities == []
+    with pytest.raises(ValueError, match="the type 'Ghost', which the model does not know"):
+        extractor.extract("Ada", entities=[{"type": "Ghost", "start": 0, "end": 1}])
+
+
+def test_the_threshold_can_be_set(extractor):
+    text = "Oleg Hart joined the Navy in Kesh."
+    every = sorted(relation.probability for relation in extractor(text).relations)
+    middle = (every[len(every) // 2 - 1] + every[len(every) // 2]) / 2
+    try:
+        extractor.relation_threshold = middle
+        assert extractor.relation_threshold == middle
+        some = sorted(relation.probability for relation in extractor(text).relations)
+        assert some == every[len(every) // 2 :]
+        with pytest.raises(Exception, match="relation_threshold is 2; expected 0 to 1"):
+            extractor.relation_threshold = 2
+    finally:
+        extractor.relation_threshold = 0.0
+    assert extractor.entity_types == ["Loc", "Peop", "Org", "Other"]
+
+
+def test_a_notebook_gets_a_drawing_and_a_table():
+    document = ExtractedDocument(RECORD)
+    drawing = document._repr_html_()
+    assert "Kesh<b>Loc</b></mark>" in drawing and "Live_In 0.70" in drawing
+    frame = joint_ner_re.to_frame([ExtractedDocument({**RECORD, "id": "a"}), document])
+    assert frame["document"].tolist() == ["a", 1]
+    assert list(frame.iloc[1]) == [
+        1, "Live_In", 0.7, "Ada", "Peop", 16, 19, 0.8, "Kesh", "Loc", 0, 4, 0.9,
+    ]  # fmt: skip
+    assert list(frame.columns)[3:6] == ["head", "head_type", "head_char_start"]
+
+
+def test_without_pandas_the_error_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install pandas"):
+        joint_ner_re.to_frame([])
+
+
+def test_an_exported_model_runs_on_the_cpu(extractor, tmp_path):
+    (tmp_path / "joint_ner_re.json").touch()
+    with pytest.raises(ValueError, match="cuda_device is 0, but .* is an exported model"):
+        joint_ner_re.load(tmp_path, cuda_device=0)

@@ -51,6 +51,8 @@ BELOW = {
         "token_agreement",
         "tokenization",
     },
+    "documents": {"corpora", "messages", "sentence", "tokenization"},
+    "halving": set(),
     "metrics": {"corpora", "lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
     "modules": {"tag_codec", "casing", "configuration"},
@@ -66,6 +68,7 @@ BELOW = {
     },
     "models": {
         "configuration",
+        "documents",
         "modules",
         "metrics",
         "tag_codec",
@@ -80,15 +83,26 @@ BELOW = {
         "token_agreement",
         "writing",
     },
+    "runtime": {
+        "casing",
+        "corpora",
+        "documents",
+        "halving",
+        "messages",
+        "sentence",
+        "tag_codec",
+        "tokenization",
+    },
 }
 # What comes last may use every room above, and of its own kind only what stands before it.
 LAST = [
     "predictors",
+    "exporting",
+    "review",
     "extractor",
     "spacy_component",
     "extraction",
     "experiments",
-    "review",
     "commands",
     "plugin",
     "__main__",
@@ -107,6 +121,8 @@ CORE = [
     *STANDARD_LIBRARY_ONLY, "corpora", "checking", "review",
     *(f"commands/{name}" for name in ("check", "convert", "draw", "plot")),
 ]  # fmt: skip
+# Where torch, transformers and AllenNLP are not even installed.
+RUNTIME = ["runtime", "documents", "halving"]
 TENSOR_LIBRARIES = {"torch", "allennlp", "transformers", "numpy"}
 # spaCy imports PyTorch where that is installed.
 KNOW_SPACY = ["spacy_tokenizers", *LAST]
@@ -191,6 +207,13 @@ def test_no_room_stands_above_itself():
 def test_the_core_imports_no_tensor_library(file):
     if lies_in(file, CORE):
         assert not others_in(IMPORTS[file]) & TENSOR_LIBRARIES
+
+
+@each_file
+def test_the_runtime_imports_nothing_of_training(file):
+    if lies_in(file, RUNTIME):
+        known = {*sys.stdlib_module_names, "numpy", "onnxruntime", "tokenizers"}
+        assert others_in(IMPORTS[file]) <= known
 
 
 @each_file

@@ -1042,3 +1042,60 @@ def test_the_documentation_knows_every_setting():
     for name, value in meta.default_config.items():
         shown = {None: "`null`", True: "`true`", False: "`false`"}.get(value, str(value))
         assert f"| `{name}` | {shown} |" in text
+
+
+# Exported models
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_archive, tmp_path_factory):
+    from joint_ner_re.exporting import export
+
+    directory = tmp_path_factory.mktemp("exported") / "model"
+    export(tiny_archive, directory)
+    return directory
+
+
+def pipeline_with(archive):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.add_pipe("joint_ner_re", config={"archive": str(archive)})
+    return nlp
+
+
+def without_scores(doc):
+    return [
+        [{**item, "score": 0} for item in items]
+        for items in (doc._.joint_entities, doc._.relations)
+    ]
+
+
+def test_an_exported_model_annotates_as_its_archive(tiny_archive, exported, tmp_path):
+    texts = ["Ada Marek lives in Kesh. It rained.", "Oleg Hart joined the Navy."]
+    expected = [without_scores(doc) for doc in pipeline_with(tiny_archive).pipe(texts)]
+    assert any(entities for entities, _ in expected)
+    nlp = pipeline_with(exported)
+    nlp.to_disk(tmp_path / "nlp")
+    stored = spacy.load(tmp_path / "nlp")
+    # Over what lies there, and a second time over itself.
+    nlp.to_disk(tmp_path / "nlp")
+    stored.to_disk(tmp_path / "nlp")
+    in_memory = spacy.blank("en")
+    in_memory.add_pipe("sentencizer")
+    in_memory.add_pipe("joint_ner_re")
+    in_memory.from_bytes(nlp.to_bytes())
+    for one in (nlp, stored, in_memory):
+        assert [without_scores(doc) for doc in one.pipe(texts)] == expected
+    # A model that is loaded already, in processes that are forked.
+    found = [without_scores(doc) for doc in nlp.pipe(texts * 2, n_process=2, batch_size=1)]
+    assert found == expected * 2
+
+
+def test_a_pipeline_that_is_stored_again_has_one_model(tiny_archive, exported, tmp_path):
+    for archive, name in (
+        (tiny_archive, "model.tar.gz"),
+        (exported, "model"),
+        (tiny_archive, "model.tar.gz"),
+    ):
+        pipeline_with(archive).to_disk(tmp_path)
+        assert [path.name for path in (tmp_path / "joint_ner_re").iterdir()] == [name]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from joint_ner_re.commands.endings import ending
@@ -28,6 +29,10 @@ class Command:
     """One or more sentences for the command's own help."""
     needs_allennlp = True
     """Whether the command works only where AllenNLP is installed."""
+
+    def runs_light(self, arguments: Sequence[str]) -> bool:
+        """Whether the command needs no AllenNLP with these arguments, as the user types them."""
+        return not self.needs_allennlp
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments and options."""

@@ -6,6 +6,7 @@ from joint_ner_re.commands.check import Check
 from joint_ner_re.commands.convert import Convert
 from joint_ner_re.commands.cross_validate import CrossValidate
 from joint_ner_re.commands.draw import Draw
+from joint_ner_re.commands.export import Export
 from joint_ner_re.commands.extract import Extract
 from joint_ner_re.commands.extract_on_ray import ExtractOnRay
 from joint_ner_re.commands.init import Init
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     Convert(),
     CrossValidate(),
     Draw(),
+    Export(),
     Extract(),
     ExtractOnRay(),
     Init(),

@@ -1,12 +1,14 @@
 """`allennlp extract`: predicts for many documents, and can resume after an interruption."""
 
 import argparse
+from collections.abc import Sequence
 
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.convert import add_table_options, format_of, table_options
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.corpora import WRITABLE
 from joint_ner_re.corpora.failures import errors_path
+from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.streams import is_stream
 
 
@@ -21,7 +23,10 @@ class Extract(Command):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("archive_file", help="a trained model (model.tar.gz)")
+        parser.add_argument(
+            "archive_file",
+            help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
+        )
         parser.add_argument(
             "input",
             type=input_path,
@@ -45,6 +50,11 @@ class Extract(Command):
             "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
         )
         parser.add_argument(
+            "--threads",
+            type=int,
+            help="how many threads an exported model uses (default: OMP_NUM_THREADS, or all cores)",
+        )
+        parser.add_argument(
             "--relation-threshold",
             type=float,
             help="the least probability of a relation (default: the model's)",
@@ -62,22 +72,28 @@ class Extract(Command):
             help="start over, even if an interrupted run could be resumed",
         )
 
+    def runs_light(self, arguments: Sequence[str]) -> bool:
+        """Whether the model is an exported one."""
+        return any(is_exported(argument) for argument in arguments)
+
     def how_to_continue(self, args: argparse.Namespace) -> str:
         if is_stream(args.input) or is_stream(args.output):
             return "A run that reads or writes a pipe cannot resume: start it over."
         return f"Run the same command again to continue with {args.output}.part."
 
     def run(self, args: argparse.Namespace) -> None:
-        from allennlp.common.file_utils import cached_path
-
         from joint_ner_re.extraction import extract
-        from joint_ner_re.predictors.loading import load_predictor
+        from joint_ner_re.extractor import load_any
 
         to = args.to or format_of(args.output)
         table = table_options(to, args.entities, args.mark)
-        archive = cached_path(args.archive_file)
+        archive = args.archive_file
+        if not is_exported(archive):
+            from allennlp.common.file_utils import cached_path
+
+            archive = str(cached_path(archive))
         summary = extract(
-            lambda: load_predictor(str(archive), args.cuda_device),
+            lambda: load_any(archive, args.cuda_device, args.threads),
             archive,
             args.input,
             args.output,

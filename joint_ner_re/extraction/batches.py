@@ -3,12 +3,10 @@
 import os
 from collections.abc import Iterator
 
-from allennlp.common.util import JsonDict
-
+from joint_ner_re.documents import DocumentPredictor, Record
 from joint_ner_re.extraction import inputs
 from joint_ner_re.extraction.inputs import InputDocument, text_of_file
-from joint_ner_re.predictors import JointPredictor
-from joint_ner_re.predictors.halving import in_halves, is_out_of_memory
+from joint_ner_re.halving import in_halves, is_out_of_memory
 
 # In memory, tokens with their offsets take a hundred times as much as the document.
 _MAX_BATCH_BYTES = 2**20
@@ -28,20 +26,22 @@ def batches_of(documents: Iterator[InputDocument], size: int) -> Iterator[list[I
         yield batch
 
 
-def predicted_lines(predictor: JointPredictor, batch: list[InputDocument]) -> tuple[list[str], int]:
+def predicted_lines(
+    predictor: DocumentPredictor, batch: list[InputDocument]
+) -> tuple[list[str], int]:
     """One line for each document, in order, and the number of error records among them."""
-    outputs: dict[int, JsonDict] = {}
-    records: list[tuple[int, JsonDict]] = []
+    outputs: dict[int, Record] = {}
+    records: list[tuple[int, Record]] = []
     for document in batch:
         try:
             records.append((document.number, _record(predictor, document)))
         except (ValueError, RecursionError) as error:
             outputs[document.number] = _failure(document.number, document.name, error)
 
-    def predict(some: list[tuple[int, JsonDict]]) -> list[JsonDict]:
+    def predict(some: list[tuple[int, Record]]) -> list[Record]:
         return predictor.predict_batch_json([record for _, record in some])
 
-    def give_up(numbered: tuple[int, JsonDict], error: Exception) -> JsonDict:
+    def give_up(numbered: tuple[int, Record], error: Exception) -> Record:
         number, record = numbered
         name = record.get("id")
         return _failure(number, "" if name is None else str(name), error)
@@ -67,7 +67,7 @@ def predicted_lines(predictor: JointPredictor, batch: list[InputDocument]) -> tu
     return lines, errors
 
 
-def _record(predictor: JointPredictor, document: InputDocument) -> JsonDict:
+def _record(predictor: DocumentPredictor, document: InputDocument) -> Record:
     """The document as input of the predictor.
 
     # Raises
@@ -98,6 +98,6 @@ def _depends_on_documents(error: Exception) -> bool:
     return isinstance(error, (ValueError, RecursionError)) or is_out_of_memory(error)
 
 
-def _failure(number: int, name: str, error: Exception) -> JsonDict:
+def _failure(number: int, name: str, error: Exception) -> Record:
     details = {"type": type(error).__name__, "message": str(error)}
     return {"id": name, "error": details, "line": number}

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from tqdm import tqdm
 
 from joint_ner_re.corpora import WRITABLE
+from joint_ner_re.documents import DocumentPredictor
 from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import (
     ExtractionError,
@@ -26,7 +27,6 @@ from joint_ner_re.extraction.checks import (
 )
 from joint_ner_re.extraction.source import Source
 from joint_ner_re.extraction.streaming import convert_output, extract_stream, stream_documents
-from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.resumable import claimed, compare_settings, damaged, read_settings
 from joint_ner_re.streams import is_stream
 from joint_ner_re.writing import PathLike, named, remove, write_json
@@ -38,7 +38,7 @@ _START_OVER = "start over with --no-resume"
 
 
 def extract(
-    load: Callable[[], JointPredictor],
+    load: Callable[[], DocumentPredictor],
     archive: PathLike,
     source: PathLike,
     target: PathLike,
@@ -59,7 +59,7 @@ def extract(
 
     # Parameters
 
-    load : `Callable[[], JointPredictor]`
+    load : `Callable[[], DocumentPredictor]`
         Loads the model. It is called after all checks of the input and output.
     archive : `str`
         The file or directory that `load` loads; its fingerprint identifies the model.

@@ -14,15 +14,15 @@ from tqdm import tqdm
 
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.corpora.failures import write_errors
+from joint_ner_re.documents import DocumentPredictor
 from joint_ner_re.extraction.batches import batches_of, predicted_lines
 from joint_ner_re.extraction.checks import ExtractionError, Summary
 from joint_ner_re.extraction.inputs import InputDocument, documents_of_stream, opened
-from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.writing import PathLike, replacing
 
 
 def extract_stream(
-    load: Callable[[], JointPredictor],
+    load: Callable[[], DocumentPredictor],
     stream: Iterator[InputDocument],
     target: PathLike,
     format: str,

@@ -162,6 +162,11 @@ class JointModel(CheckedOptions, Model):
         return old_names.current_options(options)
 
     @property
+    def entity_types(self) -> list[str]:
+        """The entity types by name, in the order of their numbers."""
+        return list(self._entity_types)
+
+    @property
     def relation_types(self) -> list[str]:
         """The relation types by name, in the order of their numbers."""
         return list(self._relation_types)
@@ -218,12 +223,7 @@ class JointModel(CheckedOptions, Model):
         mask = self._mask([len(sentence.tokens) for sentence in _sentences(metadata)])
         if mask.size(1) == 0:
             return self._forward_without_tokens(metadata, annotation)
-        for module in self._stateful:
-            module.reset_states()  # type: ignore[operator]
-        for module in self._remembering:
-            # Only cache vectors of corpora: raw text is seen once.
-            module.remember = annotation is not None  # type: ignore[assignment]
-        encoded = self._encode(tokens, mask)
+        encoded = self._encode(tokens, mask, remember=annotation is not None)
         states = encoded["relation"]
         scores = self.entity_finder.score(encoded["ner"], mask)
         output: dict[str, Any] = {}
@@ -243,8 +243,18 @@ class JointModel(CheckedOptions, Model):
                 self._count(metadata, predicted, annotation["relations_known"].tolist())
         return output
 
-    def _encode(self, tokens: TextFieldTensors, mask: Tensor) -> dict[str, Tensor]:
-        """The encoder's output, always in single precision."""
+    def _encode(
+        self, tokens: TextFieldTensors, mask: Tensor, remember: bool = False
+    ) -> dict[str, Tensor]:
+        """The encoder's output, always in single precision.
+
+        With `remember`, embedders that cache vectors keep those of this batch.
+        """
+        for module in self._stateful:
+            module.reset_states()  # type: ignore[operator]
+        for module in self._remembering:
+            # Only cache vectors of corpora: raw text is seen once.
+            module.remember = remember  # type: ignore[assignment]
         # Not `enabled=False`, which would switch off the trainer's own mixed precision.
         low = torch.autocast(mask.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()
         with low:
@@ -355,14 +365,19 @@ class JointModel(CheckedOptions, Model):
         rows = torch.stack(columns, dim=1).tolist()
         for (row, number, start, end), score in zip(rows, entity_scores[real].tolist()):
             entities[row].append(Entity(self._entity_types[number], start, end, _round(score)))
-        relations: list[list[Relation]] = [[] for _ in sentences]
-        for (row, head, tail, number), score in zip(triples.tolist(), relation_scores.tolist()):
-            name = self._relation_types[number]
-            relations[row].append(Relation(name, head, tail, _round(score)))
+        relations = self._to_relations(len(sentences), triples, relation_scores)
         return [
             replace(sentence, entities=entities[row], relations=relations[row])
             for row, sentence in enumerate(sentences)
         ]
+
+    def _to_relations(self, count: int, triples: Tensor, scores: Tensor) -> list[list[Relation]]:
+        """What `chosen_relations` returned, as the relations of each of `count` sentences."""
+        relations: list[list[Relation]] = [[] for _ in range(count)]
+        for (row, head, tail, number), score in zip(triples.tolist(), scores.tolist()):
+            name = self._relation_types[number]
+            relations[row].append(Relation(name, head, tail, _round(score)))
+        return relations
 
     @overrides(check_signature=False)
     def forward_on_instances(self, instances: list[Instance]) -> list[dict[str, Any]]:
@@ -385,6 +400,49 @@ class JointModel(CheckedOptions, Model):
         with torch.inference_mode():
             tensors = move_to_device(batch.as_tensor_dict(), self._get_prediction_device())
             return self(**tensors)["sentences"]
+
+    def relate(self, instances: list[Instance]) -> list[Sentence]:
+        """Each instance's sentence with its own entities and the model's relations between them.
+
+        Leaves the model in evaluation mode.
+
+        # Raises
+
+        `KeyError`
+            If an entity has a type that the model does not know.
+        """
+        self.eval()
+        batch = Batch(instances)
+        batch.index_instances(self.vocab)
+        with torch.inference_mode():
+            tensors = move_to_device(batch.as_tensor_dict(), self._get_prediction_device())
+            sentences = _sentences(tensors["metadata"])  # type: ignore[arg-type]
+            mask = self._mask([len(sentence.tokens) for sentence in sentences])
+            if mask.size(1) == 0:
+                return [replace(sentence, relations=()) for sentence in sentences]
+            states = self._encode(tensors["tokens"], mask)["relation"]  # type: ignore[arg-type]
+            spans = self._given(sentences)
+            triples, scores = self._predict_relations(
+                states, self.entity_finder.labels(spans), spans
+            )
+        relations = self._to_relations(len(sentences), triples, scores)
+        fields: list[dict[str, Any]] = tensors["metadata"]  # type: ignore[assignment]
+        return [
+            replace(s, relations=found).in_one_order(one.get("symmetric", ()))
+            for s, found, one in zip(sentences, relations, fields)
+        ]
+
+    def _given(self, sentences: list[Sentence]) -> EntitySpans:
+        """The sentences' own entities, in their order."""
+        numbers = {name: number for number, name in enumerate(self._entity_types)}
+        rows = [
+            (row, entity.start, entity.end, numbers[entity.type])
+            for row, sentence in enumerate(sentences)
+            for entity in sentence.entities
+        ]
+        columns = torch.tensor(rows, dtype=torch.long, device=self.device).view(-1, 4)
+        places, starts, ends, types = columns.unbind(1)
+        return EntitySpans.padded(places, starts, ends, types, len(sentences))
 
     def _count(
         self, metadata: list[dict[str, Any]], predicted: list[Sentence], known: list[bool]

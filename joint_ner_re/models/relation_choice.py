@@ -7,10 +7,9 @@ import torch
 from allennlp.common.checks import ConfigurationError
 from torch import Tensor
 
-logger = logging.getLogger(__name__)
+from joint_ner_re.documents import Thresholds
 
-# One for all relation types, or one for each by name.
-Thresholds = float | dict[str, float]
+logger = logging.getLogger(__name__)
 
 
 def check_thresholds(thresholds: Thresholds, types: Sequence[str]) -> None:

@@ -172,7 +172,8 @@ class ConstrainedCrf(nn.Module):
         transitions, start, end = self._constrained()
         sums = _Sums.of(scores, mask, transitions, start, end)
         # Shape: (batch, length)
-        path = self._path_scores(scores, mask, tags, transitions, start).cumsum(dim=1)
+        # In double precision: over a long sentence, single precision loses digits.
+        path = self._path_scores(scores, mask, tags, transitions, start).double().cumsum(dim=1)
         lasts = ends - 1
         # Shape of each: (batch, entities)
         before = sums.up_to(starts, tags.gather(1, starts))

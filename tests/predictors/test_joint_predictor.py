@@ -10,6 +10,7 @@ from allennlp.predictors import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from joint_ner_re import documents
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.predictors import JointPredictor, joint_predictor
 from joint_ner_re.sentence import Sentence, SentenceError
@@ -506,8 +507,8 @@ def test_another_failure_is_not_taken_for_one_of_memory(predictor, monkeypatch):
 
 
 def test_a_very_long_sentence_is_predicted_in_parts(predictor, monkeypatch):
-    monkeypatch.setattr(joint_predictor, "MAX_CHUNK_TOKENS", 5)
-    monkeypatch.setattr(joint_predictor, "MAX_SENTENCE_TOKENS", 12)
+    monkeypatch.setattr(documents, "MAX_CHUNK_TOKENS", 5)
+    monkeypatch.setattr(documents, "MAX_SENTENCE_TOKENS", 12)
     words = [
         "Oleg",
         "Hart",
@@ -539,7 +540,7 @@ def test_a_very_long_sentence_is_predicted_in_parts(predictor, monkeypatch):
 
 
 def test_a_text_that_would_fill_the_memory_is_an_error(predictor, monkeypatch):
-    monkeypatch.setattr(joint_predictor, "MAX_CHARACTERS", 4)
+    monkeypatch.setattr(documents, "MAX_CHARACTERS", 4)
     assert predictor.predict_json({"text": "Kesh"})["tokens"] == ["Kesh"]
     for kind in ("text", "sentence"):
         with pytest.raises(SentenceError, match="has 5 characters; expected at most 4"):

@@ -1,20 +1,21 @@
 """Splits a batch that fails into halves, so that all other documents are still predicted."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-
-import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory did not suffice. PyTorch reports this in several ways."""
+    """Whether the memory did not suffice. PyTorch and ONNX Runtime report this in several ways."""
     message = str(error).lower()
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in message or "allocate memory" in message)
+        (isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"))
+        and any(sign in message for sign in ("out of memory", "allocate memory", "bad allocation"))
     )
 
 
@@ -45,7 +46,8 @@ def in_halves(
             raise
         # The traceback would keep the tensors in memory.
         failure = error.with_traceback(None)
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         # Release the memory that PyTorch keeps for later.
         torch.cuda.empty_cache()
     if len(items) == 1 and give_up is not None:

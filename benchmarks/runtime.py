@@ -1,0 +1,256 @@
+"""How fast, large and quick to start exported models are, beside the archive they were made of.
+
+    python benchmarks/runtime.py MODEL.tar.gz EXPORTED EXPORTED_IN_8_BITS CORPUS
+
+Every row has a process of its own; rows that are compared take turns. Exported models run where
+torch, transformers and AllenNLP cannot be imported. On a machine that does other things, too, read
+the CPU seconds. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BATCH = 32
+BLOCKED = ("allennlp", "torch", "transformers", "onnx")
+EXTRAS = {"exported": ("runtime",), "archive": ("train", "minilm")}
+# AllenNLP is installed without its own requirements, so no extra names it.
+BESIDE = {"exported": (), "archive": ("allennlp",)}
+
+
+class Blocked:
+    """Hides the large libraries, as if they were not installed."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Raise the error of a missing module for the large libraries."""
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def main() -> None:
+    """Measure everything and print it, or measure one row in this process."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("archive")
+    parser.add_argument("exported")
+    parser.add_argument("exported_8")
+    parser.add_argument("corpus", help="a corpus, whose sentences are extracted as raw texts")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--documents", type=int, nargs="+", default=[1000, 10000])
+    args = parser.parse_args()
+    models = {
+        "archive": args.archive, "exported": args.exported, "exported, 8 bits": args.exported_8,
+    }  # fmt: skip
+    _print_speed(models, args)
+    _print_start(models, args)
+    _print_memory(models, args)
+    print("\n| installed, with all that it needs | MB |\n| --- | ---: |")
+    for name in EXTRAS:
+        print(f"| {name} | {installed_megabytes(name):,.0f} |")
+
+
+def _print_speed(models: dict[str, str], args: argparse.Namespace) -> None:
+    print("| model | threads | sentences/s | sentences a CPU second | to the archive |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for threads in args.threads:
+        rows = {name: Row("speed", path, args.corpus, threads) for name, path in models.items()}
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+        for _ in range(args.repetitions):
+            for name, row in rows.items():
+                found[name].append(row.repeat())
+        for row in rows.values():
+            row.close()
+        by_cpu = {
+            name: median(one["sentences"] / one["cpu"] for one in some)
+            for name, some in found.items()
+        }
+        for name, some in found.items():
+            by_wall = median(one["sentences"] / one["wall"] for one in some)
+            share = by_cpu[name] / by_cpu["archive"]
+            print(f"| {name} | {threads} | {by_wall:.0f} | {by_cpu[name]:.0f} | {share:.2f} |")
+
+
+def _print_start(models: dict[str, str], args: argparse.Namespace) -> None:
+    print("\n| process with one sentence | s | CPU s | peak memory, MB |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, path in models.items():
+        walls, cpus, sizes = [], [], []
+        for _ in range(args.repetitions):
+            begin = time.perf_counter()
+            answer = Row("start", path, args.corpus, 1).answer()
+            walls.append(time.perf_counter() - begin)
+            cpus.append(answer["cpu"])
+            sizes.append(answer["megabytes"])
+        print(f"| {name} | {median(walls):.2f} | {median(cpus):.2f} | {median(sizes):.0f} |")
+
+
+def _print_memory(models: dict[str, str], args: argparse.Namespace) -> None:
+    print("\n| documents streamed | " + " | ".join(f"{n:,}" for n in args.documents) + " |")
+    print("| --- |" + " ---: |" * len(args.documents))
+    for name, path in models.items():
+        sizes = [
+            Row("memory", path, args.corpus, 1, count).answer()["megabytes"]
+            for count in args.documents
+        ]
+        print(f"| {name}, peak MB | " + " | ".join(f"{size:.0f}" for size in sizes) + " |")
+
+
+class Row:
+    """One measurement in a process of its own, which answers on its standard output.
+
+    # Parameters
+
+    kind : `str`
+        `"speed"`, which is repeated for each line of input, `"start"` or `"memory"`.
+    model, corpus : `str`
+        The paths.
+    threads : `int`
+    documents : `int`, optional (default = `0`)
+        For `"memory"`.
+    """
+
+    def __init__(
+        self, kind: str, model: str, corpus: str, threads: int, documents: int = 0
+    ) -> None:
+        settings = json.dumps([kind, model, corpus, threads, documents])
+        code = f"import runtime; runtime.child({settings!r})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
+            },
+        )  # fmt: skip
+
+    def repeat(self) -> dict[str, float]:
+        """Measure once more."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def answer(self) -> dict[str, float]:
+        """The only answer of a process that ends by itself."""
+        return json.loads(self._process.communicate()[0].splitlines()[-1])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def child(settings: str) -> None:
+    """Measure in this process."""
+    kind, model, corpus, threads, documents = json.loads(settings)
+    if os.path.isdir(model):
+        sys.meta_path.insert(0, Blocked())  # type: ignore[arg-type]
+    if kind == "start":
+        import joint_ner_re
+
+        joint_ner_re.load(model)("Oleg Hart joined the Navy in Kesh.")
+        print(json.dumps(_used()))
+        return
+    import joint_ner_re
+
+    texts = [sentence.with_text().text for sentence in joint_ner_re.read_corpus(corpus)]
+    extractor = joint_ner_re.load(model)
+    if kind == "memory":
+        stream = (texts[number % len(texts)] for number in range(documents))
+        for _ in extractor.extract_many(stream):
+            pass
+        print(json.dumps(_used()))
+        return
+    run = _sentences(extractor, sorted(texts, key=len))
+    run()
+    for _ in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        run()
+        print(
+            json.dumps(
+                {
+                    "sentences": len(texts),
+                    "wall": time.perf_counter() - wall,
+                    "cpu": time.process_time() - cpu,
+                }
+            ),
+            flush=True,
+        )
+
+
+def _sentences(extractor: Any, texts: Sequence[str]) -> Any:
+    """A function that extracts all texts as sentences, `BATCH` of similar length at a time.
+
+    With several threads, as many batches are given at once as run side by side.
+    """
+    records = [{"sentence": text} for text in texts]
+    size = BATCH * int(os.environ["OMP_NUM_THREADS"])
+
+    def run() -> None:
+        for _ in extractor.extract_many(records, batch_size=size):
+            pass
+
+    return run
+
+
+def _used() -> dict[str, float]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu": usage.ru_utime + usage.ru_stime, "megabytes": usage.ru_maxrss / 1000}
+
+
+def installed_megabytes(name: str) -> float:
+    """The size of the installed files of everything that a way to use the package needs."""
+    needed = dict.fromkeys(_requirements("joint_ner_re", EXTRAS[name]))
+    needed |= dict.fromkeys(BESIDE[name])
+    return sum(_size(one) for one in needed) / 1e6
+
+
+def _requirements(package: str, extras: Sequence[str]) -> Iterator[str]:
+    from packaging.requirements import Requirement
+
+    seen: set[str] = set()
+    waiting: list[tuple[str, tuple[str, ...]]] = [(package, tuple(extras))]
+    while waiting:
+        current, chosen = waiting.pop()
+        try:
+            lines = metadata.requires(current) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for line in lines:
+            requirement = Requirement(line)
+            fits = [
+                requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+                for extra in ("", *chosen)
+            ]
+            key = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            if any(fits) and key not in seen:
+                seen.add(key)
+                waiting.append((requirement.name, tuple(requirement.extras)))
+                yield key
+
+
+def _size(package: str) -> int:
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        return 0
+    places = [Path(str(file.locate())) for file in files]
+    return sum(place.stat().st_size for place in places if place.is_file())
+
+
+if __name__ == "__main__":
+    main()

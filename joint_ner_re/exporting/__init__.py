@@ -1,0 +1,6 @@
+"""Writes trained models for `joint_ner_re.runtime`, which needs neither torch nor AllenNLP."""
+
+from joint_ner_re.exporting.export import BITS, export, export_predictor
+from joint_ner_re.exporting.graphs import ExportError
+
+__all__ = ["BITS", "ExportError", "export", "export_predictor"]

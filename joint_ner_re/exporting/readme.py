@@ -1,0 +1,66 @@
+"""The README of an exported model: what it is, how well it does, how to use it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from joint_ner_re.runtime.files import Manifest
+
+_HEADLINES = (
+    "entity_precision", "entity_recall", "entity_f1",
+    "relation_precision", "relation_recall", "relation_f1",
+)  # fmt: skip
+
+
+def readme(
+    manifest: Manifest, config: Mapping[str, Any], metrics: Mapping[str, Any], version: str
+) -> str:
+    """The README as Markdown.
+
+    # Parameters
+
+    manifest : `Manifest`
+    config : `Mapping[str, Any]`
+        The configuration that the model was trained with.
+    metrics : `Mapping[str, Any]`
+        What training measured; empty if it is not known.
+    version : `str`
+        The package's version.
+    """
+    parts = [
+        "# Exported model",
+        f"Written by joint_ner_re {version}. It finds entities of the types "
+        f"{_listed(manifest.entity_types)} and relations of the types "
+        f"{_listed(manifest.relation_types)}. Matrices have {manifest.bits} bits.",
+        "```python\n"
+        "import joint_ner_re\n\n"
+        'extractor = joint_ner_re.load("THIS-DIRECTORY")\n'
+        'doc = extractor("A text.")\n'
+        "print(doc.entities, doc.relations)\n"
+        "```",
+        "This needs `pip install 'joint_ner_re[runtime]'`, and neither PyTorch nor AllenNLP.",
+        "## Scores",
+        _scores(metrics),
+        "## Options",
+        "```json\n" + json.dumps(config, indent=2, ensure_ascii=False) + "\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "(none)"
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    found = {
+        name: metrics[f"best_validation_{name}"]
+        for name in _HEADLINES
+        if isinstance(metrics.get(f"best_validation_{name}"), (int, float))
+    }
+    if not found:
+        return "The archive holds no scores. `allennlp evaluate` measures them."
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {100 * found[name]:.2f} |" for name in found)
+    return (
+        "On the development part, in percent, as training measured them in the best epoch:\n\n"
+        f"| score | value |\n| --- | ---: |\n{rows}"
+    )

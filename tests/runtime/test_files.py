@@ -1,0 +1,125 @@
+"""Directories of strangers: what is missing or damaged is named, and nothing leads out."""
+
+import json
+import shutil
+
+import pytest
+
+from joint_ner_re.runtime.files import ExportedModelError, is_exported
+from joint_ner_re.runtime.predictor import default_threads, load_exported
+
+
+@pytest.fixture
+def copy(tiny_exported, tmp_path):
+    return shutil.copytree(tiny_exported, tmp_path / "model")
+
+
+def change(directory, name, **values):
+    path = directory / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_what_is_exported_is_known_by_its_manifest(copy, tmp_path):
+    assert is_exported(copy)
+    assert not is_exported(tmp_path) and not is_exported(copy / "joint_ner_re.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["vocabulary.json", "transitions.json", "states.onnx", "pairs.onnx", "feature_2.onnx"]
+)
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ExportedModelError, match=f"{name} (cannot be read|does not exist)"):
+        load_exported(copy)
+
+
+@pytest.mark.parametrize("name", ["joint_ner_re.json", "vocabulary.json", "transitions.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"3"])
+def test_json_that_is_damaged_is_named(copy, name, content):
+    (copy / name).write_bytes(content)
+    with pytest.raises(ExportedModelError, match=name):
+        load_exported(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_graph_that_is_damaged_is_named(copy, content):
+    (copy / "entities.onnx").write_bytes(content)
+    with pytest.raises(ExportedModelError, match=r"entities.onnx is damaged: "):
+        load_exported(copy)
+
+
+def test_another_graph_in_the_place_of_one_is_named(copy):
+    shutil.copy(copy / "pairs.onnx", copy / "entities.onnx")
+    with pytest.raises(ExportedModelError, match="entities.onnx has the inputs as_head.*expected"):
+        load_exported(copy)
+
+
+@pytest.mark.parametrize(
+    "values, reason",
+    [
+        ({"format": 2}, "format is 2; this version of joint_ner_re reads format 1"),
+        ({"entity_types": []}, r"entity_types is \[\]; expected names, at least one"),
+        ({"entity_types": ["A", "A"]}, "entity_types is .*; expected names"),
+        ({"relation_types": "Kill"}, "relation_types is 'Kill'; expected names"),
+        ({"tag_scheme": "IO"}, "tag_scheme is 'IO'; expected BIO or BIOUL"),
+        ({"tag_levels": True}, "tag_levels is True; expected 1 to 10"),
+        ({"tag_levels": 2}, "transitions.json does not fit the model"),
+        ({"most_relations": 0}, "most_relations is 0; expected 1 or more"),
+        ({"relation_threshold": 2}, "relation_threshold is 2; expected 0 to 1"),
+        ({"relation_threshold": {"Kill": 0.5}}, "relation_threshold has the types .Kill.;"),
+        ({"pipeline": "../mine"}, "pipeline is '../mine'; expected a language or a package"),
+        ({"granularity": "raw"}, "granularity is 'raw'; expected standard or fine"),
+        ({"unit": "page"}, "unit is 'page'; expected sentence, document or a number"),
+        ({"symmetric": [1]}, r"symmetric is \[1\]; expected names"),
+        ({"features": []}, r"features is \[\]; expected at least one feature"),
+        ({"features": [{"kind": "elmo"}]}, "a feature is .*; expected one of the kinds words"),
+        ({"features": [{"kind": "casing"}]}, "size of the feature None is None; expected int"),
+        (
+            {"features": [{"kind": "words", "size": 8, "graph": "../a.onnx", "namespace": "tokens",
+                           "lowercase": True}]},
+            "graph is '../a.onnx', which leads out of the directory; do not trust the model",
+        ),
+        (
+            {"features": [{"kind": "words", "size": 8, "graph": "feature_2.onnx",
+                           "namespace": "nothing", "lowercase": True}]},
+            "vocabulary.json has no namespace 'nothing', which the feature None needs",
+        ),
+        (
+            {"features": [{"kind": "pieces", "size": 8, "graph": "a", "tokenizer": "b",
+                           "unknown": 1, "padding": 0, "before": ["x"], "after": []}]},
+            r"before is \['x'\]; expected whole numbers",
+        ),
+        (
+            {"features": [{"kind": "pieces", "size": 8, "graph": "a", "tokenizer": "b", "window": 1,
+                           "unknown": 1, "padding": 0, "before": [], "after": []}]},
+            "window is 1; expected 2 or more",
+        ),
+        (
+            {"features": [{"kind": "pieces", "size": 8, "graph": "a", "tokenizer": "README.md",
+                           "unknown": 1, "padding": 0, "before": [], "after": []}]},
+            "README.md is damaged: ",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named(copy, values, reason):
+    change(copy, "joint_ner_re.json", **values)
+    with pytest.raises(ValueError, match=reason):
+        load_exported(copy)
+
+
+def test_transitions_must_be_finite_numbers(copy):
+    path = copy / "transitions.json"
+    levels = json.loads(path.read_text())
+    levels[0]["start"][0] = float("inf")
+    path.write_text(json.dumps(levels))
+    with pytest.raises(ExportedModelError, match="transitions.json does not fit the model"):
+        load_exported(copy)
+
+
+def test_threads(tiny_exported, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == load_exported(tiny_exported).threads == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert default_threads() >= 1
+    with pytest.raises(ValueError, match="threads is 0; expected 1 or more"):
+        load_exported(tiny_exported, threads=0)
