@@ -32,7 +32,7 @@ CONFIG = {
         "folds": "folds.json", "num_folds": 10, "fold_seed": 1, "dev_fraction": 0.15,
         "max_instances": 100, "discontinuous": "cover", "concept_relations": "all", "unit": 2,
         "labels": {"Old": "New"}, "symmetric": ["Near"], "on_error": "skip",
-        "unknown_types": "error",
+        "unknown_types": "error", "offsets": "utf-16",
         "token_indexers": {
             "tokens": {"type": "single_id", "lowercase_tokens": True},
             "token_characters": {"type": "characters", "min_padding_length": 1},
@@ -127,7 +127,7 @@ POSSIBLE = {
             "format", "fold", "folds", "max_instances", "id_lists", "layers", "max_length",
             "activation", "patience", "parameter_groups", "min_padding_length", "regexes",
             "sorting_keys", "validation_data_path", "datasets_for_vocab_creation", "tokens",
-            "batch_size", "Old", "positives",
+            "batch_size", "Old", "positives", "offsets",
         ],
         [None],
     ),

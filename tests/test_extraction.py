@@ -512,7 +512,7 @@ def test_ids_are_not_the_numbers_of_other_lines(run, source, tmp_path):
     [
         (
             {"format": "ade_rel"},
-            "unknown format 'ade_rel'; expected one of brat, csv, dygie, gliner, jsonl",
+            "unknown format 'ade_rel'; expected one of bioc, brat, csv, dygie, gliner",
         ),
         ({"batch_documents": 0}, "batch_documents is 0; expected 1 or more"),
         ({"relation_threshold": 1.5}, "relation_threshold is 1.5; expected 0 to 1"),
