@@ -84,11 +84,14 @@ def test_the_parts_learn_and_predict(directory):
         assert places == sorted(places)
 
 
-def test_the_chosen_threshold_is_in_the_archive(directory):
+def test_the_archive_with_the_threshold_has_the_exchanged_parts(directory):
     archive = load_archive(directory / "tuned.tar.gz")
     before = load_archive(directory / "runs/vary/model.tar.gz")
-    assert archive.model.relation_threshold != before.model.relation_threshold
+    # Where no gain is shown, the threshold stays.
+    assert 0.05 <= archive.model.relation_threshold <= 0.95
     assert not any("crf" in name for name in archive.model.state_dict())
+    for name, weights in before.model.state_dict().items():
+        assert weights.equal(archive.model.state_dict()[name])
 
 
 def test_a_spacy_pipeline_finds_the_same(directory):
