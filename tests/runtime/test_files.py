@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import onnx
 import pytest
 
 from joint_ner_re.runtime.files import ExportedModelError, is_exported
@@ -123,3 +124,31 @@ def test_threads(tiny_exported, monkeypatch):
     assert default_threads() >= 1
     with pytest.raises(ValueError, match="threads is 0; expected 1 or more"):
         load_exported(tiny_exported, threads=0)
+
+
+@pytest.mark.parametrize("location", ["../outside.bin", "OUTSIDE"])
+def test_a_graph_that_refers_to_a_file_elsewhere_is_refused(copy, tmp_path, location):
+    """Weights may lie beside a graph; here they are a file that is nobody's business."""
+    outside = copy.parent / "outside.bin"
+    outside.write_bytes(b"\0" * 2**20)
+    graph = onnx.load(copy / "entities.onnx")
+    tensor = max(graph.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    size = len(tensor.raw_data)
+    assert 0 < size <= 2**20
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    place = str(outside) if location == "OUTSIDE" else location
+    for key, value in (("location", place), ("offset", "0"), ("length", str(size))):
+        tensor.external_data.add(key=key, value=value)
+    (copy / "entities.onnx").write_bytes(graph.SerializeToString())
+    with pytest.raises(ExportedModelError, match="entities.onnx is damaged"):
+        load_exported(copy)
+
+
+def test_operators_of_others_are_refused(copy):
+    graph = onnx.load(copy / "entities.onnx")
+    graph.graph.node[0].domain = "somebody.elses"
+    graph.opset_import.add(domain="somebody.elses", version=1)
+    (copy / "entities.onnx").write_bytes(graph.SerializeToString())
+    with pytest.raises(ExportedModelError, match="entities.onnx is damaged"):
+        load_exported(copy)
