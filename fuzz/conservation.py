@@ -261,7 +261,7 @@ _LINKS_OF_TOOLS = (
     "relations of mentions that were left out", "relations from one section to another",
     "pairs that do not interact", "pairs whose interaction has no type",
     "relations with another number of arguments", "relations between concepts given more than once",
-    "relations of a concept",
+    "relations of a concept", "relations of documents without a word",
 )  # fmt: skip
 
 

@@ -202,6 +202,9 @@ def _sentences(
         spans.append(span)
     if not offsets:
         changes["documents without a word, left out"] += 1
+        lost = len(document.links) + len(document.concept_links)
+        if lost:
+            changes["relations of documents without a word, left out"] += lost
         return
     sentences = _sentence_spans(document.text, begins, split, spans, changes)
     firsts = [sentence.start for sentence in sentences]

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from joint_ner_re.corpora.annotations import Document, Link, Mention
+from joint_ner_re.corpora.annotations import ConceptLink, Document, Link, Mention
 from joint_ner_re.corpora.documents import (
     log_changes,
     parse_sentence_id,
@@ -158,6 +158,16 @@ def test_a_document_without_a_word_is_counted(caplog):
     assert found == []
     log_changes("a.ann", changes)
     assert caplog.messages == ["a.ann: documents without a word, left out: 1"]
+
+
+def test_relations_of_a_document_without_a_word_are_counted():
+    changes = Counter()
+    document = Document("a", 1, "a", "", (), (), [ConceptLink(2, "R", "C1", "C2")])
+    assert list(sentences_of([document], Words(), "sentence", changes)) == []
+    assert changes == {
+        "documents without a word, left out": 1,
+        "relations of documents without a word, left out": 1,
+    }
 
 
 def test_a_tokenizer_that_forgets_a_text_is_refused():
