@@ -23,6 +23,10 @@ first piece stands for it; or each piece is a mention of its own with all its re
 MAX_SHIFT = 20
 """How many characters from the place that the file gives a mention's words are looked for."""
 
+MAX_SOUGHT = 1000
+"""How many characters a mention may have that is looked for. Longer ones would take too long, and a
+file of a stranger may hold millions."""
+
 MAX_PIECES = 20
 """How many pieces a mention may have. Relations are multiplied by them, where they are split."""
 
@@ -143,7 +147,7 @@ def _chosen(runs: list[Span], discontinuous: str) -> list[Span]:
 
 def _near(text: str, surface: str, place: int) -> Span | None:
     """Where the words stand that is nearest to the place; `None` if nowhere near, or twice."""
-    words = surface.split()
+    words = surface.split() if len(surface) <= MAX_SOUGHT else []
     if not words:
         return None
     pattern = r"(?<!\w)" if words[0][0].isalnum() else ""

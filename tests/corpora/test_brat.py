@@ -1,5 +1,6 @@
 import gzip
 import re
+import time
 from collections import Counter
 
 import pytest
@@ -198,6 +199,15 @@ def test_a_mention_has_at_most_twenty_pieces(put):
         read(put(ann(places), text), discontinuous="split")
     (sentence,) = read(put(ann(places[:20]), text), discontinuous="split")
     assert len(sentence.entities) == 20
+
+
+def test_words_that_no_mention_has_are_not_looked_for(put):
+    """Looking for a million of them would take many seconds and gigabytes."""
+    path = put(f"T1\tPer 0 3\t{'word ' * 1_000_000}\n")
+    begin = time.process_time()
+    with pytest.raises(CorpusFormatError, match="a.ann:1: the mention 'word word .* offsets 0 3"):
+        read(path)
+    assert time.process_time() - begin < 3
 
 
 def test_a_wrong_place_is_put_right_where_the_words_stand_nearby(put, caplog):
