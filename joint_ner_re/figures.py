@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from joint_ner_re.requirements import require_plots
 from joint_ner_re.writing import PathLike, replacing
 
 # Every `allennlp` command imports this module, so matplotlib is imported only for drawing.
@@ -33,7 +34,13 @@ def new_figure(
 
     `tuple[Figure, Any]`
         The figure, and its `Axes` or, if there are several, an array of shape (rows, columns).
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If matplotlib is not installed.
     """
+    require_plots()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -41,6 +41,21 @@ def require_runtime() -> None:
             )
 
 
+def require_plots() -> None:
+    """Make sure that what draws plots is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the command that installs it.
+    """
+    if find_spec("matplotlib") is None:
+        raise ModuleNotFoundError(
+            "plots need matplotlib, which is not installed:\n  pip install 'joint_ner_re[plots]'",
+            name="matplotlib",
+        )
+
+
 def require_export() -> None:
     """Make sure that what writing exported models needs is installed.
 

@@ -2,6 +2,9 @@
 
 import struct
 
+import pytest
+
+from joint_ner_re import requirements
 from joint_ner_re.figures import COLOURS, new_figure, save_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +25,12 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
         axes.bar(["x"], [1])
         save_figure(figure, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'joint_ner_re\[plots\]'"):
+        new_figure("None")
 
 
 def test_several_axes_stand_in_rows_and_columns():

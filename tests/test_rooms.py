@@ -25,7 +25,7 @@ BELOW = {
     "resumable": {"messages", "writing"},
     "writing": {"streams"},
     "tables": set(),
-    "figures": {"writing"},
+    "figures": {"requirements", "writing"},
     "sentence": {"messages", "records"},
     "casing": set(),
     "labels": {"sentence"},
