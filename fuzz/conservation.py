@@ -151,7 +151,8 @@ def _gliner(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balan
 
 def _conll(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
     rows = [line.strip(" \t") for line in _lines(path) if not line.startswith("-DOCSTART-")]
-    tags = [re.split(r"[ \t]+", row)[-1] for row in rows]
+    # Where a row has tabs, a blank does not part columns.
+    tags = [(row.split("\t") if "\t" in row else row.split(" "))[-1] for row in rows]
     tokens, entities, _ = _sizes(sentences)
     yield "tokens", len(rows), tokens + log.total("comments before sentences")
     # What continues an entity is inside one; what does not begins one.
