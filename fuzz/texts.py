@@ -284,11 +284,13 @@ def _command(predictor: JointPredictor, source: Path, target: Path, batch: int) 
     """`allennlp predict` behind its loading of the model; what it says as it exits."""
     from allennlp.commands import predict
 
+    from joint_ner_re.commands.endings import CommandError
+
     manager = predict._PredictManager(predictor, str(source), str(target), batch, False, False)
     try:
         manager.run()
-    except SystemExit as exit:
-        return str(exit.code)
+    except CommandError as error:
+        return str(error)
     return ""
 
 
