@@ -279,7 +279,9 @@ def _tac_adr(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bala
 
 
 def _pubtator(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Balance:
-    rows = [line.split("\t") for line in _lines(path) if "\t" in line]
+    # A title or an abstract is text, also where the end of its line is lost.
+    lines = (line for line in _lines(path) if not re.match(r"[^|\t]+\|[ta]\|", line))
+    rows = [line.split("\t") for line in lines if "\t" in line]
     mentions = sum(row[1].isdigit() for row in rows)
     _, entities, relations = _sizes(sentences)
     yield "mentions", mentions, entities + log.total(*_MERGED)
