@@ -129,7 +129,7 @@ class Service:
         wanted = read_request(await request.body(), self.limits)
         if LINES_TYPE in request.headers.get("accept", ""):
             return self._lines(wanted)
-        records = await self._records(wanted)
+        records = await self._records(request, wanted)
         return _json(records[0] if wanted.single else {"documents": records})
 
     async def extract_lines(self, request: Request) -> Response:
@@ -141,7 +141,7 @@ class Service:
         wanted = read_request(await request.body(), self.limits)
         if not wanted.single:
             raise Refused(422, 'the body has texts; only one text is drawn: {"text": "..."}')
-        (record,) = await self._records(wanted)
+        (record,) = await self._records(request, wanted)
         return _json(await run_in_threadpool(drawing_of, record))
 
     async def health(self) -> dict[str, str]:
@@ -158,8 +158,8 @@ class Service:
         except Stopping as error:
             raise Refused(503, str(error)) from error
 
-    async def _records(self, wanted: Wanted) -> list[Record]:
-        """The records of all texts of a request.
+    async def _records(self, request: Request, wanted: Wanted) -> list[Record]:
+        """The records of all texts of a request; if its client goes, what waits is dropped.
 
         # Raises
 
@@ -167,12 +167,19 @@ class Service:
             With 503 if it takes too long, with 422 if a text cannot be processed.
         """
         answers = self._submit(wanted)
+        found = asyncio.gather(*map(asyncio.wrap_future, answers))
+        # The body is read already, so the next message says that the client has gone.
+        gone = asyncio.ensure_future(request.receive())
         try:
-            async with asyncio.timeout(self.limits.timeout):
-                records = [await asyncio.wrap_future(answer) for answer in answers]
-        except TimeoutError:
-            raise Refused(503, self._too_slow()) from None
+            await asyncio.wait(
+                (found, gone), timeout=self.limits.timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not found.done():
+                raise Refused(503, "the client has gone" if gone.done() else self._too_slow())
+            records = found.result()
         finally:
+            gone.cancel()
+            found.cancel()
             _forget(answers)
         for number, record in enumerate(records, start=1):
             if "error" in record:

@@ -253,6 +253,35 @@ def test_too_slow_is_503_and_what_waited_is_dropped(serve, gated):
     assert [texts for _, texts in gated.calls] == [["a"], ["c"]]
 
 
+def test_who_goes_before_the_answer_takes_no_more_time(serve, gated):
+    client = serve(gated)
+    body = {"type": "http.request", "body": b'{"texts": ["b", "c"]}', "more_body": False}
+    messages = [body, {"type": "http.disconnect"}]
+
+    async def ask():
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            pass
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/extract", "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+        }  # fmt: skip
+        await client.service.app(scope, receive, send)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/extract", json={"text": "a"})
+        assert gated.begun.acquire(timeout=20)
+        client.portal.call(ask)
+        assert messages == [] and client.service.guard._in_progress == 1
+        gated.gate.set()
+        assert first.result().json()["text"] == "a"
+    assert client.post("/extract", json={"text": "d"}).json()["text"] == "d"
+    assert [texts for _, texts in gated.calls] == [["a"], ["d"]]
+
+
 def test_a_stream_that_is_too_slow_still_has_a_line_for_each_text(serve, gated):
     client = serve(gated, timeout=0.3)
     found = lines(client.post("/extract-lines", json={"texts": ["a", "b", "c"]}))
