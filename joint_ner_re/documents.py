@@ -71,6 +71,11 @@ class DocumentPredictor:
         raise NotImplementedError
 
     @property
+    def relation_types(self) -> Sequence[str]:
+        """The relation types that the model knows."""
+        raise NotImplementedError
+
+    @property
     def relation_threshold(self) -> Thresholds:
         """The least probability of a predicted relation: one number, or one for each type."""
         raise NotImplementedError

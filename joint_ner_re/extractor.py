@@ -165,6 +165,11 @@ class Extractor:
         return list(self.predictor.entity_types)
 
     @property
+    def relation_types(self) -> list[str]:
+        """The relation types that the model knows."""
+        return list(self.predictor.relation_types)
+
+    @property
     def relation_threshold(self) -> Thresholds:
         """The least probability of a relation: one number, or one for each type by name.
 

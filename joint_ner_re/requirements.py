@@ -56,6 +56,23 @@ def require_plots() -> None:
         )
 
 
+def require_service() -> None:
+    """Make sure that what the service needs is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the command that installs it.
+    """
+    for name in ("fastapi", "uvicorn"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(
+                f"serving a model needs {name}, which is not installed:\n"
+                "  pip install 'joint_ner_re[runtime,serve]'",
+                name=name,
+            )
+
+
 def require_export() -> None:
     """Make sure that what writing exported models needs is installed.
 

@@ -154,6 +154,9 @@ def test_the_threshold_can_be_set(extractor):
     finally:
         extractor.relation_threshold = 0.0
     assert extractor.entity_types == ["Loc", "Peop", "Org", "Other"]
+    assert set(extractor.relation_types) == {
+        "Kill", "Live_In", "Located_In", "OrgBased_In", "Work_For",
+    }  # fmt: skip
 
 
 def test_a_notebook_gets_a_drawing_and_a_table():

@@ -102,6 +102,7 @@ LAST = [
     "extractor",
     "spacy_component",
     "extraction",
+    "service",
     "experiments",
     "commands",
     "plugin",

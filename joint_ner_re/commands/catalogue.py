@@ -15,6 +15,7 @@ from joint_ner_re.commands.plot import Plot
 from joint_ner_re.commands.repeat import Repeat
 from joint_ner_re.commands.score import Score
 from joint_ner_re.commands.search import Search
+from joint_ner_re.commands.serve import Serve
 from joint_ner_re.commands.tune_threshold import TuneThreshold
 
 COMMANDS: tuple[Command, ...] = (
@@ -32,5 +33,6 @@ COMMANDS: tuple[Command, ...] = (
     Repeat(),
     Score(),
     Search(),
+    Serve(),
     TuneThreshold(),
 )

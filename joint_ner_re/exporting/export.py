@@ -22,12 +22,13 @@ from joint_ner_re.exporting.heads import (
     pairs_graph,
     states_graph,
 )
-from joint_ner_re.exporting.readme import readme
+from joint_ner_re.exporting.readme import headlines, readme
 from joint_ner_re.models import JointModel
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.runtime.files import (
     ENTITIES,
+    METRICS,
     PAIRS,
     README,
     STATES,
@@ -41,7 +42,6 @@ from joint_ner_re.version import VERSION
 from joint_ner_re.writing import PathLike, replacing_directory
 
 BITS = (32, 8)
-METRICS = "metrics.json"
 
 
 def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
@@ -110,6 +110,8 @@ def export_predictor(
         write_manifest(manifest, target, VERSION)
         text = readme(manifest, config or {}, metrics or {}, VERSION)
         Path(target, README).write_text(text, encoding="utf-8")
+        if scores := headlines(metrics or {}):
+            write_json(scores, target, METRICS)
         check_same_numbers(predictor, target)
         if bits == 8:
             to_eight_bits(target, manifest)

@@ -6,6 +6,7 @@ from typing import Any
 
 from joint_ner_re.runtime.files import Manifest
 
+_BEST = "best_validation_"
 _HEADLINES = (
     "entity_precision", "entity_recall", "entity_f1",
     "relation_precision", "relation_recall", "relation_f1",
@@ -51,12 +52,14 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "(none)"
 
 
+def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of the best epoch alone, by the names that training gives them."""
+    names = [f"{_BEST}{name}" for name in _HEADLINES]
+    return {name: metrics[name] for name in names if isinstance(metrics.get(name), (int, float))}
+
+
 def _scores(metrics: Mapping[str, Any]) -> str:
-    found = {
-        name: metrics[f"best_validation_{name}"]
-        for name in _HEADLINES
-        if isinstance(metrics.get(f"best_validation_{name}"), (int, float))
-    }
+    found = {name.removeprefix(_BEST): value for name, value in headlines(metrics).items()}
     if not found:
         return "The archive holds no scores. `allennlp evaluate` measures them."
     rows = "\n".join(f"| {name.replace('_', ' ')} | {100 * found[name]:.2f} |" for name in found)

@@ -55,6 +55,11 @@ class JointPredictor(DocumentPredictor, Predictor):
         return self._model.entity_types
 
     @property
+    def relation_types(self) -> Sequence[str]:
+        """See `DocumentPredictor`."""
+        return self._model.relation_types
+
+    @property
     def max_batch_tokens(self) -> int:
         """See `DocumentPredictor`."""
         on_gpu = self._model.device.type == "cuda"

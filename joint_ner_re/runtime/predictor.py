@@ -57,6 +57,11 @@ class ExportedPredictor(DocumentPredictor):
         return self.model.manifest.entity_types
 
     @property
+    def relation_types(self) -> Sequence[str]:
+        """See `DocumentPredictor`."""
+        return self.model.manifest.relation_types
+
+    @property
     def relation_threshold(self) -> Thresholds:
         """See `DocumentPredictor`. Setting an impossible value raises a `ValueError`."""
         return self.model.relation_threshold

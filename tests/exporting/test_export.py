@@ -52,7 +52,7 @@ def test_the_directory_has_graphs_json_and_a_readme(allennlp, tiny_archive, tmp_
     names = sorted(path.name for path in target.iterdir())
     assert names == [
         "README.md", "entities.onnx", "feature_1.onnx", "feature_2.onnx", "joint_ner_re.json",
-        "pairs.onnx", "states.onnx", "transitions.json", "vocabulary.json",
+        "metrics.json", "pairs.onnx", "states.onnx", "transitions.json", "vocabulary.json",
     ]  # fmt: skip
     for path in target.glob("*.onnx"):
         graph = onnx.load(path)

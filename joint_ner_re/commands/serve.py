@@ -1,0 +1,107 @@
+"""`joint-ner-re serve`: a trained model as a service over HTTP, with a page to try it."""
+
+import argparse
+from collections.abc import Sequence
+
+from joint_ner_re.commands.base import Command
+from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.runtime.files import is_exported
+
+PORT = 8000
+
+
+class Serve(Command):
+    """Serves a model; see `joint_ner_re.service`."""
+
+    name = "serve"
+    help = "Serve a model over HTTP, with a page to try it."
+    description = (
+        "Serve a trained model over HTTP: POST /extract finds entities and relations, and GET / is "
+        "a page to try it. Only this machine can reach it, unless --host says otherwise. SIGTERM "
+        "and Ctrl-C finish what is running."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "archive_file",
+            help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
+        )
+        parser.add_argument(
+            "--port", type=int, default=PORT, help=f"0 for a free one (default: {PORT})"
+        )
+        parser.add_argument(
+            "--host",
+            default="127.0.0.1",
+            help="the address to listen at; 0.0.0.0 lets other machines in, without a password "
+            "(default: 127.0.0.1)",
+        )
+        # The numbers are those of `Limits`; a test compares them.
+        parser.add_argument(
+            "--max-characters",
+            type=int,
+            default=200_000,
+            help="the most characters of a request (default: 200000)",
+        )
+        parser.add_argument(
+            "--max-texts", type=int, default=1_000, help="the most texts (default: 1000)"
+        )
+        parser.add_argument(
+            "--max-waiting",
+            type=int,
+            default=64,
+            help="how many requests may be in progress at once (default: 64)",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=60.0,
+            help="how many seconds a request may take to arrive, and its answer (default: 60)",
+        )
+        parser.add_argument(
+            "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            help="how many threads an exported model uses (default: OMP_NUM_THREADS, or all cores)",
+        )
+        parser.add_argument(
+            "--relation-threshold",
+            type=float,
+            help="the least probability of a relation (default: the model's)",
+        )
+
+    def runs_light(self, arguments: Sequence[str]) -> bool:
+        """Whether the model is an exported one."""
+        return any(is_exported(argument) for argument in arguments)
+
+    def how_to_continue(self, args: argparse.Namespace) -> str:
+        return "Run the same command again."
+
+    def run(self, args: argparse.Namespace) -> None:
+        from joint_ner_re.requirements import require_service
+
+        try:
+            require_service()
+        except ModuleNotFoundError as error:
+            raise CommandError(str(error)) from error
+        from joint_ner_re.extractor import load
+        from joint_ner_re.service.app import Service
+        from joint_ner_re.service.limits import Limits
+        from joint_ner_re.service.scores import scores_beside
+        from joint_ner_re.service.server import bound_socket, run
+
+        limits = Limits(args.max_characters, args.max_texts, args.max_waiting, args.timeout)
+        # First what takes no time and may fail.
+        with bound_socket(args.host, args.port) as bound:
+            archive = args.archive_file
+            if not is_exported(archive):
+                from allennlp.common.file_utils import cached_path
+
+                archive = str(cached_path(archive))
+            extractor = load(archive, args.cuda_device, args.threads, args.relation_threshold)
+            # The first text takes longest: it makes the tokenizer.
+            extractor("Ready.")
+            service = Service(extractor.predictor, limits, scores_beside(archive))
+            run(service, bound, lambda address: print(f"serving at {address}", flush=True))
+        print("stopped", flush=True)
