@@ -32,7 +32,8 @@ BELOW = {
     "tag_codec": {"sentence"},
     "token_agreement": {"messages", "sentence"},
     "spacy_tokenizers": set(),
-    "tokenization": {"spacy_tokenizers"},
+    "sentence_rules": set(),
+    "tokenization": {"sentence_rules", "spacy_tokenizers"},
     "corpora": {
         "messages",
         "records",
