@@ -3,9 +3,9 @@
 A full stop also ends abbreviations ("Fig. 2", "et al. 2003", "pv. tabaci", "5 mg i.v."), initials
 ("J. R. Smith", "E. coli") and the numbers of lists. What stands around it decides, in this order:
 
-1. White space must follow the mark, after closing quotes, brackets and citations such as "[12]",
-   which stay with the sentence. Marks such as the Chinese full stop need none, and "seen.The"
-   lacks one.
+1. White space must follow the mark, after closing quotes, brackets and citations such as "[12]"
+   and " (5.1)", which stay with the sentence. Marks such as the Chinese full stop need none, and
+   "seen.The" lacks one.
 2. After an abbreviation that calls for more ("Fig.", "e.g.", "Dr.") no sentence ends; after one
    that needs a number ("No. 5") none before a number. After one that can be the last word
    ("etc.", "et al.", "i.v.") one ends if a capital letter follows; after initials and the like
@@ -31,7 +31,8 @@ SENTENCE_RULES = ("punctuation", "abbreviations")
 _CLOSING = "\"'”’»›)\\]}"
 _WIDE = "。！？｡．।॥۔؟።՞։"
 _MARK = re.compile(
-    rf"(?P<mark>[.!?…]+|[{_WIDE}]+)(?P<closing>[{_CLOSING}]*)(?P<cited>\[[0-9][0-9,\s–-]{{0,30}}\])?"
+    rf"(?P<mark>[.!?…]+|[{_WIDE}]+)(?P<closing>[{_CLOSING}]*)"
+    r"(?P<cited>\[[0-9][0-9,\s–-]{0,30}\]|\s{1,3}\(\s{0,4}[0-9]{1,3}\.[0-9][0-9.,\s–-]{0,40}\))?"
 )
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n|\u2029")
 # What may stand before the first letter of a sentence.
@@ -159,13 +160,16 @@ def _ends_here(text: str, match: re.Match[str], has_capitals: bool) -> bool:
 def _continues(text: str, match: re.Match[str], before: str, following: str) -> bool:
     """Whether the full stop belongs to an abbreviation, an initial or the number of an item."""
     word, first = before.lower(), following[:1]
+    if len(before) > 1 and before.isupper() and before.isalpha():
+        # "CF", "MR" and "MS" are no abbreviations that a full stop ends.
+        return False
     if before.isdecimal():
         return not match["closing"] and _begins_an_item(text, match, before)
     if word in _BEFORE_NUMBERS:
         return first.isdecimal()
     sentence_follows = following.rstrip(_EDGES) in _BEGINNERS
     is_dotted = _DOTTED.fullmatch(before) is not None
-    can_end = word in _CAN_END or (is_dotted and before.islower())
+    can_end = word in _CAN_END or (is_dotted and len(before) > 1 and before.islower())
     calls_for_more = word in _CALLS_FOR_MORE
     if match["closing"] and (can_end or calls_for_more):
         # "(given i.v.) Sprague-Dawley rats": the full stop is that of the abbreviation.
@@ -180,14 +184,17 @@ def _continues(text: str, match: re.Match[str], before: str, following: str) -> 
 
 
 def _word_before(text: str, end: int) -> str:
-    """The word that ends here, without quotes and brackets; one space may be between."""
+    """The word that ends here, without what opens it; one space may be between.
+
+    It is empty after a closing quote or bracket: "(a)" is no initial.
+    """
     if end and text[end - 1] == " ":
         end -= 1
     window = text[max(0, end - _WINDOW) : end]
     if not window or window[-1].isspace():
         return ""
     word = window.split()[-1]
-    return re.split(r"[\[({/\"'“‘«,;:=–—]", word)[-1].strip(_EDGES)
+    return re.split(r"[\[({/\"'“‘«,;:=–—]", word)[-1].lstrip(_EDGES)
 
 
 def _second_word_before(text: str, end: int, word: str) -> str:
