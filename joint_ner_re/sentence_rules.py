@@ -87,7 +87,7 @@ _LETTERED = _words(
     coenzyme apolipoprotein immunoglobulin ig cyclosporin cyclosporine ciclosporin amphotericin
     child-pugh cohort site cyclin toxin lipid antigen haemophilia hemophilia complex component
     variant strain domain chain subunit chromosome receptor isoform plan model allele haplotype
-    serogroup category method step part section schedule regimen compound
+    serogroup category method step part section schedule regimen compound mitomycin
     """
 )
 _BEGINNERS = _words(
@@ -170,6 +170,12 @@ def _continues(text: str, match: re.Match[str], before: str, following: str) -> 
     sentence_follows = following.rstrip(_EDGES) in _BEGINNERS
     is_dotted = _DOTTED.fullmatch(before) is not None
     can_end = word in _CAN_END or (is_dotted and len(before) > 1 and before.islower())
+    if len(before) == 1:
+        other = _second_word_before(text, match.start(), before)
+        if other in _LETTERED:
+            return False
+        # A unit: "48 h", "21 g/L".
+        can_end = other[:1].isdecimal() or text.endswith(f"/{before}", 0, match.start())
     calls_for_more = word in _CALLS_FOR_MORE
     if match["closing"] and (can_end or calls_for_more):
         # "(given i.v.) Sprague-Dawley rats": the full stop is that of the abbreviation.
@@ -178,8 +184,6 @@ def _continues(text: str, match: re.Match[str], before: str, following: str) -> 
         return True
     if can_end:
         return not first.isupper()
-    if len(before) == 1 and _second_word_before(text, match.start(), before) in _LETTERED:
-        return False
     return (is_dotted or before in _AS_WRITTEN) and not sentence_follows
 
 
