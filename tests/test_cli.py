@@ -58,6 +58,55 @@ def test_an_interrupted_training_recovers(allennlp, fixtures, in_root, interrupt
     assert metrics_of(tmp_path / "run" / "metrics.json")["epoch"] == 1
 
 
+@pytest.fixture
+def documents(tmp_path):
+    """In d0 a relation crosses the end of a sentence; in d1 a mention has a full stop inside."""
+    directory = tmp_path / "in"
+    directory.mkdir()
+    for name, text, annotations in (
+        ("d0", "Ada left. Bob slept.", "T1\tPeop 0 3\tAda\nT2\tPeop 10 13\tBob\n"),
+        ("d1", "Rosa pv. alba met Bob.", "T1\tPeop 0 13\tRosa pv. alba\nT2\tPeop 18 21\tBob\n"),
+    ):
+        (directory / f"{name}.txt").write_text(text)
+        (directory / f"{name}.ann").write_text(f"{annotations}R1\tKill Arg1:T1 Arg2:T2\n")
+    return directory
+
+
+LOST = "relations from one sentence to another, left out"
+JOINED = "sentence ends inside a mention, where the sentences were joined"
+
+
+def test_evaluate_logs_what_the_ends_of_sentences_cost(
+    allennlp, tiny_archive, documents, tmp_path, caplog
+):
+    allennlp("evaluate", tiny_archive, documents, "--output-file", tmp_path / "scores.json",
+             "-o", json.dumps({"dataset_reader.type": "joint_ner_re"}))  # fmt: skip
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert f"{documents}: {LOST}: 1" in warnings
+    assert f"{documents}: {JOINED}: 1" in warnings
+
+
+def test_a_training_ends_with_what_the_ends_of_sentences_cost(
+    allennlp, fixtures, in_root, documents, tmp_path
+):
+    overrides = {
+        "dataset_reader.type": "joint_ner_re", "trainer.callbacks": [{"type": "progress"}],
+        "trainer.num_epochs": 1, "train_data_path": str(documents),
+        "validation_data_path": str(documents),
+    }  # fmt: skip
+    allennlp(
+        "train", fixtures / "tiny.jsonnet", "-s", tmp_path / "run", "-o", json.dumps(overrides)
+    )
+    log = (tmp_path / "run" / "out.log").read_text().splitlines()
+    (warning,) = [line for line in log if "the ends of sentences cost" in line]
+    # Training and development data are the same file here, which is named once.
+    assert warning.partition(" - ")[2] == (
+        "WARNING - joint_ner_re.training.callbacks - "
+        f"the ends of sentences cost: {documents}: 1 {LOST} (50.0 % of 2); 1 {JOINED}. The "
+        "reader's unit takes several sentences at once, and its sentence_rules say where they end"
+    )
+
+
 def test_evaluate_gives_the_metrics_of_training_again(
     allennlp, fixtures, in_root, tiny_run, tiny_archive, tmp_path
 ):

@@ -32,7 +32,8 @@ BELOW = {
     "tag_codec": {"sentence"},
     "token_agreement": {"messages", "sentence"},
     "spacy_tokenizers": set(),
-    "tokenization": {"spacy_tokenizers"},
+    "sentence_rules": set(),
+    "tokenization": {"sentence_rules", "spacy_tokenizers"},
     "corpora": {
         "messages",
         "records",
@@ -90,6 +91,7 @@ BELOW = {
         "halving",
         "messages",
         "sentence",
+        "sentence_rules",
         "tag_codec",
         "tokenization",
     },
@@ -113,9 +115,9 @@ for number, room in enumerate(LAST):
 
 # What else, by the beginning of a module's path.
 STANDARD_LIBRARY_ONLY = [
-    "__init__", "lazy", "messages", "records", "requirements", "sentence", "streams", "writing",
-    "casing", "tag_codec", "metrics/pairing", "metrics/score", "tokenization", "commands/base",
-    "commands/endings",
+    "__init__", "lazy", "messages", "records", "requirements", "sentence", "sentence_rules",
+    "streams", "writing", "casing", "tag_codec", "metrics/pairing", "metrics/score", "tokenization",
+    "commands/base", "commands/endings",
 ]  # fmt: skip
 # Importing these rooms needs no library that computes; see test_core.py.
 CORE = [

@@ -10,12 +10,14 @@ from joint_ner_re.checking.report import Report
 from joint_ner_re.checking.statistics import Part, PartStatistics
 from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
-from joint_ner_re.corpora.changes import WIDENED, collected_changes
+from joint_ner_re.corpora.changes import LOST_RELATIONS, WIDENED, collected_changes
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.token_agreement import SAMPLE, SpanTokenizer, agreement
 
 # A few mentions end inside a token in every corpus.
 _MIN_WIDENED, _MAX_WIDENED_PERCENT = 2, 3
+# The share of relations from which a longer unit is worth its time.
+_MIN_LOST, _MAX_LOST_PERCENT = 2, 2
 
 Progress = Callable[[Iterable[Sentence]], Iterable[Sentence]]
 
@@ -76,6 +78,8 @@ def check_corpus(
                 )
         if example := _widened(part, statistics[part.name]):
             suspicions.add("parts with many mentions that are not whole tokens", example)
+        if example := _lost(part, statistics[part.name]):
+            suspicions.add("parts with many relations from one sentence to another", example)
     for part in parts:
         with collected_changes():
             for sentence in progress(_read(part, options, lambda error: None)):
@@ -114,6 +118,19 @@ def _widened(part: Part, statistics: PartStatistics) -> str | None:
         f"{part.name}: {count:,} mentions were widened to whole tokens, of {mentions:,} entities "
         f"({100 * count / mentions:.0f} %). Are the offsets shifted? Otherwise a finer tokenizer "
         "may fit: --granularity fine"
+    )
+
+
+def _lost(part: Part, statistics: PartStatistics) -> str | None:
+    """What to say of relations that cross the ends of sentences, if they are more than a few."""
+    count = sum(statistics.changes[what] for what in LOST_RELATIONS)
+    relations = count + statistics.totals["relations"]
+    if count < _MIN_LOST or count * 100 <= relations * _MAX_LOST_PERCENT:
+        return None
+    return (
+        f"{part.name}: {count:,} of {relations:,} relations ({100 * count / relations:.0f} %) "
+        "cross the end of a sentence and were left out. The reader's unit takes several sentences "
+        "at once; if sentences end too early, see --sentence-rules"
     )
 
 

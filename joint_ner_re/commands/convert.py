@@ -26,6 +26,7 @@ from joint_ner_re.corpora import (
 from joint_ner_re.corpora.errors import SkippedErrors
 from joint_ner_re.corpora.failures import write_errors
 from joint_ner_re.corpora.units import Unit, check_unit
+from joint_ner_re.sentence_rules import SENTENCE_RULES
 from joint_ner_re.streams import is_stream
 from joint_ner_re.tokenization import GRANULARITIES, TextTokenizer
 
@@ -170,6 +171,13 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--granularity", choices=GRANULARITIES, help="for raw text: how words are split"
     )
     parser.add_argument(
+        "--sentence-rules",
+        choices=SENTENCE_RULES,
+        help="for raw text without a spaCy pipeline: where sentences end. punctuation: at every "
+        'full stop that is a token of its own; abbreviations: by rules that know "Fig. 2", '
+        '"et al. 2003" and "5 mg i.v."',
+    )
+    parser.add_argument(
         "--discontinuous",
         choices=DISCONTINUOUS,
         help="what becomes of mentions in pieces: left out (default), read with the words between, "
@@ -238,18 +246,25 @@ def unit(argument: str) -> Unit:
 
 def tokenizer_of(args: argparse.Namespace) -> TextTokenizer | None:
     """The tokenizer that the options of `add_reading_options` name; `None` without spaCy."""
-    given = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
     try:
-        return TextTokenizer(**{name: value for name, value in given.items() if value is not None})
+        return TextTokenizer(**_tokenizer_options(args))
     except ModuleNotFoundError:
         return None
+
+
+def _tokenizer_options(args: argparse.Namespace) -> dict[str, str]:
+    given = {
+        "pipeline": args.tokenizer_pipeline,
+        "granularity": args.granularity,
+        "sentence_rules": args.sentence_rules,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def reading_options(args: argparse.Namespace, format: str) -> dict[str, Any]:
     """The options for `read_corpus` that are asked for and that the format takes."""
     known = format_options(format)
-    tokenizer = {"pipeline": args.tokenizer_pipeline, "granularity": args.granularity}
-    tokenizer = {name: value for name, value in tokenizer.items() if value is not None}
+    tokenizer = _tokenizer_options(args)
     options: dict[str, Any] = {name: getattr(args, name) for name in _READING_OPTIONS}
     if tokenizer and "tokenizer" in known:
         options["tokenizer"] = TextTokenizer(**tokenizer)

@@ -14,7 +14,8 @@ from joint_ner_re.checking.proposal import Proposal, propose
 from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.convert import add_reading_options, reading_options, unit
 from joint_ner_re.commands.endings import CommandError
-from joint_ner_re.corpora import FORMATS, detect_format
+from joint_ner_re.corpora import FORMATS, detect_format, format_options
+from joint_ner_re.tokenization import is_language
 from joint_ner_re.writing import write_text
 
 CONFIGURATION = "config.jsonnet"
@@ -86,6 +87,8 @@ class Init(Command):
         if target.exists() and not args.force:
             raise CommandError(f"{target} exists; give another directory, or --force")
         format = args.format or detect_format(args.train)
+        if args.sentence_rules is None and _splits_text(format, args.tokenizer_pipeline):
+            args.sentence_rules = "abbreviations"
         options = reading_options(args, format)
         if args.unit is not None:
             options["unit"] = args.unit
@@ -103,6 +106,11 @@ class Init(Command):
             write_text(target.with_name(f"{name}.libsonnet"), text)
         write_text(target, configuration(args, proposal))
         print(_summary(args, proposal, target))
+
+
+def _splits_text(format: str, pipeline: str | None) -> bool:
+    """Whether texts are split by rules of this package: the format gives text, and no pipeline."""
+    return "tokenizer" in format_options(format) and (pipeline is None or is_language(pipeline))
 
 
 def configuration(args: argparse.Namespace, proposal: Proposal) -> str:
@@ -151,6 +159,7 @@ def _reader(args: argparse.Namespace, proposal: Proposal) -> list[str]:
         "format": args.format,
         "tokenizer_pipeline": args.tokenizer_pipeline,
         "granularity": args.granularity,
+        "sentence_rules": args.sentence_rules,
         "discontinuous": args.discontinuous,
         "concept_relations": args.concept_relations,
         "unit": args.unit,

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from joint_ner_re.corpora.annotations import ConceptLink, Document, Link, Mention
+from joint_ner_re.corpora.changes import UNSHARED
 from joint_ner_re.corpora.errors import CorpusFormatError, ErrorHandler, handled
 from joint_ner_re.messages import quote
 
@@ -102,7 +103,7 @@ def _pairs(
     if pairs:
         changes[_COUNTED[concept_relations]] += 1
     elif concept_relations == "sentence":
-        changes["relations between concepts that share no sentence, left out"] += 1
+        changes[UNSHARED] += 1
     else:
         changes["relations of a concept to itself that one mention names, left out"] += 1
     return pairs

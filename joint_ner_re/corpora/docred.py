@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from joint_ner_re.corpora.changes import NOT_TOGETHER
 from joint_ner_re.corpora.documents import log_changes
 from joint_ner_re.corpora.errors import (
     CorpusFormatError,
@@ -135,7 +136,7 @@ class _Document:
                 )
             pairs = self._pairs(head, tail)
             if not pairs:
-                changes["labels of two that no sentence mentions together, left out"] += 1
+                changes[NOT_TOGETHER] += 1
                 continue
             if nearest:
                 pairs = [min(pairs, key=self._distance)]

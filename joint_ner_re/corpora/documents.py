@@ -16,7 +16,7 @@ from itertools import accumulate, chain
 from typing import Any, NamedTuple, Protocol
 
 from joint_ner_re.corpora.annotations import Document, Link, Mention
-from joint_ner_re.corpora.changes import WIDENED
+from joint_ner_re.corpora.changes import CROSSING, JOINED, WIDENED
 from joint_ner_re.corpora.changes import log_changes as log_changes
 from joint_ner_re.corpora.concepts import CONCEPT_RELATIONS, linked_concepts
 from joint_ner_re.corpora.errors import (
@@ -218,7 +218,7 @@ def _sentences(
         elif head == tail:
             links_of[head].append(link)
         else:
-            changes["relations from one sentence to another, left out"] += 1
+            changes[CROSSING] += 1
     mentions_of: list[dict[int, Span]] = [{} for _ in sentences]
     for index, (home, span) in enumerate(zip(homes, spans)):
         if span is not None:
@@ -295,7 +295,7 @@ def _sentence_spans(
         for place in firsts[bisect_right(firsts, span[0]) : bisect_left(firsts, span[1])]
     }
     if inside:
-        changes["sentence ends inside a mention, where the sentences were joined"] += len(inside)
+        changes[JOINED] += len(inside)
         firsts = [first for first in firsts if first not in inside]
     borders = [0, *(begins[first] for first in firsts[1:]), len(text)]
     return [

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
+from joint_ner_re.corpora.changes import CROSSING, CUT
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike, located
 from joint_ner_re.corpora.units import Unit, check_unit, in_units
 from joint_ner_re.messages import quote
@@ -75,7 +76,7 @@ def divide(
     for entity in entities:
         home = bisect_right(starts, entity.start) - 1
         if entity.end > starts[home + 1]:
-            changes["mentions over the end of a sentence, left out"] += 1
+            changes[CUT] += 1
             places.append(None)
             continue
         base = starts[home]
@@ -122,7 +123,7 @@ def _links(
         if head is None or tail is None:
             changes["relations of mentions that were left out, left out"] += 1
         elif head[0] != tail[0]:
-            changes["relations from one sentence to another, left out"] += 1
+            changes[CROSSING] += 1
         elif head == tail:
             changes["relations between two mentions that became one, left out"] += 1
         else:

@@ -25,6 +25,7 @@ from joint_ner_re.corpora import (
     format_options,
     read_corpus,
 )
+from joint_ner_re.corpora.changes import at_sentence_ends, recorded_changes
 from joint_ner_re.corpora.errors import PathLike, SkippedErrors
 from joint_ner_re.corpora.partitions import (
     ENTITIES_ALONE,
@@ -81,6 +82,9 @@ class JointReader(CheckedOptions, DatasetReader):
         How raw text is split: the `pipeline` of `joint_ner_re.tokenization.TextTokenizer`.
     granularity : `str`, optional (default = `"standard"`)
         How raw text is split: `"standard"` or `"fine"`, as in `TextTokenizer`.
+    sentence_rules : `str`, optional (default = `"punctuation"`)
+        Where the sentences of raw text end, in training and in prediction: `"punctuation"` or
+        `"abbreviations"`, as in `TextTokenizer`. A spaCy pipeline has rules of its own.
     discontinuous : `str`, optional (default = `"drop"`)
         What becomes of mentions in pieces, which no entity here can be. `"drop"`: they are left
         out with their relations. `"cover"`: they cover the words between their pieces, too.
@@ -144,6 +148,7 @@ class JointReader(CheckedOptions, DatasetReader):
         overlap: str = "keep",
         tokenizer_pipeline: str = "en",
         granularity: str = "standard",
+        sentence_rules: str = "punctuation",
         discontinuous: str = "drop",
         concept_relations: str = "nearest",
         unit: str | int = "sentence",
@@ -192,11 +197,11 @@ class JointReader(CheckedOptions, DatasetReader):
         except PartitionError as error:
             raise ConfigurationError(str(error)) from error
         try:
-            self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity)
+            self.tokenizer = TextTokenizer(tokenizer_pipeline, granularity, sentence_rules)
         except ValueError as error:
             raise ConfigurationError(
-                f"tokenizer_pipeline is {tokenizer_pipeline!r}, granularity {granularity!r}: "
-                f"{error}"
+                f"tokenizer_pipeline is {tokenizer_pipeline!r}, granularity {granularity!r}, "
+                f"sentence_rules {sentence_rules!r}: {error}"
             ) from error
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._format = format
@@ -206,6 +211,7 @@ class JointReader(CheckedOptions, DatasetReader):
         self._symmetric = list(symmetric or ())
         self._skips_errors = on_error == "skip"
         self._unknown_types = unknown_types
+        self._losses: dict[str, str] = {}
         self._reading_options: dict[str, Any] = {
             "tokenizer": self.tokenizer,
             "unit": unit,
@@ -274,7 +280,23 @@ class JointReader(CheckedOptions, DatasetReader):
         sentences = read_corpus(
             path, format, labels=self._labels, symmetric=self._symmetric, **chosen, **options
         )
-        return skipped.counted(sentences)
+        return self._recorded(path, skipped.counted(sentences))
+
+    def _recorded(self, path: str, sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+        """The sentences; at their end, what was lost at sentence ends is kept for `losses`."""
+        changes: Counter[str] = Counter()
+        relations = 0
+        for sentence in recorded_changes(sentences, changes):
+            relations += len(sentence.relations)
+            yield sentence
+        self._losses[path] = at_sentence_ends(changes, relations)
+
+    def losses(self) -> list[str]:
+        """What was left out or joined because of where sentences end, for each file that was read.
+
+        Files without such losses are left out, as are those that were not read to their end.
+        """
+        return [f"{path}: {lost}" for path, lost in self._losses.items() if lost]
 
     def _instance(
         self, sentence: Sentence, counts: "Counter[str]", relations_known: bool = True

@@ -142,6 +142,7 @@ def _manifest(
         most_relations=model.most_relations,
         pipeline=reader.tokenizer.pipeline,
         granularity=reader.tokenizer.granularity,
+        sentence_rules=reader.tokenizer.sentence_rules,
         unit=reader.unit,
         symmetric=list(reader._symmetric),
         max_token_characters=MAX_TOKEN_CHARACTERS,

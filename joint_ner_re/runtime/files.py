@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from joint_ner_re.corpora.units import check_unit
 from joint_ner_re.messages import quote
+from joint_ner_re.sentence_rules import SENTENCE_RULES
 
 MANIFEST = "joint_ner_re.json"
 VOCABULARY = "vocabulary.json"
@@ -48,7 +49,7 @@ class Manifest(NamedTuple):
     relation_threshold : `float | dict[str, float]`
     most_relations : `int`
         See `JointModel`.
-    pipeline, granularity : `str`
+    pipeline, granularity, sentence_rules : `str`
         How texts are split; see `TextTokenizer`.
     unit : `str | int`
         How much of a document the model reads at once; see `JointReader`.
@@ -72,6 +73,7 @@ class Manifest(NamedTuple):
     most_relations: int
     pipeline: str
     granularity: str
+    sentence_rules: str
     unit: str | int
     symmetric: list[str]
     max_token_characters: int
@@ -115,6 +117,8 @@ def read_manifest(directory: str) -> Manifest:
             f"{path}: format is {quote(content.get('format'))}; this version of joint_ner_re reads "
             f"format {FORMAT}: export the model again, or install a newer version"
         )
+    # Models that were exported before there was a choice have these rules.
+    content.setdefault("sentence_rules", "punctuation")
     checks: tuple[tuple[str, Any, Callable[[Any], Any], str], ...] = (
         ("entity_types", list, _names, "names, at least one"),
         ("relation_types", list, lambda v: not v or _names(v), "names"),
@@ -124,6 +128,7 @@ def read_manifest(directory: str) -> Manifest:
         ("most_relations", int, lambda v: v >= 1, "1 or more"),
         ("pipeline", str, lambda v: v and not set(v) & set("/\\\0"), "a language or a package"),
         ("granularity", str, ("standard", "fine").__contains__, "standard or fine"),
+        ("sentence_rules", str, SENTENCE_RULES.__contains__, " or ".join(SENTENCE_RULES)),
         ("unit", (str, int), _is_unit, "sentence, document or a number"),
         ("symmetric", list, lambda v: not v or _names(v), "names"),
         ("max_token_characters", int, lambda v: v >= 1, "1 or more"),

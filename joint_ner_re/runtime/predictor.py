@@ -48,7 +48,9 @@ class ExportedPredictor(DocumentPredictor):
         """See `DocumentPredictor`. Made at its first use: tokens need none."""
         if self._tokenizer is None:
             manifest = self.model.manifest
-            self._tokenizer = TextTokenizer(manifest.pipeline, manifest.granularity)
+            self._tokenizer = TextTokenizer(
+                manifest.pipeline, manifest.granularity, manifest.sentence_rules
+            )
         return self._tokenizer
 
     @property

@@ -170,6 +170,8 @@ class ProgressCallback(TrainerCallback):
             if "epoch" not in metrics and last.exists():
                 metrics.update({**json.loads(last.read_text(encoding="utf-8")), **metrics})
             metrics["seconds"] = round(self.seconds, 1)
+        if is_primary:
+            _report_losses(trainer)
 
     @overrides
     def state_dict(self) -> dict[str, Any]:
@@ -249,6 +251,22 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     def _freeze(self, trainer: Any, epoch: int) -> None:
         for embedder in _trained_embedders(trainer):
             embedder.freeze(epoch < self._epoch)
+
+
+def _report_losses(trainer: Any) -> None:
+    """Say in one line what reading has left out or joined because of where sentences end."""
+    loaders = [trainer.data_loader, getattr(trainer, "_validation_data_loader", None)]
+    found: dict[str, None] = {}
+    for loader in loaders:
+        losses = getattr(getattr(loader, "reader", None), "losses", None)
+        if losses is not None:
+            found.update(dict.fromkeys(losses()))
+    if found:
+        log.warning(
+            "the ends of sentences cost: %s. The reader's unit takes several sentences at once, "
+            "and its sentence_rules say where they end",
+            " | ".join(found),
+        )
 
 
 def _trained_embedders(trainer: Any) -> list[TransformerEmbedder]:

@@ -18,6 +18,33 @@ def test_a_corpus_without_errors(allennlp, fixtures, tmp_path, capsys):
     assert "| relations by type | train | dev |" in (tmp_path / "a.md").read_text()
 
 
+def test_losses_at_sentence_ends_are_reported(allennlp, tmp_path, capsys):
+    text = "Rosa testis pv. alba met Bob in Fig. 2 and Orm. Kest left."
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text(text)
+    (tmp_path / "in/a.ann").write_text(
+        "T1\tPer 0 20\tRosa testis pv. alba\nT2\tPer 25 28\tBob\nT3\tPer 43 46\tOrm\n"
+        "T4\tPer 48 52\tKest\nR1\tMet Arg1:T1 Arg2:T2\nR2\tMet Arg1:T2 Arg2:T3\n"
+        "R3\tMet Arg1:T3 Arg2:T4\n"
+    )
+    crossing = "relations from one sentence to another, left out"
+    joined = "sentence ends inside a mention, where the sentences were joined"
+    for rules, changes, finding in (
+        ("punctuation", {crossing: 2, joined: 1}, "a: 2 of 3 relations (67 %) cross the end of"),
+        ("abbreviations", {crossing: 1}, ""),
+    ):
+        allennlp("check", f"a={tmp_path / 'in'}", "--sentence-rules", rules,
+                 "--json", tmp_path / "report.json")  # fmt: skip
+        out = capsys.readouterr().out
+        assert (
+            json.loads((tmp_path / "report.json").read_text())["parts"]["a"]["changes"] == changes
+        )
+        rows = [line.rsplit(None, 1) for line in out.splitlines()]
+        assert all([what, str(count)] in rows for what, count in changes.items())
+        assert (joined in out) == (joined in changes)
+        assert finding in out and ("many relations from one" in out) == bool(finding)
+
+
 def test_errors_end_with_one(allennlp, tmp_path, capsys):
     (tmp_path / "a.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": 2}\n')
     with pytest.raises(SystemExit) as caught:

@@ -100,6 +100,24 @@ def test_options_reach_reader_and_tokenizer(allennlp, tmp_path):
     allennlp("convert", tmp_path / "out", tmp_path / "b.json", "--granularity", "fine")
 
 
+def test_sentences_end_as_the_rules_say(allennlp, tmp_path):
+    text = "It is in Fig. 2. It rained."
+    (tmp_path / "in").write_text(json.dumps({"text": text, "label": []}))
+    for rules, ends in (("punctuation", 3), ("abbreviations", 2)):
+        allennlp(
+            "convert", tmp_path / "in", tmp_path / "out", "--from=doccano", "--to=jsonl",
+            "--sentence-rules", rules,
+        )  # fmt: skip
+        found = list(read_corpus(tmp_path / "out"))
+        assert len(found) == ends
+        assert "".join(sentence.text for sentence in found) == text
+    with pytest.raises(SystemExit, match="en_core_sci_sm' has sentence ends of its own"):
+        allennlp(
+            "convert", tmp_path / "in", tmp_path / "out", "--from=doccano", "--to=jsonl",
+            "--sentence-rules=abbreviations", "--tokenizer-pipeline=en_core_sci_sm",
+        )  # fmt: skip
+
+
 def test_csv_of_predicted_documents_names_their_sentences(allennlp, tmp_path):
     record = {
         "tokens": ["Ada", ".", "Bob", "."], "text": "Ada. Bob.",

@@ -91,6 +91,23 @@ def test_mentions_in_pieces_and_relations_across_sentences_get_their_options(ini
     assert "// Of 3 relations, 3 link two sentences; with this unit 3 are learned." in text
 
 
+def test_texts_are_split_by_the_rules_that_know_abbreviations(init, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("Ada (Fig. 2) met Bob.")
+    (tmp_path / "in/a.ann").write_text(
+        "T1\tPer 0 3\tAda\nT2\tPer 17 20\tBob\nR1\tMet Arg1:T1 Arg2:T2\n"
+    )
+    reader = init("--train", "in")["dataset_reader"]
+    # With the other rules the relation would link two sentences.
+    assert reader["sentence_rules"] == "abbreviations" and "unit" not in reader
+    given = ("--force", "--sentence-rules", "punctuation")
+    reader = init("--train", "in", *given)["dataset_reader"]
+    assert (reader["sentence_rules"], reader["unit"]) == ("punctuation", 3)
+    # Tokens need no rules.
+    put(tmp_path / "a.jsonl", *map(record, range(3)))
+    assert "sentence_rules" not in init("--train", "a.jsonl", "--force")["dataset_reader"]
+
+
 def test_what_is_decided_is_not_proposed(init, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.txt").write_text("Ada left. Bob left.")

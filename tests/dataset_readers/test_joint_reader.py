@@ -73,6 +73,58 @@ def test_raw_text_is_split_as_the_options_say(tmp_path):
     assert standard.tokens == ("No", "IL-2", "here", ".")
 
 
+# The relation of d0 crosses the end of a sentence; the mention of d1 has a full stop inside.
+DOCUMENTS = {
+    "d0": ("Ada left. Bob slept. See Fig. 2 there.", "T1\tPer 0 3\tAda\nT2\tPer 10 13\tBob\n"
+           "R1\tMet Arg1:T1 Arg2:T2\n"),
+    "d1": ("Rosa testis pv. alba met Bob.", "T1\tPer 0 20\tRosa testis pv. alba\n"
+           "T2\tPer 25 28\tBob\nR1\tMet Arg1:T1 Arg2:T2\n"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def documents(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, (text, annotations) in DOCUMENTS.items():
+        (tmp_path / f"in/{name}.txt").write_text(text)
+        (tmp_path / f"in/{name}.ann").write_text(annotations)
+    return str(tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    "rules, expected, joined",
+    [
+        ("punctuation", ["Ada left. ", "Bob slept. ", "See Fig. ", "2 there."], 1),
+        ("abbreviations", ["Ada left. ", "Bob slept. ", "See Fig. 2 there."], 0),
+    ],
+)
+def test_sentences_end_as_the_option_says(documents, caplog, rules, expected, joined):
+    reader = JointReader(sentence_rules=rules)
+    found = sentences(reader.read(documents))
+    texts = [sentence.text for sentence in found]
+    assert texts == [*expected, DOCUMENTS["d1"][0]]
+    assert "".join(texts[:-1]) == DOCUMENTS["d0"][0]
+    lost = "1 relations from one sentence to another, left out (50.0 % of 2)"
+    ends = "; 1 sentence ends inside a mention, where the sentences were joined" * joined
+    assert reader.losses() == [f"{documents}: {lost}{ends}"]
+    # The log has them, too.
+    assert f"{documents}: relations from one sentence to another, left out: 1" in caplog.text
+
+
+def test_without_losses_there_are_none_to_report(documents):
+    reader = JointReader(unit="document", sentence_rules="abbreviations")
+    assert list(reader.read(documents)) and reader.losses() == []
+
+
+def test_the_losses_of_two_files_that_are_read_by_turns_stay_apart(documents, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"tokens": ["a"]}\n' * 9)
+    reader = JointReader()
+    for _ in zip(reader.read(str(tmp_path / "a.jsonl")), reader.read(documents)):
+        pass
+    (lost,) = reader.losses()
+    assert lost.startswith(f"{documents}: 1 relations")
+
+
 def test_predicted_documents_are_learned_sentence_by_sentence(tmp_path):
     document = {"tokens": ["It", "rained", ".", "Ada", "left", "."], "sentences": [[0, 3], [3, 6]]}
     (tmp_path / "a.jsonl").write_text(json.dumps(document))
@@ -333,6 +385,11 @@ def test_processes_and_their_workers_share_the_sentences(
         ({"overlap": "drop"}, ["'drop'", "keep, drop_sentences, drop_entities"]),
         ({"format": "conll05"}, ["'conll05'", "jsonl", "spert"]),
         ({"granularity": "coarse"}, ["'coarse'", "standard, fine"]),
+        ({"sentence_rules": "good"}, ["'good'", "punctuation, abbreviations"]),
+        (
+            {"sentence_rules": "abbreviations", "tokenizer_pipeline": "en_core_sci_sm"},
+            ["'en_core_sci_sm'", "sentence ends of its own"],
+        ),
         ({"tokenizer_pipeline": "xx_no_such_pipeline"}, ["'xx_no_such_pipeline'"]),
     ],
 )

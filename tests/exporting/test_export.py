@@ -146,6 +146,16 @@ def test_a_pipeline_in_a_directory_is_named(predictor_of, tmp_path):
         predictor._dataset_reader.tokenizer.pipeline = "en"
 
 
+def test_the_rules_of_sentences_come_along(predictor_of, tmp_path):
+    predictor = predictor_of({"dataset_reader.sentence_rules": "abbreviations"})
+    export_predictor(predictor, tmp_path / "model")
+    exported = load_exported(tmp_path / "model")
+    assert exported.text_tokenizer.sentence_rules == "abbreviations"
+    record = {"text": "We saw Ada (Fig. 2). She left."}
+    found = [one.predict_batch_json([record])[0]["sentences"] for one in (predictor, exported)]
+    assert found[0] == found[1] and len(found[0]) == 2
+
+
 def test_another_number_of_bits_is_an_error(predictor_of, tmp_path):
     with pytest.raises(ExportError, match="bits is 4; expected one of 32, 8"):
         export_predictor(predictor_of({}), tmp_path / "model", bits=4)

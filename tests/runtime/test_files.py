@@ -70,6 +70,7 @@ def test_another_graph_in_the_place_of_one_is_named(copy):
         ({"relation_threshold": {"Kill": 0.5}}, "relation_threshold has the types .Kill.;"),
         ({"pipeline": "../mine"}, "pipeline is '../mine'; expected a language or a package"),
         ({"granularity": "raw"}, "granularity is 'raw'; expected standard or fine"),
+        ({"sentence_rules": 3}, "sentence_rules is 3; expected punctuation or abbreviations"),
         ({"unit": "page"}, "unit is 'page'; expected sentence, document or a number"),
         ({"symmetric": [1]}, r"symmetric is \[1\]; expected names"),
         ({"features": []}, r"features is \[\]; expected at least one feature"),
@@ -106,6 +107,26 @@ def test_a_wrong_setting_is_named(copy, values, reason):
     change(copy, "joint_ner_re.json", **values)
     with pytest.raises(ValueError, match=reason):
         load_exported(copy)
+
+
+def test_a_model_exported_before_there_was_a_choice_splits_at_punctuation(copy):
+    path = copy / "joint_ner_re.json"
+    manifest = json.loads(path.read_text())
+    assert manifest.pop("sentence_rules") == "punctuation"
+    path.write_text(json.dumps(manifest))
+    assert load_exported(copy).text_tokenizer.sentence_rules == "punctuation"
+
+
+def sentences_of(predictor, text):
+    (output,) = predictor.predict_batch_json([{"text": text}])
+    return output["sentences"]
+
+
+def test_texts_are_split_by_the_rules_of_the_model(copy):
+    text = "We saw Ada (Fig. 2). She left."
+    assert len(sentences_of(load_exported(copy), text)) == 3
+    change(copy, "joint_ner_re.json", sentence_rules="abbreviations")
+    assert len(sentences_of(load_exported(copy), text)) == 2
 
 
 def test_transitions_must_be_finite_numbers(copy):
