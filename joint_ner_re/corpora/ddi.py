@@ -144,16 +144,12 @@ class _Document:
         for piece in offsets.split(";"):
             first, last = map(int, piece.split("-"))
             pieces.append((base + first, base + last + 1))
-        self._places[name] = len(self._mentions)
-        self._mentions.append(
-            Mention(
-                entity.line,
-                entity.get("type"),
-                *pieces[0],
-                pieces=pieces,
-                surface=entity.get("text"),
-            )
+        made = Mention(
+            entity.line, entity.get("type"), *pieces[0], pieces=pieces, surface=entity.get("text")
         )
+        # No earlier: a mention with an error must not be there for pairs.
+        self._places[name] = len(self._mentions)
+        self._mentions.append(made)
 
     def _add_pair(self, pair: Element) -> None:
         answer = pair.get("ddi")

@@ -145,17 +145,12 @@ class _Label:
         if section not in self._texts:
             raise mention.error(f"is of section {quote(section, 40)}, which the text lacks")
         pieces = _pieces(mention)
-        found = self._mentions[section]
-        self._places[name] = (section, len(found))
-        found.append(
-            Mention(
-                mention.line,
-                mention.get("type"),
-                *pieces[0],
-                pieces=pieces,
-                surface=mention.get("str"),
-            )
+        made = Mention(
+            mention.line, mention.get("type"), *pieces[0], pieces=pieces, surface=mention.get("str")
         )
+        # No earlier: a mention with an error must not be there for relations.
+        self._places[name] = (section, len(self._mentions[section]))
+        self._mentions[section].append(made)
 
     def _add_relation(self, relation: Element) -> None:
         ends: list[tuple[str, int]] = []

@@ -139,3 +139,33 @@ def test_documents_before_an_error_in_their_line_are_read(put):
     ids = [sentence.id for sentence in read(path, "bioc", on_error=errors.append)]
     assert [id.partition(":")[0] for id in ids] == ["a", "b"]
     assert "not well-formed XML: mismatched tag" in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    "format, old, reason",
+    [
+        ("tac_adr", ' type="AdverseReaction"', "lacks the attribute 'type'"),
+        ("tac_adr", ' str="severe"', "lacks the attribute 'str'"),
+        ("ddi", ' type="drug"', "lacks the attribute 'type'"),
+        ("ddi", ' text="Warfarol"', "lacks the attribute 'text'"),
+    ],
+)
+def test_relations_of_a_mention_with_an_error_are_errors_too(corpora, put, format, old, reason):
+    """They must not be taken for those of another mention."""
+    content = (corpora / XML[format]).read_text()
+    assert old in content
+    path = put(content.replace(old, "", 1))
+    errors = []
+    found = read(path, format, on_error=errors.append)
+    whole = read(corpora / XML[format], format)
+    assert reason in str(errors[0])
+    assert any("has this id" in str(error) for error in errors[1:])
+
+    def triples(sentences):
+        return {
+            (r.type, *(s.surface(s.entities[place]) for place in (r.head, r.tail)))
+            for s in sentences
+            for r in s.relations
+        }
+
+    assert triples(found) < triples(whole)
