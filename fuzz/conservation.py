@@ -338,7 +338,7 @@ def _webanno(path: Path, sentences: Sequence[Sentence], log: LogCounter) -> Bala
                 relations += cells[-1].count("|") + 1
             elif not kind.startswith(("CH", "SP=de.tudarmstadt.ukp.")):
                 for number, items in enumerate(zip(*(cell.split("|") for cell in cells))):
-                    spans = (re.search(r"\[(\d{1,9})\]$", item) for item in items)
+                    spans = (re.search(r"\[([0-9]{1,9})\]$", item) for item in items)
                     named = next((int(span[1]) for span in spans if span and int(span[1])), None)
                     mentions.add((kind, named) if named else (kind, row[0], number))
         width += max(len(features), 1)
