@@ -11,6 +11,7 @@ CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
 # Processes that share the tests. Each takes about 2 GB.
 WORKERS ?= 2
+COVERAGE ?=
 
 .PHONY: demo install pinned test lint types docs unit bench bench-quick fuzz kills audit lock clean
 
@@ -54,9 +55,10 @@ docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
 # Each worker has a part of the tests and takes over those of others when its own are done. One thread
-# each, because all tensors are tiny.
+# each, because all tensors are tiny. COVERAGE=yes measures the coverage, too, and takes half as long again.
 unit: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal \
+		$(if $(COVERAGE),--cov --cov-report=term)
 
 # Compare training and extraction with other systems and with the time of the bare arithmetic:
 # build/bench/results.md. Run nothing else meanwhile. See docs/performance.md.
