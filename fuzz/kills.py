@@ -523,8 +523,11 @@ class Campaign:
             record.corrupt += [f"{title} {text}" for text in corrupt_files(place, self._expected)]
             if kind.unit == "document":
                 record.done_again = max(record.done_again, unrecorded(place))
-        if ended.code:
-            record.failed.append(f"{title} {self._log.read_text()[-800:]}")
+        said = self._log.read_text()
+        # A kill may come when the output is complete: then the command does not replace it. What
+        # follows tells whether it is complete.
+        if ended.code and " exists" not in said:
+            record.failed.append(f"{title} {said[-800:]}")
             return
         found = contents_of(place)
         for file in sorted({*self._expected, *found}):
