@@ -32,13 +32,7 @@ def require_runtime() -> None:
     `ModuleNotFoundError`
         If it is not. The message has the command that installs it.
     """
-    for name in ("numpy", "onnxruntime", "tokenizers"):
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(
-                f"exported models need {name}, which is not installed:\n"
-                "  pip install 'joint_ner_re[runtime]'",
-                name=name,
-            )
+    _require("exported models need", "runtime", "numpy", "onnxruntime", "tokenizers")
 
 
 def require_plots() -> None:
@@ -49,11 +43,7 @@ def require_plots() -> None:
     `ModuleNotFoundError`
         If it is not. The message has the command that installs it.
     """
-    if find_spec("matplotlib") is None:
-        raise ModuleNotFoundError(
-            "plots need matplotlib, which is not installed:\n  pip install 'joint_ner_re[plots]'",
-            name="matplotlib",
-        )
+    _require("plots need", "plots", "matplotlib")
 
 
 def require_service() -> None:
@@ -64,13 +54,7 @@ def require_service() -> None:
     `ModuleNotFoundError`
         If it is not. The message has the command that installs it.
     """
-    for name in ("fastapi", "uvicorn"):
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(
-                f"serving a model needs {name}, which is not installed:\n"
-                "  pip install 'joint_ner_re[runtime,serve]'",
-                name=name,
-            )
+    _require("serving a model needs", "runtime,serve", "fastapi", "uvicorn")
 
 
 def require_export() -> None:
@@ -83,9 +67,13 @@ def require_export() -> None:
     """
     require_allennlp()
     require_runtime()
-    if find_spec("onnx") is None:
-        raise ModuleNotFoundError(
-            "exporting a model needs onnx, which is not installed:\n"
-            "  pip install 'joint_ner_re[export,runtime]'",
-            name="onnx",
-        )
+    _require("exporting a model needs", "export,runtime", "onnx")
+
+
+def _require(need: str, extras: str, *names: str) -> None:
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(
+                f"{need} {name}, which is not installed:\n  pip install 'joint_ner_re[{extras}]'",
+                name=name,
+            )

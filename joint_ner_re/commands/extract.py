@@ -1,18 +1,22 @@
 """`allennlp extract`: predicts for many documents, and can resume after an interruption."""
 
 import argparse
-from collections.abc import Sequence
 
-from joint_ner_re.commands.base import Command, input_path, output_path, tell
+from joint_ner_re.commands.base import input_path, output_path, tell
 from joint_ner_re.commands.convert import add_table_options, format_of, table_options
 from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.commands.options import (
+    RunsModel,
+    add_archive,
+    add_model_options,
+    local_archive,
+)
 from joint_ner_re.corpora import WRITABLE
 from joint_ner_re.corpora.failures import errors_path
-from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.streams import is_stream
 
 
-class Extract(Command):
+class Extract(RunsModel):
     """Runs a model over any number of documents; see `joint_ner_re.extraction`."""
 
     name = "extract"
@@ -23,10 +27,7 @@ class Extract(Command):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "archive_file",
-            help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
-        )
+        add_archive(parser)
         parser.add_argument(
             "input",
             type=input_path,
@@ -46,19 +47,7 @@ class Extract(Command):
         parser.add_argument(
             "--batch-documents", type=int, default=64, help="how many at once (default: 64)"
         )
-        parser.add_argument(
-            "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
-        )
-        parser.add_argument(
-            "--threads",
-            type=int,
-            help="how many threads an exported model uses (default: OMP_NUM_THREADS, or all cores)",
-        )
-        parser.add_argument(
-            "--relation-threshold",
-            type=float,
-            help="the least probability of a relation (default: the model's)",
-        )
+        add_model_options(parser)
         parser.add_argument(
             "--text-column", help="for a table: the column of the texts (default: text)"
         )
@@ -72,10 +61,6 @@ class Extract(Command):
             help="start over, even if an interrupted run could be resumed",
         )
 
-    def runs_light(self, arguments: Sequence[str]) -> bool:
-        """Whether the model is an exported one."""
-        return any(is_exported(argument) for argument in arguments)
-
     def how_to_continue(self, args: argparse.Namespace) -> str:
         if is_stream(args.input) or is_stream(args.output):
             return "A run that reads or writes a pipe cannot resume: start it over."
@@ -87,11 +72,7 @@ class Extract(Command):
 
         to = args.to or format_of(args.output)
         table = table_options(to, args.entities, args.mark)
-        archive = args.archive_file
-        if not is_exported(archive):
-            from allennlp.common.file_utils import cached_path
-
-            archive = str(cached_path(archive))
+        archive = local_archive(args.archive_file)
         summary = extract(
             lambda: load_any(archive, args.cuda_device, args.threads),
             archive,

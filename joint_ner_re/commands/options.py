@@ -1,11 +1,13 @@
-"""Base classes of the commands that run experiments."""
+"""Base classes of the commands that run experiments or a model, and options that they share."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.commands.base import Command
+from joint_ner_re.runtime.files import is_exported
 
 if TYPE_CHECKING:
     from joint_ner_re.experiments.repetition import Source
@@ -59,6 +61,48 @@ class Experiment(ShowsProgress):
         from joint_ner_re.experiments.repetition import Source
 
         return Source(args.config, args.overrides)
+
+
+class RunsModel(Command):
+    """A command that runs a model, which may be an archive or a directory of `export`."""
+
+    def runs_light(self, arguments: Sequence[str]) -> bool:
+        """Whether the model is an exported one."""
+        return any(is_exported(argument) for argument in arguments)
+
+
+def add_archive(parser: argparse.ArgumentParser) -> None:
+    """The model."""
+    parser.add_argument(
+        "archive_file",
+        help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """How the model is run."""
+    parser.add_argument(
+        "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="how many threads an exported model uses (default: OMP_NUM_THREADS, or all cores)",
+    )
+    parser.add_argument(
+        "--relation-threshold",
+        type=float,
+        help="the least probability of a relation (default: the model's)",
+    )
+
+
+def local_archive(path: str) -> str:
+    """The model's local file or directory; an archive at an address is fetched."""
+    if is_exported(path):
+        return path
+    from allennlp.common.file_utils import cached_path
+
+    return str(cached_path(path))
 
 
 def integers(text: str) -> list[int]:

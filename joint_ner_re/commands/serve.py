@@ -1,16 +1,19 @@
 """`joint-ner-re serve`: a trained model as a service over HTTP, with a page to try it."""
 
 import argparse
-from collections.abc import Sequence
 
-from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.endings import CommandError
-from joint_ner_re.runtime.files import is_exported
+from joint_ner_re.commands.options import (
+    RunsModel,
+    add_archive,
+    add_model_options,
+    local_archive,
+)
 
 PORT = 8000
 
 
-class Serve(Command):
+class Serve(RunsModel):
     """Serves a model; see `joint_ner_re.service`."""
 
     name = "serve"
@@ -22,10 +25,7 @@ class Serve(Command):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "archive_file",
-            help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
-        )
+        add_archive(parser)
         parser.add_argument(
             "--port", type=int, default=PORT, help=f"0 for a free one (default: {PORT})"
         )
@@ -57,23 +57,7 @@ class Serve(Command):
             default=60.0,
             help="how many seconds a request may take to arrive, and its answer (default: 60)",
         )
-        parser.add_argument(
-            "--cuda-device", type=int, default=-1, help="the GPU's number (default: the CPU)"
-        )
-        parser.add_argument(
-            "--threads",
-            type=int,
-            help="how many threads an exported model uses (default: OMP_NUM_THREADS, or all cores)",
-        )
-        parser.add_argument(
-            "--relation-threshold",
-            type=float,
-            help="the least probability of a relation (default: the model's)",
-        )
-
-    def runs_light(self, arguments: Sequence[str]) -> bool:
-        """Whether the model is an exported one."""
-        return any(is_exported(argument) for argument in arguments)
+        add_model_options(parser)
 
     def how_to_continue(self, args: argparse.Namespace) -> str:
         return "Run the same command again."
@@ -94,11 +78,7 @@ class Serve(Command):
         limits = Limits(args.max_characters, args.max_texts, args.max_waiting, args.timeout)
         # First what takes no time and may fail.
         with bound_socket(args.host, args.port) as bound:
-            archive = args.archive_file
-            if not is_exported(archive):
-                from allennlp.common.file_utils import cached_path
-
-                archive = str(cached_path(archive))
+            archive = local_archive(args.archive_file)
             extractor = load(archive, args.cuda_device, args.threads, args.relation_threshold)
             # The first text takes longest: it makes the tokenizer.
             extractor("Ready.")

@@ -65,11 +65,12 @@ class Source:
             self.total, self.fingerprint = _count_and_hash(self._path)
             if self._kind.name != LINES:
                 self.total = sum(1 for _ in self._read())
+        others = self._others()
         if not self.total:
             what = "no .txt file in this directory" if self._is_directory else "empty"
-            raise ExtractionError(f"{self._path}: {what}; expected documents{self._others()}")
-        if self._is_directory and self._others():
-            logger.warning("%s: %d .txt files are read%s", path, self.total, self._others())
+            raise ExtractionError(f"{self._path}: {what}; expected documents{others}")
+        if others:
+            logger.warning("%s: %d .txt files are read%s", path, self.total, others)
 
     def documents(self, done: int = 0, position: int = 0) -> Iterator[InputDocument]:
         """The documents after the first `done`, from `position` on."""

@@ -1,7 +1,5 @@
 """The page in headless Chromium: that it loads, filters, and runs nothing but its own script."""
 
-import shutil
-
 import pytest
 
 from joint_ner_re.review import page as page_module
@@ -10,19 +8,6 @@ from joint_ner_re.review.markup import draw_sentence
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 PAIR = ["Ada", "lives", "in", "Kesh"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [path for path in map(shutil.which, names) if path]
-    if not found:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 
 import pytest
@@ -16,19 +15,6 @@ from joint_ner_re.service.server import address_of, bound_socket
 
 TEXT = "Ada Marek lives in Kesh."
 MARKUP = "</script><script>window.ran=1</script> <img src=x onerror=window.ran=1> Ada in Kesh."
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [path for path in map(shutil.which, names) if path]
-    if not found:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Quick:
