@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -188,9 +189,11 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _end_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - len(_NAMES_A_FILE)))
+    """The last bytes of a journal; none if the process that wrote it has just removed it."""
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_NAMES_A_FILE)))
         return file.read()
+    return b""
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple]:

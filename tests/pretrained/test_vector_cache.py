@@ -93,6 +93,23 @@ def test_two_processes_write_at_once(tmp_path, number_kept, attempt):
         assert torch.equal(cache.get(key.to_bytes(2, "big"), 5), numbers(5, float(key)))
 
 
+def test_a_journal_may_go_while_it_is_looked_at(tmp_path, monkeypatch):
+    """Another process removes it when its change is written."""
+    is_file = os.path.isfile
+    seen = []
+
+    def gone_by_then(path):
+        if str(path).endswith("-journal"):
+            seen.append(path)
+            return True
+        return is_file(path)
+
+    monkeypatch.setattr(os.path, "isfile", gone_by_then)
+    cache = VectorCache(3, 1, str(tmp_path / "v.sqlite"))
+    cache.put({b"a": numbers(2)})
+    assert seen and torch.equal(cache.get(b"a", 2), numbers(2))
+
+
 def test_a_killed_writer_leaves_whole_tensors(tmp_path, number_kept):
     path = str(tmp_path / "v.sqlite")
     context = multiprocessing.get_context("fork")
