@@ -34,6 +34,10 @@ from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_te
 
 logger = logging.getLogger(__name__)
 
+# Weights hardly shrink: level 9 makes an archive of 89 MB 8 % smaller, but takes 3.6 s of CPU time
+# in place of 0.4 to write it, and 0.7 in place of 0.2 whenever it is read.
+COMPRESSION = 0
+
 
 def _atomic(write: Callable, position: int, keyword: str = "") -> Callable:
     """Makes a function write a temporary file, which is renamed when it is complete.
@@ -85,7 +89,7 @@ def archive_model(
     logger.info("archiving weights and vocabulary to %s", path)
     with (
         replacing(path, "wb") as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        gzip.GzipFile("", "wb", COMPRESSION, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name, member in _members(directory, directory / weights, include_in_archive or []):

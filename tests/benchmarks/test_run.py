@@ -29,13 +29,6 @@ SIZES = Sizes(
 )
 
 
-needs_numbered_nodes = pytest.mark.skipif(
-    not hasattr(torch.autograd, "_get_sequence_nr"),
-    reason="it tells backward passes apart by numbers that torch 1.12 does not show",
-)
-
-
-@needs_numbered_nodes
 def test_writes_its_results(tmp_path, few_threads, fixtures, monkeypatch):
     monkeypatch.delenv("JOINT_NER_RE_DATA", raising=False)
     # The same on every processor.
@@ -86,7 +79,6 @@ def test_a_process_hands_back_its_facts_and_its_error(monkeypatch):
         Child(int, "no such thing").ready()
 
 
-@needs_numbered_nodes
 def test_a_clock_counts_forwards_and_backwards_and_gives_back_what_it_watched():
     replaced = torch.tanh
     module = torch.nn.Linear(2, 2)
