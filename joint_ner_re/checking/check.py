@@ -11,6 +11,7 @@ from joint_ner_re.checking.statistics import Part, PartStatistics
 from joint_ner_re.checking.suspicions import Detector, Suspicions, alike
 from joint_ner_re.corpora import CorpusFormatError, detect_format, format_options, read_corpus
 from joint_ner_re.corpora.changes import LOST_RELATIONS, WIDENED, collected_changes
+from joint_ner_re.corpora.errors import PathLike
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.token_agreement import SAMPLE, SpanTokenizer, agreement
 
@@ -19,13 +20,18 @@ _MIN_WIDENED, _MAX_WIDENED_PERCENT = 2, 3
 # The share of relations from which a longer unit is worth its time.
 _MIN_LOST, _MAX_LOST_PERCENT = 2, 2
 
-Progress = Callable[[Iterable[Sentence]], Iterable[Sentence]]
+Progress = Callable[[Iterable[Sentence], PathLike], Iterable[Sentence]]
+
+
+def without_progress(sentences: Iterable[Sentence], path: PathLike) -> Iterable[Sentence]:
+    """Passes the sentences on."""
+    return sentences
 
 
 def check_corpus(
     parts: Sequence[Part],
     options: Callable[[str], dict[str, Any]] = lambda format: {},
-    progress: Progress = iter,
+    progress: Progress = without_progress,
     tokenizer: Callable[[], SpanTokenizer | None] = lambda: None,
 ) -> Report:
     """Check a corpus, sentence by sentence.
@@ -40,7 +46,7 @@ def check_corpus(
     options : `Callable[[str], dict[str, Any]]`, optional
         Gives the options of `read_corpus` for a format, such as a tokenizer.
     progress : `Callable`, optional
-        Wraps the sentences of each pass, such as `tqdm`.
+        Wraps the sentences of each pass; it also gets the part's path.
     tokenizer : `Callable[[], SpanTokenizer | None]`, optional
         Makes the tokenizer that the model will have, to compare the tokens of formats that give
         them. Default: they are not compared.
@@ -61,7 +67,7 @@ def check_corpus(
     for part in parts:
         sample: list[Sentence] = []
         with collected_changes() as changes:
-            for sentence in progress(_read(part, options, errors.append)):
+            for sentence in progress(_read(part, options, errors.append), part.path):
                 statistics[part.name].add(sentence)
                 total.add(sentence)
                 detector.first_pass(part, sentence)
@@ -82,7 +88,7 @@ def check_corpus(
             suspicions.add("parts with many relations from one sentence to another", example)
     for part in parts:
         with collected_changes():
-            for sentence in progress(_read(part, options, lambda error: None)):
+            for sentence in progress(_read(part, options, lambda error: None), part.path):
                 detector.second_pass(part, sentence, total)
     detector.finish()
     for what, example in chain(_missing_types(statistics), _alike_types(total)):

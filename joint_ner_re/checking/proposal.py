@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from joint_ner_re.checking.check import Progress, without_progress
 from joint_ner_re.checking.statistics import Distribution
 from joint_ner_re.corpora import detect_format, format_options, read_corpus
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
@@ -78,15 +79,12 @@ class Proposal:
     count: Count
 
 
-Progress = Callable[[Iterable[Sentence]], Iterable[Sentence]]
-
-
 def propose(
     path: PathLike,
     format: str | None = None,
     options: dict[str, Any] | None = None,
     has_dev: bool = True,
-    progress: Progress = iter,
+    progress: Progress = without_progress,
 ) -> Proposal:
     """Look at a corpus and propose settings for it.
 
@@ -102,7 +100,7 @@ def propose(
         Whether the development data are a file of their own. Otherwise a part of this one is
         development data, so that less is trained on.
     progress : `Callable`, optional
-        Wraps the sentences of each reading, such as `tqdm`.
+        Wraps the sentences of each reading; it also gets the path.
 
     # Raises
 
@@ -122,7 +120,7 @@ def propose(
 
     def counted(**more: Any) -> Count:
         count = Count()
-        for sentence in progress(read_corpus(path, format, **{**chosen, **more})):
+        for sentence in progress(read_corpus(path, format, **{**chosen, **more}), path):
             count.add(sentence)
         return count
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from functools import lru_cache
-
-from tqdm import tqdm
+from functools import lru_cache, partial
 
 from joint_ner_re.checking import Part, as_markdown, as_text, check_corpus
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.convert import add_reading_options, reading_options, tokenizer_of
+from joint_ner_re.commands.reading_bar import reading_bar
 from joint_ner_re.corpora import FORMATS
 from joint_ner_re.writing import write_json, write_text
 
@@ -53,7 +52,7 @@ class Check(Command):
             parts_of(args.corpora, args.format),
             # A corpus is read twice, but spaCy's rules need to be loaded only once.
             lru_cache(maxsize=None)(lambda format: reading_options(args, format)),
-            lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
+            partial(reading_bar, what="checking"),
             lru_cache(maxsize=None)(lambda: tokenizer_of(args)),
         )
         if args.json:

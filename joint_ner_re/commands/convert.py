@@ -8,10 +8,9 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from tqdm import tqdm
-
 from joint_ner_re.commands.base import Command, input_path, output_path, tell
 from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.commands.reading_bar import reading_bar
 from joint_ner_re.corpora import (
     CONCEPT_RELATIONS,
     DISCONTINUOUS,
@@ -340,7 +339,7 @@ def convert(
             replace(s, id=f"{id_prefix}-{s.id or (s.source or '').rpartition(':')[2]}")
             for s in corpus
         )
-    sentences = tqdm(corpus, "converting", unit=" sentences")
+    sentences = reading_bar(corpus, source, "converting", leave=True)
     count = write_corpus(sentences, target, to, **writing)
     if format == "jsonl" and to != "jsonl" and not is_stream(source):
         write_errors(source, target)

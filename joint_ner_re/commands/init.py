@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from joint_ner_re.checking.proposal import Proposal, propose
 from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.convert import add_reading_options, reading_options, unit
 from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.commands.reading_bar import reading_bar
 from joint_ner_re.corpora import FORMATS, detect_format, format_options
 from joint_ner_re.tokenization import is_language
 from joint_ner_re.writing import write_text
@@ -97,7 +97,7 @@ class Init(Command):
             format,
             options,
             args.dev is not None,
-            lambda sentences: tqdm(sentences, "reading", unit=" sentences", leave=False),
+            partial(reading_bar, what="reading"),
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         library = files("joint_ner_re") / "configurations"

@@ -10,8 +10,9 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import BinaryIO, TextIO, cast
 
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
@@ -46,6 +47,39 @@ _SIGNATURES = (
     (codecs.BOM_UTF16_LE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
     (codecs.BOM_UTF16_BE, "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
 )
+
+# Within `counted_bytes`: the files that are open, and how far others were read, by path.
+_counted: ContextVar[dict[str, BinaryIO | int] | None] = ContextVar("counted", default=None)
+
+
+@contextmanager
+def counted_bytes() -> Iterator[Callable[[], int]]:
+    """Counts the bytes that are read of files which are opened meanwhile.
+
+    It gives a function that tells their number so far. Of a compressed file the packed bytes
+    count, and of a file that is read again the larger number.
+    """
+    files: dict[str, BinaryIO | int] = {}
+    token = _counted.set(files)
+    try:
+        yield lambda: sum(file if isinstance(file, int) else file.tell() for file in files.values())
+    finally:
+        _counted.reset(token)
+
+
+@contextmanager
+def _counting(path: PathLike, file: BinaryIO) -> Iterator[None]:
+    files = _counted.get()
+    if files is None or is_stream(path):
+        yield
+        return
+    name = os.fspath(path)
+    before = files.get(name, 0)
+    files[name] = file
+    try:
+        yield
+    finally:
+        files[name] = max(file.tell(), before if isinstance(before, int) else 0)
 
 
 def read_lines(path: PathLike, may_be_empty: bool = False) -> Iterator[Line]:
@@ -239,7 +273,7 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise CorpusFormatError(path, None, "this is a directory; expected a file")
     try:
-        with open_to_read(path) as packed:
+        with open_to_read(path) as packed, _counting(path, packed):
             file = cast(io.BufferedReader, packed)
             if file.peek(2)[:2] == _GZIP:
                 file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)))
