@@ -31,6 +31,7 @@ CONFIG = {
         "overlap": "keep", "tokenizer_pipeline": "en", "granularity": "standard", "fold": 1,
         "sentence_rules": "abbreviations",
         "folds": "folds.json", "num_folds": 10, "fold_seed": 1, "dev_fraction": 0.15,
+        "divide": "documents",
         "max_instances": 100, "discontinuous": "cover", "concept_relations": "all", "unit": 2,
         "labels": {"Old": "New"}, "symmetric": ["Near"], "on_error": "skip",
         "unknown_types": "error", "offsets": "utf-16",

@@ -14,6 +14,7 @@ from joint_ner_re.checking.check import Progress, without_progress
 from joint_ner_re.checking.statistics import Distribution
 from joint_ner_re.corpora import detect_format, format_options, read_corpus
 from joint_ner_re.corpora.errors import CorpusFormatError, PathLike
+from joint_ner_re.corpora.partitions import document_of
 from joint_ner_re.corpora.units import Unit
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import tag_levels
@@ -30,6 +31,9 @@ MAX_UNIT_TOKENS = 512
 UPDATES = 1200
 """Weight updates after which the shipped configurations have learned nearly all that they learn."""
 
+MIN_DOCUMENTS = 20
+"""From so many documents on, parts are drawn by documents."""
+
 _SPANS = (3, 5)
 
 
@@ -43,11 +47,19 @@ class Count:
     lengths: Distribution = field(default_factory=Distribution)
     levels: Counter[int] = field(default_factory=Counter)
     errors: int = 0
+    documents: set[str] = field(default_factory=set)
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether sentences share documents, of which there are enough to divide them."""
+        return MIN_DOCUMENTS <= len(self.documents) < self.sentences
 
     def add(self, sentence: Sentence) -> None:
         """Add a sentence."""
         self.sentences += 1
         self.lengths.add(len(sentence.tokens))
+        # A sentence without an id is a document of its own.
+        self.documents.add(document_of(sentence) or f"#{self.sentences}")
         self.entities.update(entity.type for entity in sentence.entities)
         self.relations.update(relation.type for relation in sentence.relations)
         self.levels.update(tag_levels(sentence.entities))

@@ -23,6 +23,10 @@ LIBRARIES = ("joint_ner_re", "minilm", "extended", "finetuned")
 # What `--encoder minilm` stands for is in minilm.libsonnet.
 MINILM, NO_ENCODER = "minilm", "none"
 _MANY_SENTENCES = 2000
+_DOCUMENTS = [
+    "    // All sentences of a document are in one part: scores for new documents are wanted.",
+    "    divide: 'documents',",
+]
 
 
 def positive(argument: str) -> int:
@@ -174,6 +178,7 @@ def _reader(args: argparse.Namespace, proposal: Proposal) -> list[str]:
         folds = 5 if proposal.count.sentences < _MANY_SENTENCES else 10
         lines += [
             f"    // One of {folds} folds is the test part, 15 % of the rest the development part.",
+            *(_DOCUMENTS if proposal.count.has_documents else []),
             "    fold: 0,",
             f"    num_folds: {folds},",
         ]

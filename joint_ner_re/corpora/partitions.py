@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from joint_ner_re.corpora.folds import k_folds, read_folds, split_dev
+from joint_ner_re.corpora.documents import parse_sentence_id
+from joint_ner_re.corpora.folds import k_folds, read_folds, shuffled, split_dev
 from joint_ner_re.sentence import Sentence
 
 logger = logging.getLogger(__name__)
 
 ENTITIES_ALONE = "entities"
 PARTS = ("train", "dev", "test", ENTITIES_ALONE)
+DIVIDE = ("sentences", "documents")
+
+# A sentence's number in its document, and a section of a drug label.
+_NUMBER = re.compile(r":[0-9]{1,12}\Z")
+_SECTION = re.compile(r"/S[0-9]{1,3}\Z")
 
 
 class PartitionError(ValueError):
@@ -50,6 +57,10 @@ class Partition:
     dev_fraction : `float`, optional (default = `0.15`)
         The share of the development part in the sentences outside the fold, taken from the start
         of the file as in PFN (Yan et al. 2021). 0 means no development part.
+    divide : `str`, optional (default = `"sentences"`)
+        `"sentences"`: new folds are drawn by sentences. `"documents"`: new folds and the
+        development part are drawn by documents, so that all sentences of a document are in one
+        part. Parts then differ in size, as documents do. See `document_of`.
 
     # Raises
 
@@ -62,8 +73,11 @@ class Partition:
     num_folds: int = 10
     fold_seed: int = 0
     dev_fraction: float = 0.15
+    divide: str = "sentences"
 
     def __post_init__(self) -> None:
+        if self.divide not in DIVIDE:
+            raise PartitionError(f"divide is {self.divide!r}; expected one of {', '.join(DIVIDE)}")
         if not 0 <= self.dev_fraction < 1:
             raise PartitionError(
                 f"dev_fraction is {self.dev_fraction}; expected at least 0 and less than 1"
@@ -107,6 +121,8 @@ class Partition:
         test = self._test_positions(path, sentences)
         if name == "test":
             return [s for position, s in enumerate(sentences) if position in test]
+        if name == "train" and self.folds is None:
+            _warn_of_shared_documents(path, sentences, test)
         training = [s for position, s in enumerate(sentences) if position not in test]
         if not self.dev_fraction:
             if name == "dev":
@@ -116,7 +132,10 @@ class Partition:
                 )
             return training
         try:
-            train, dev = split_dev(training, self.dev_fraction)
+            if self.divide == "documents":
+                train, dev = self._documents_for_dev(training)
+            else:
+                train, dev = split_dev(training, self.dev_fraction)
         except ValueError as error:
             raise PartitionError(f"{path}#{name}: dev_fraction: {error}") from error
         return train if name == "train" else dev
@@ -125,6 +144,8 @@ class Partition:
         """The positions of the test sentences in the file."""
         if self.fold is None:
             return set()
+        if self.folds is None and self.divide == "documents":
+            return self._test_documents(path, sentences)
         positions = _positions(path, sentences, may_repeat=self.folds is None)
         if self.folds is None:
             source = f"num_folds: {self.num_folds}"
@@ -146,6 +167,79 @@ class Partition:
                 "were made for"
             )
         return {positions[name] for name in test}
+
+    def _test_documents(self, path: str, sentences: Sequence[Sentence]) -> set[int]:
+        """The positions of the sentences of the documents that the fold holds."""
+        assert self.fold is not None
+        documents = _documents(sentences)
+        try:
+            folds = k_folds(documents, self.num_folds, self.fold_seed)
+        except ValueError as error:
+            raise PartitionError(
+                f"{path}: it has {len(documents)} documents, and divide is 'documents': {error}; "
+                "set fewer num_folds, or divide: 'sentences'"
+            ) from error
+        if self.fold >= len(folds):
+            raise PartitionError(
+                f"fold is {self.fold}; expected 0 to {len(folds) - 1} (num_folds: {self.num_folds})"
+            )
+        return {position for name in folds[self.fold] for position in documents[name]}
+
+    def _documents_for_dev(
+        self, training: Sequence[Sentence]
+    ) -> tuple[list[Sentence], list[Sentence]]:
+        """Draws documents until they have the wanted share of the sentences."""
+        documents = _documents(training)
+        wanted = self.dev_fraction * len(training)
+        chosen: set[int] = set()
+        for name in shuffled(documents, self.fold_seed):
+            # The document comes in if that brings the share nearer to the wanted one.
+            if len(chosen) + len(documents[name]) / 2 > wanted and chosen:
+                break
+            chosen.update(documents[name])
+        if not 0 < len(chosen) < len(training):
+            raise ValueError(
+                f"{self.dev_fraction} of {len(documents)} documents is none or all of them; "
+                "expected both parts non-empty"
+            )
+        train = [s for position, s in enumerate(training) if position not in chosen]
+        return train, [training[position] for position in sorted(chosen)]
+
+
+def document_of(sentence: Sentence) -> str:
+    """The name of the document that a sentence is from, as its id says; "" without an id.
+
+    Ids are `report:120-245` (characters) or `report:3` (the number of the sentence). The sections
+    of a drug label, `adcetris/S1`, count as one document. Any other id is a document of its own.
+    """
+    name, _ = parse_sentence_id(sentence)
+    if name == sentence.id:
+        name = _NUMBER.sub("", name)
+    return _SECTION.sub("", name)
+
+
+def _documents(sentences: Sequence[Sentence]) -> dict[str, list[int]]:
+    """The positions of each document's sentences. A sentence without an id is a document."""
+    documents: dict[str, list[int]] = {}
+    for position, sentence in enumerate(sentences):
+        documents.setdefault(document_of(sentence) or f"#{position}", []).append(position)
+    return documents
+
+
+def _warn_of_shared_documents(path: str, sentences: Sequence[Sentence], test: set[int]) -> None:
+    shared = [
+        name
+        for name, positions in _documents(sentences).items()
+        if 0 < sum(position in test for position in positions) < len(positions)
+    ]
+    if shared:
+        logger.warning(
+            "%s: %d documents, such as %r, have sentences in the test part and outside. Scores "
+            "will be too good for new documents; set divide: 'documents' in the reader",
+            path,
+            len(shared),
+            shared[0],
+        )
 
 
 def without_relations(path: str, sentences: Sequence[Sentence]) -> list[Sentence]:

@@ -127,6 +127,10 @@ class JointReader(CheckedOptions, DatasetReader):
         Size of the development part, as a share of the sentences outside the fold. It takes the
         first of them in the file's order, as in PFN (Yan et al. 2021). With 0 there is no
         development part.
+    divide : `str`, optional (default = `"sentences"`)
+        What the parts are drawn from. `"documents"`: all sentences of a document are in one part,
+        and the development part is drawn at random, too; without it, scores on a corpus of
+        documents are too good, since other sentences of the same documents were trained on.
     unknown_types : `str`, optional (default = `"missed"`)
         What becomes of gold of types that the model does not know, such as types that only the
         development part has. `"missed"`: the scores count it as missed, and the log names it.
@@ -161,6 +165,7 @@ class JointReader(CheckedOptions, DatasetReader):
         num_folds: int = 10,
         fold_seed: int = 0,
         dev_fraction: float = 0.15,
+        divide: str = "sentences",
         unknown_types: str = "missed",
         **kwargs,
     ) -> None:
@@ -193,7 +198,7 @@ class JointReader(CheckedOptions, DatasetReader):
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         try:
-            self.partition = Partition(fold, folds, num_folds, fold_seed, dev_fraction)
+            self.partition = Partition(fold, folds, num_folds, fold_seed, dev_fraction, divide)
         except PartitionError as error:
             raise ConfigurationError(str(error)) from error
         try:

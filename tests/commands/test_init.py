@@ -138,3 +138,13 @@ def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="new/config.jsonnet exists; give another directory"):
         allennlp("init", "new", "--train", "a.jsonl")
     allennlp("init", "new", "--train", "a.jsonl", "--force")
+
+
+def test_documents_of_several_sentences_are_not_divided(init, tmp_path):
+    put(tmp_path / "a.jsonl", *(record(n) | {"id": f"d{n // 2}:{n % 2}"} for n in range(40)))
+    assert init("--train", "a.jsonl")["dataset_reader"]["divide"] == "documents"
+
+
+def test_a_few_documents_are_divided_by_sentences(init, tmp_path):
+    put(tmp_path / "a.jsonl", *(record(n) | {"id": f"d{n // 4}:{n % 4}"} for n in range(40)))
+    assert "divide" not in init("--train", "a.jsonl")["dataset_reader"]

@@ -632,3 +632,73 @@ def test_a_corpus_without_a_token_is_an_error(tmp_path, sentences, options, mess
         ConfigurationError, match=f"empty.jsonl: no sentence with a token {message}"
     ):
         list(reader.read(str(path)))
+
+
+# Parts by documents
+
+
+@pytest.fixture
+def reports(tmp_path):
+    """Ten reports of two to five sentences each, in the order of their names."""
+    path = tmp_path / "reports.json"
+    written(path, [f"r{report}:{n}" for report in range(10) for n in range(2 + report % 4)])
+    return path
+
+
+def reports_of(ids):
+    return {name.partition(":")[0] for name in ids}
+
+
+def test_documents_stay_in_one_part(reports):
+    everything = ids_of(JointReader(), reports)
+    tests = []
+    for fold in range(5):
+        made = parts(reports, fold=fold, num_folds=5, divide="documents")
+        # Complete, without repetition, and in the file's order.
+        assert sorted(sum(made.values(), []), key=everything.index) == everything
+        assert all(part == sorted(part, key=everything.index) for part in made.values())
+        documents = [reports_of(part) for part in made.values()]
+        assert sum(map(len, documents)) == len(set.union(*documents)) == 10
+        assert len(reports_of(made["test"])) == 2
+        tests += made["test"]
+    assert sorted(tests) == sorted(everything)
+
+
+def test_the_development_part_by_documents_is_drawn_from_the_whole_file(reports):
+    made = [
+        parts(reports, fold=0, num_folds=5, divide="documents", fold_seed=seed, dev_fraction=0.25)
+        for seed in range(8)
+    ]
+    # Of the 8 documents outside the fold, those with about a quarter of the sentences.
+    assert all(1 <= len(reports_of(part["dev"])) <= 4 for part in made)
+    outside = [len(part["dev"]) + len(part["train"]) for part in made]
+    assert all(
+        abs(len(part["dev"]) - 0.25 * size) <= 2.5 for part, size in zip(made, outside, strict=True)
+    )
+    # The beginning of the file is not always in it.
+    assert len({frozenset(reports_of(part["dev"])) for part in made}) > 4
+
+
+def test_parts_by_sentences_of_a_corpus_of_documents_are_named(reports, caplog):
+    with caplog.at_level("WARNING"):
+        parts(reports, fold=0, num_folds=5)
+    (record,) = [r for r in caplog.records if "documents, such as" in r.message]
+    assert "divide: 'documents'" in record.message
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        parts(reports, fold=0, num_folds=5, divide="documents")
+    assert not [r for r in caplog.records if "documents, such as" in r.message]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"divide": "files"}, "divide is 'files'; expected one of sentences, documents"),
+        ({"divide": "documents", "fold": 0, "num_folds": 11}, "it has 10 documents"),
+        ({"divide": "documents", "fold": 5, "num_folds": 5}, "fold is 5; expected 0 to 4"),
+        ({"divide": "documents", "fold": 0, "num_folds": 2, "dev_fraction": 0.99}, "dev_fraction"),
+    ],
+)
+def test_an_impossible_division_into_documents_is_an_error(reports, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        parts(reports, **options)
