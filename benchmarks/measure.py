@@ -39,12 +39,13 @@ class Workload(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The median of several repetitions, the quartiles around it, and how many there were."""
+    """The median of several repetitions, the quartiles, how many there were, and the least."""
 
     median: float
     low: float
     high: float
     repetitions: int
+    best: float
 
     @property
     def share(self) -> float:
@@ -55,9 +56,9 @@ class Spread(NamedTuple):
 def spread(values: Sequence[float]) -> Spread:
     """The values' median and quartiles; one value is its own."""
     if len(values) == 1:
-        return Spread(values[0], values[0], values[0], 1)
+        return Spread(values[0], values[0], values[0], 1, values[0])
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return Spread(middle, low, high, len(values))
+    return Spread(middle, low, high, len(values), min(values))
 
 
 class Memory(NamedTuple):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limit import ENTITIES_ONLY, JOINT, seconds_at_least
 from measure import Measured, Spread
 from prepared import Setting
-from systems import CRF_TAGGER, FLOOR, SHIPPED, SHIPPED_LOW, SPACY, STOCK
+from systems import CRF_TAGGER, LIMIT, LIMIT_LOW, SHIPPED, SHIPPED_LOW, SHIPPED_ONE, SPACY, STOCK
 
 from joint_ner_re.figures import COLOURS, new_figure, save_figure
 from joint_ner_re.tables import markdown_table
@@ -22,9 +23,17 @@ HEADER = (
     "quartiles",
     "tokens/s",
     "ratio to stock",
-    "part of the floor reached",
+    "part of the limit reached",
     "peak memory, MB",
 )
+# By system, the row of the product that has its precision, and which multiply-adds count.
+LIMITS = {
+    SHIPPED: (LIMIT, JOINT),
+    SHIPPED_LOW: (LIMIT_LOW, JOINT),
+    SHIPPED_ONE: (LIMIT_LOW, JOINT),
+    STOCK: (LIMIT, JOINT),
+    CRF_TAGGER: (LIMIT, ENTITIES_ONLY),
+}
 DRAWN = (SHIPPED, SHIPPED_LOW, STOCK, CRF_TAGGER, SPACY)
 NONE = "–"
 
@@ -33,7 +42,7 @@ NONE = "–"
 class Row:
     """One system at one batch size. Rates are medians, `low` and `high` quartiles, all per second.
 
-    `ratio` is the rate divided by the stock assembly's, `part` the floor's time divided by the
+    `ratio` is the rate divided by the stock assembly's, `part` the limit's time divided by the
     row's; `None` where there is nothing to divide by. `facts` is what else is known.
     """
 
@@ -73,14 +82,17 @@ def group_name(setting: Setting) -> str:
     return f"{setting.task}, {setting.cell.upper()}, {setting.vectors}"
 
 
-def rows_of(setting: Setting, measured: dict[str, Measured], floors: dict[str, str]) -> list[Row]:
-    """The rows of a comparison; `floors` names the floor of each system, which may be absent."""
+def rows_of(setting: Setting, measured: dict[str, Measured]) -> list[Row]:
+    """The rows of a comparison. Those of the limit have the rate that nothing can pass."""
     stock = measured[STOCK].seconds.median if STOCK in measured else None
     rows = []
     for system, found in measured.items():
         seconds = found.seconds
+        if system in (LIMIT, LIMIT_LOW):
+            least = seconds_at_least(found)
+            seconds = Spread(least, least, least, seconds.repetitions, least)
         sentences, tokens = found.facts["sentences"], found.facts["tokens"]
-        floor = floors.get(system)
+        limit, what = LIMITS.get(system, ("", ""))
         rows.append(
             Row(
                 system,
@@ -90,7 +102,9 @@ def rows_of(setting: Setting, measured: dict[str, Measured], floors: dict[str, s
                 sentences / seconds.low,
                 tokens / seconds.median,
                 None if stock is None else stock / seconds.median,
-                measured[floor].seconds.median / seconds.median if floor in measured else None,
+                seconds_at_least(measured[limit], what) / seconds.median
+                if limit in measured
+                else None,
                 *found.memory,
                 seconds.repetitions,
                 found.facts,
@@ -183,11 +197,11 @@ def _capital(text: str) -> str:
 
 
 def draw(path: Path, groups: Sequence[Group]) -> None:
-    """Bars of sentences a second with the quartiles; a black line is the floor."""
+    """Bars of sentences a second with the quartiles; a black line is the limit."""
     columns = min(2, max(1, len(groups)))
     rows = max(1, -(-len(groups) // columns))
     figure, axes = new_figure(
-        "Sentences a second: medians, quartiles, and the floor of bare matrix products",
+        "Sentences a second: medians, quartiles, and the limit of the arithmetic",
         rows,
         columns,
         (7.5 * columns, 0.6 + 3.4 * rows),
@@ -231,10 +245,10 @@ def _draw_group(axes: Any, group: Group) -> None:
                 ha="center",
                 fontsize=7,
             )
-    floors = [row for row in group.rows if row.system == FLOOR]
-    for number, row in enumerate(floors):
+    limits = [row for row in group.rows if row.system == LIMIT]
+    for number, row in enumerate(limits):
         place = sizes.index(row.batch_size)
-        label = "floor of the joint model" if number == 0 else None
+        label = "limit of the joint model, 32 bits" if number == 0 else None
         axes.hlines(row.sentences, place - 0.45, place + 0.45, color="black", lw=1.4, label=label)
     axes.set_title(_capital(group.name), fontsize=10)
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import costs
-import floor
+import limit
 from commands import COMMANDS, PACKAGE, PREDICT, small_archive, starts, streams
 from measure import Measured, Spread, facts_from, spread, take_turns
 from prepared import (
@@ -27,7 +27,8 @@ from prepared import (
 from report import Group, Table, group_name, milliseconds, rows_of
 from systems import (
     CRF_TAGGER,
-    FLOOR,
+    LIMIT,
+    LIMIT_LOW,
     SHIPPED,
     SHIPPED_LOW,
     SHIPPED_ONE,
@@ -39,15 +40,6 @@ from systems import (
 )
 from tqdm import tqdm
 
-TAGGER_FLOOR = "floor, entities only"
-LOW_FLOOR = "floor, bfloat16"
-FLOORS = {
-    SHIPPED: FLOOR,
-    SHIPPED_LOW: LOW_FLOOR,
-    SHIPPED_ONE: LOW_FLOOR,
-    STOCK: FLOOR,
-    CRF_TAGGER: TAGGER_FLOOR,
-}
 ADE = Path("ade", "DRUG-AE.rel")
 
 
@@ -81,6 +73,8 @@ class Sizes:
         Width of the BiRNNs, if not the configuration's.
     in_process : `bool`, optional (default = `False`)
         Whether all happens in this process; the peak memory then says nothing.
+    side : `int`, optional (default = `None`)
+        Rows of the limit's product, if not as many as the device needs.
     """
 
     settings: Sequence[Setting]
@@ -96,6 +90,7 @@ class Sizes:
     streams: Sequence[int] = (20_000, 100_000)
     hidden_size: int | None = None
     in_process: bool = False
+    side: int | None = None
 
 
 def full_sizes() -> Sizes:
@@ -163,10 +158,10 @@ class Benchmark:
             name = group_name(setting)
             measured = self._measure(self._rows(setting))
             group = self.groups.setdefault(name, Group(name, []))
-            group.rows += rows_of(setting, measured, FLOORS)
+            group.rows += rows_of(setting, measured)
 
     def _rows(self, setting: Setting) -> dict[str, tuple]:
-        """By system, what makes its workload. The floor is that of the shipped model."""
+        """By system, what makes its workload. The limits are those of the shipped model."""
         low = has_bfloat16(self.setup.device)
         systems = [SHIPPED, SHIPPED_LOW, STOCK] if low else [SHIPPED, STOCK]
         if low and (setting.task, setting.cell, setting.vectors) == (EXTRACTION, "lstm", KEPT):
@@ -180,11 +175,9 @@ class Benchmark:
         rows: dict[str, tuple] = {
             system: (workload, system, self.setup, setting) for system in systems
         }
-        rows[FLOOR] = (floor.floor, self.setup, setting)
+        rows[LIMIT] = (limit.limit, self.setup, setting, False, self.sizes.side)
         if low:
-            rows[LOW_FLOOR] = (floor.floor, self.setup, setting, True, True)
-        if CRF_TAGGER in rows:
-            rows[TAGGER_FLOOR] = (floor.floor, self.setup, setting, False)
+            rows[LIMIT_LOW] = (limit.limit, self.setup, setting, True, self.sizes.side)
         return rows
 
     def shares(self) -> None:
@@ -230,7 +223,7 @@ class Benchmark:
             {
                 SHIPPED: (workload, SHIPPED, self.setup, setting),
                 CRF_TAGGER: (workload, CRF_TAGGER, self.setup, setting),
-                products: (floor.relation_layers, self.setup, setting),
+                products: (limit.relation_layers, self.setup, setting),
                 networks: (costs.relation_networks, self.setup, setting),
             }
         )
@@ -355,8 +348,8 @@ SECTIONS: dict[str, Callable[[Benchmark], None]] = {
 
 def spread_over(found: Measured, steps: int) -> Spread:
     """A repetition's seconds, divided by its steps."""
-    median, low, high, repetitions = found.seconds
-    return Spread(median / steps, low / steps, high / steps, repetitions)
+    median, low, high, repetitions, best = found.seconds
+    return Spread(median / steps, low / steps, high / steps, repetitions, best / steps)
 
 
 def _section(setting: Setting) -> str:

@@ -54,7 +54,8 @@ SHIPPED_ONE = "shipped model, bfloat16, one batch after the other"
 STOCK = "stock assembly"
 CRF_TAGGER = "CrfTagger (entities only)"
 SPACY = "spaCy NER (entities only)"
-FLOOR = "floor"
+LIMIT = "limit"
+LIMIT_LOW = "limit, bfloat16"
 
 
 # The systems
