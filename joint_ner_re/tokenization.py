@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from joint_ner_re.sentence_rules import SENTENCE_RULES, sentence_starts
 
 if TYPE_CHECKING:
+    from spacy.language import Language
     from spacy.tokens import Token
 
 Span = tuple[int, int]
@@ -65,10 +67,8 @@ class TextTokenizer:
         self.pipeline = pipeline
         self.granularity = granularity
         self.sentence_rules = sentence_rules
-        # Imported late: spaCy takes a second, and imports PyTorch if that is installed.
-        from joint_ner_re.spacy_tokenizers import load_pipeline
-
-        self._nlp = load_pipeline(pipeline, granularity)
+        load = _of_language if is_language(pipeline) else _loaded
+        self._nlp = load(pipeline, granularity)
 
     def tokenize(self, texts: Iterable[str]) -> Iterator[list[Span]]:
         """The `(begin, end)` offsets of each text's tokens, in code points. White space is no
@@ -90,6 +90,19 @@ class TextTokenizer:
         for doc in self._nlp.pipe(texts):
             sentences = (_spans(sentence) for sentence in doc.sents)
             yield [sentence for sentence in sentences if sentence]
+
+
+def _loaded(pipeline: str, granularity: str) -> Language:
+    # Imported late: spaCy takes a second, and imports PyTorch if that is installed.
+    from joint_ner_re.spacy_tokenizers import load_pipeline
+
+    return load_pipeline(pipeline, granularity)
+
+
+@cache
+def _of_language(code: str, granularity: str) -> Language:
+    """Made once in a process, which takes longer than to read a short file."""
+    return _loaded(code, granularity)
 
 
 def is_language(pipeline: str) -> bool:

@@ -263,3 +263,8 @@ def test_an_unknown_language_is_refused():
 def test_an_unknown_pipeline_is_refused_with_the_way_to_get_it(name):
     with pytest.raises(ValueError, match="no spaCy pipeline .*; install it with"):
         TextTokenizer(name)
+
+
+def test_the_rules_of_a_language_are_made_once():
+    nlp = {TextTokenizer("en", kind)._nlp for kind in ("standard", "fine", "standard", "fine")}
+    assert len(nlp) == 2
