@@ -57,6 +57,17 @@ def require_service() -> None:
     _require("serving a model needs", "runtime,serve", "fastapi", "uvicorn")
 
 
+def require_hub() -> None:
+    """Make sure that what fetches models of the Hugging Face hub is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the command that installs it.
+    """
+    _require("models of the Hugging Face hub need", "hub", "huggingface_hub")
+
+
 def require_export() -> None:
     """Make sure that what writing exported models needs is installed.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.commands.base import Command
+from joint_ner_re.hub import SCHEME, local_model
 from joint_ner_re.runtime.files import is_exported
 
 if TYPE_CHECKING:
@@ -67,15 +69,16 @@ class RunsModel(Command):
     """A command that runs a model, which may be an archive or a directory of `export`."""
 
     def runs_light(self, arguments: Sequence[str]) -> bool:
-        """Whether the model is an exported one."""
-        return any(is_exported(argument) for argument in arguments)
+        """Whether the model is an exported one, or may be one of the hub."""
+        return any(is_exported(one) or one.startswith(SCHEME) for one in arguments)
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
     """The model."""
     parser.add_argument(
         "archive_file",
-        help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
+        help="a trained model: model.tar.gz, a directory that allennlp export wrote, or one of "
+        "these on the Hugging Face hub, as hf://owner/name@REVISION",
     )
 
 
@@ -97,9 +100,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def local_archive(path: str) -> str:
-    """The model's local file or directory; an archive at an address is fetched."""
-    if is_exported(path):
-        return path
+    """The model's local file or directory; one of the hub or at an address is fetched."""
+    local = os.fspath(local_model(path))
+    if is_exported(local) or local != path:
+        return local
     from allennlp.common.file_utils import cached_path
 
     return str(cached_path(path))
