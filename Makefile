@@ -107,12 +107,17 @@ audit: requirements/lock.txt
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore fuzz/kills.py --kills 8 -o build/fuzz
 
-# Update the pinned packages: names, versions and hashes.
+# Update the pinned packages: names, versions and hashes. `serve.txt` is the part of `lock.txt` that the
+# Dockerfile installs; a test compares the two.
 lock:
 	uv pip compile setup.cfg requirements/allennlp.in requirements/build.in --extra dev \
 		--override requirements/overrides.txt \
 		--universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --output-file requirements/lock.txt
+	uv pip compile setup.cfg --extra runtime --extra serve --extra hub \
+		--constraint requirements/lock.txt \
+		--python-version 3.12 --python-platform linux --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --output-file requirements/serve.txt
 
 clean:
 	rm -rf $(VENV) build

@@ -31,12 +31,13 @@ ALLENNLP_COMMANDS = {
 def main() -> None:
     """Run the command that the process's arguments name."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    light = {command.name: command for command in COMMANDS if command.runs_light(sys.argv[2:])}
-    if name in _forwarded() and name not in light:
+    found = [command for command in COMMANDS if command.name == name]
+    light = [command for command in found if command.runs_light(sys.argv[2:])]
+    if name in _forwarded() and not light:
         with ending(f"{PROGRAM} {name}", "Run the same command again."):
             _forward_to_allennlp()
         return
-    parser = make_parser(light.get(name))
+    parser = make_parser(light[0] if light else None)
     args = parser.parse_args()
     if hasattr(args, "func"):
         args.func(args)

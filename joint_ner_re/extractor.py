@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any
 
 from joint_ner_re.documents import DocumentPredictor, Record, Thresholds
+from joint_ner_re.hub import local_model
 from joint_ner_re.messages import quote
 from joint_ner_re.requirements import require_allennlp, require_runtime
 from joint_ner_re.runtime.files import is_exported
@@ -305,6 +306,7 @@ def load(
     cuda_device: int = -1,
     threads: int | None = None,
     relation_threshold: Thresholds | None = None,
+    revision: str | None = None,
 ) -> Extractor:
     """Load a trained model.
 
@@ -313,7 +315,8 @@ def load(
     path : `str`
         A directory that `allennlp export` wrote, which needs neither PyTorch nor AllenNLP; or the
         `model.tar.gz` that `allennlp train` wrote, or its directory. Loading runs none of the
-        content as code; see docs/reliability.md.
+        content as code; see docs/reliability.md. Or one of these on the Hugging Face hub:
+        `"hf://owner/name@REVISION"`, also without `hf://`; see docs/export.md.
     cuda_device : `int`, optional (default = `-1`)
         The GPU that the model of an archive runs on; -1 is the CPU. Exported models run on the CPU.
     threads : `int`, optional (default = `None`)
@@ -321,29 +324,37 @@ def load(
         `torch.set_num_threads` sets it for an archive.
     relation_threshold : `float | dict[str, float]`, optional (default = `None`)
         The least probability of a relation. Default: the model's own.
+    revision : `str`, optional (default = `None`)
+        The revision of a model of the hub, if its name has none.
 
     # Raises
 
+    `HubError`
+        If a model of the hub has no revision, or cannot be fetched.
     `ExportedModelError`
         If a file of an exported model is missing or damaged.
     `ConfigurationError`
         If the archive is damaged, or contains something that could run.
     `ModuleNotFoundError`
-        If AllenNLP, for an archive, or onnxruntime or tokenizers, for an exported model, is not
-        installed.
+        If AllenNLP, for an archive, or onnxruntime or tokenizers, for an exported model, or
+        huggingface_hub, for one of the hub, is not installed.
     `ValueError`
         If an option does not fit.
     """
-    extractor = Extractor(load_any(path, cuda_device, threads))
+    extractor = Extractor(load_any(path, cuda_device, threads, revision))
     if relation_threshold is not None:
         extractor.relation_threshold = relation_threshold
     return extractor
 
 
 def load_any(
-    path: str | os.PathLike[str], cuda_device: int = -1, threads: int | None = None
+    path: str | os.PathLike[str],
+    cuda_device: int = -1,
+    threads: int | None = None,
+    revision: str | None = None,
 ) -> DocumentPredictor:
     """The predictor of an archive or of an exported model; the parameters are those of `load`."""
+    path = local_model(path, revision)
     if is_exported(path):
         if cuda_device != -1:
             raise ValueError(

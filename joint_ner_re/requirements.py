@@ -12,6 +12,11 @@ ALLENNLP = (
 )
 
 
+def has_allennlp() -> bool:
+    """Whether AllenNLP is installed."""
+    return find_spec("allennlp") is not None
+
+
 def require_allennlp() -> None:
     """Make sure that AllenNLP is installed.
 
@@ -20,7 +25,7 @@ def require_allennlp() -> None:
     `ModuleNotFoundError`
         If it is not. The message has the commands that install it.
     """
-    if find_spec("allennlp") is None:
+    if not has_allennlp():
         raise ModuleNotFoundError(ALLENNLP, name="allennlp")
 
 
@@ -55,6 +60,17 @@ def require_service() -> None:
         If it is not. The message has the command that installs it.
     """
     _require("serving a model needs", "runtime,serve", "fastapi", "uvicorn")
+
+
+def require_hub() -> None:
+    """Make sure that what fetches models of the Hugging Face hub is installed.
+
+    # Raises
+
+    `ModuleNotFoundError`
+        If it is not. The message has the command that installs it.
+    """
+    _require("models of the Hugging Face hub need", "hub", "huggingface_hub")
 
 
 def require_export() -> None:

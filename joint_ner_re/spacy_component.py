@@ -27,6 +27,7 @@ from spacy.training import Example
 from spacy.util import filter_spans, minibatch, raise_error
 
 from joint_ner_re.corpora.units import in_units
+from joint_ner_re.hub import local_model
 from joint_ner_re.messages import quote
 from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import Entity, Relation, Sentence
@@ -298,7 +299,8 @@ class JointComponent:
             if not os.path.isdir(source):
                 return Path(source).read_bytes()
             packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as tar:
+            # The hub's cache has links in the place of files.
+            with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
                 tar.add(source, arcname=EXPORTED_NAME)
             return packed.getvalue()
 
@@ -322,12 +324,13 @@ class JointComponent:
                         # Plain files in this directory only.
                         tar.extractall(directory, filter="data")
                 yield str(path)
-        elif self.archive is not None and is_exported(self.archive):
-            yield self.archive
         elif self.archive is not None:
-            from allennlp.common.file_utils import cached_path
+            local = os.fspath(local_model(self.archive))
+            if not is_exported(local) and local == self.archive:
+                from allennlp.common.file_utils import cached_path
 
-            yield str(cached_path(self.archive))
+                local = str(cached_path(local))
+            yield local
         else:
             raise ValueError(
                 f"the component {self.name!r} has no model; give it one with "

@@ -67,12 +67,27 @@ def test_nothing_heavy_is_imported_and_the_start_is_quick(root, fixtures, tmp_pa
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
 
 
-@pytest.mark.parametrize("name", ["train", "extract"])
-def test_without_allennlp_the_error_says_what_to_install(root, name):
-    done = light(root, name, "x")
+@pytest.mark.parametrize(
+    "arguments",
+    # A file that exists may be an archive.
+    [["train", "x"], ["extract"], ["extract", "setup.cfg", "in", "out"], ["serve", "setup.cfg"]],
+)
+def test_without_allennlp_the_error_says_what_to_install(root, arguments):
+    done = light(root, *arguments)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"joint-ner-re {name}: training and model archives need Allen")
+    start = f"joint-ner-re {arguments[0]}: training and model archives need AllenNLP"
+    assert done.stderr.startswith(start)
     assert done.stderr.endswith("pip install --no-deps allennlp==2.10.1\n")
+
+
+@pytest.mark.parametrize(
+    "model, reason",
+    [("x", "no file or directory x"), ("fixtures", "no joint_ner_re.json in fixtures")],
+)
+def test_where_allennlp_would_not_help_the_error_says_so(root, model, reason):
+    done = light(root, "extract", model, "in", "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"joint-ner-re extract: there is {reason}; expected a directory")
 
 
 def test_version(program, capsys):

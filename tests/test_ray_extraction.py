@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from joint_ner_re.exporting import export
 from joint_ner_re.extraction import ExtractionError, Summary, extract, on_ray
 from joint_ner_re.extraction.on_ray import extract_on_ray
+from joint_ner_re.extractor import load_any
 from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.resumable import ResumeError, locked
 
@@ -123,6 +125,27 @@ def test_a_finished_run_has_nothing_to_do(ray, run, source, copy):
     before = {path: path.stat().st_mtime_ns for path in copy.glob("part-*")}
     assert run(source) == Summary(19, 3, 19)
     assert {path: path.stat().st_mtime_ns for path in copy.glob("part-*")} == before
+
+
+def test_an_exported_model_writes_what_extract_writes_with_it(
+    ray, run, source, tiny_archive, tmp_path
+):
+    exported = tmp_path / "exported"
+    export(tiny_archive, exported)
+    extract(
+        lambda: load_any(exported), exported, source, tmp_path / "expected.jsonl",
+        batch_documents=4, progress=False,
+    )  # fmt: skip
+    assert run(source, archive=exported) == Summary(19, 3, 0)
+    found = b"".join(parts(tmp_path / "out"))
+    assert found == (tmp_path / "expected.jsonl").read_bytes()
+    assert any(json.loads(line).get("entities") for line in found.splitlines())
+    # The same directory belongs to another model's run.
+    with pytest.raises(ResumeError, match="model"):
+        run(source)
+    with pytest.raises(ExtractionError, match="gpus_per_worker is 1, but .* is an exported model"):
+        run(source, name="other", archive=exported, gpus_per_worker=1)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,7 @@ LAST = [
     "predictors",
     "exporting",
     "review",
+    "hub",
     "extractor",
     "spacy_component",
     "extraction",

@@ -3,6 +3,7 @@
 import argparse
 
 from joint_ner_re.commands.base import Command, tell
+from joint_ner_re.commands.endings import CommandError
 
 
 class Export(Command):
@@ -27,11 +28,37 @@ class Export(Command):
             "(default: 32)",
         )
 
+        parser.add_argument(
+            "--card",
+            action="store_true",
+            help="write the README as a model card, with the header that Hugging Face's hub reads",
+        )
+        parser.add_argument(
+            "--license",
+            help="for the card: the hub's name of a license, such as mit (default: none)",
+        )
+        parser.add_argument(
+            "--language", help="for the card: such as en (default: the tokenizer's language)"
+        )
+        parser.add_argument(
+            "--name", help="for the card: the model's name (default: the directory's)"
+        )
+        parser.add_argument(
+            "--dataset",
+            help="for the card: the corpus of the scores (default: the development part's file)",
+        )
+
     def run(self, args: argparse.Namespace) -> None:
         from joint_ner_re.requirements import require_export
 
         require_export()
-        from joint_ner_re.exporting import export
+        from joint_ner_re.exporting import Card, export
 
-        export(args.archive_file, args.directory, args.bits)
+        card = Card(**{name: getattr(args, name) for name in Card._fields})
+        for name in card._fields:
+            if getattr(card, name) is not None and not args.card:
+                raise CommandError(f"--{name} is for a model card; give --card, too")
+        export(args.archive_file, args.directory, args.bits, card if args.card else None)
         tell(f"{args.directory}: exported in {args.bits} bits")
+        if args.card and card.license is None:
+            tell("The card names no license; --license mit, for example, gives one")

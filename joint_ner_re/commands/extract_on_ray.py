@@ -2,11 +2,11 @@
 
 import argparse
 
-from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.commands.options import RunsModel, add_archive, local_archive
 
 
-class ExtractOnRay(Command):
+class ExtractOnRay(RunsModel):
     """Runs a model in many processes; see `joint_ner_re.extraction.on_ray`."""
 
     name = "extract-ray"
@@ -17,7 +17,7 @@ class ExtractOnRay(Command):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("archive_file", help="a trained model (model.tar.gz)")
+        add_archive(parser)
         parser.add_argument(
             "input",
             help="a file of JSON lines or of texts, or a table (CSV, Excel, Parquet); a directory "
@@ -58,12 +58,10 @@ class ExtractOnRay(Command):
         return f"Run the same command again to continue in {args.output_dir}."
 
     def run(self, args: argparse.Namespace) -> None:
-        from allennlp.common.file_utils import cached_path
-
         from joint_ner_re.extraction.on_ray import extract_on_ray
 
         summary = extract_on_ray(
-            cached_path(args.archive_file),
+            local_archive(args.archive_file),
             args.input,
             args.output_dir,
             workers=args.workers,

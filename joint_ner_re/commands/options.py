@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.commands.base import Command
-from joint_ner_re.runtime.files import is_exported
+from joint_ner_re.hub import SCHEME, local_model
+from joint_ner_re.requirements import has_allennlp, require_allennlp
+from joint_ner_re.runtime.files import MANIFEST, is_exported
 
 if TYPE_CHECKING:
     from joint_ner_re.experiments.repetition import Source
@@ -67,15 +70,20 @@ class RunsModel(Command):
     """A command that runs a model, which may be an archive or a directory of `export`."""
 
     def runs_light(self, arguments: Sequence[str]) -> bool:
-        """Whether the model is an exported one."""
-        return any(is_exported(argument) for argument in arguments)
+        """Whether the model is an exported one, or may be one of the hub.
+
+        Where AllenNLP is not installed, `local_archive` says what is wrong with any other.
+        """
+        exported = any(is_exported(one) or one.startswith(SCHEME) for one in arguments)
+        return exported or (bool(arguments) and not has_allennlp())
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
     """The model."""
     parser.add_argument(
         "archive_file",
-        help="a trained model: model.tar.gz, or a directory that allennlp export wrote",
+        help="a trained model: model.tar.gz, a directory that allennlp export wrote, or one of "
+        "these on the Hugging Face hub, as hf://owner/name@REVISION",
     )
 
 
@@ -97,12 +105,30 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def local_archive(path: str) -> str:
-    """The model's local file or directory; an archive at an address is fetched."""
-    if is_exported(path):
-        return path
+    """The model's local file or directory; one of the hub or at an address is fetched."""
+    local = os.fspath(local_model(path))
+    if is_exported(local) or local != path:
+        return local
+    if not has_allennlp():
+        _check_place(path)
+    require_allennlp()
     from allennlp.common.file_utils import cached_path
 
     return str(cached_path(path))
+
+
+def _check_place(path: str) -> None:
+    """Raise a `FileNotFoundError` if this is no file and no address, so AllenNLP would not help."""
+    if os.path.isdir(path):
+        found = f"no {MANIFEST} in {path}"
+    elif not os.path.exists(path) and "://" not in path:
+        found = f"no file or directory {path}"
+    else:
+        return
+    raise FileNotFoundError(
+        f"there is {found}; expected a directory that allennlp export wrote or, where AllenNLP is "
+        "installed, an archive"
+    )
 
 
 def integers(text: str) -> list[int]:

@@ -35,6 +35,14 @@ class Serve(RunsModel):
             help="the address to listen at; 0.0.0.0 lets other machines in, without a password "
             "(default: 127.0.0.1)",
         )
+        parser.add_argument(
+            "--allowed-hosts",
+            type=lambda text: text.split(","),
+            default=[],
+            metavar="NAME,...",
+            help="at 127.0.0.1: more names that the header Host may have; at other addresses: the "
+            "only ones beside localhost (default there: all)",
+        )
         # The numbers are those of `Limits`; a test compares them.
         parser.add_argument(
             "--max-characters",
@@ -71,17 +79,20 @@ class Serve(RunsModel):
             raise CommandError(str(error)) from error
         from joint_ner_re.extractor import load
         from joint_ner_re.service.app import Service
+        from joint_ner_re.service.hosts import allowed_hosts
         from joint_ner_re.service.limits import Limits
         from joint_ner_re.service.scores import scores_beside
-        from joint_ner_re.service.server import bound_socket, run
+        from joint_ner_re.service.server import bound_socket, is_loopback, run
 
         limits = Limits(args.max_characters, args.max_texts, args.max_waiting, args.timeout)
         # First what takes no time and may fail.
         with bound_socket(args.host, args.port) as bound:
+            address, local = bound.getsockname()[0], is_loopback(bound)
+            hosts = allowed_hosts(args.host, address, local, args.allowed_hosts)
             archive = local_archive(args.archive_file)
             extractor = load(archive, args.cuda_device, args.threads, args.relation_threshold)
             # The first text takes longest: it makes the tokenizer.
             extractor("Ready.")
-            service = Service(extractor.predictor, limits, scores_beside(archive))
+            service = Service(extractor.predictor, limits, scores_beside(archive), hosts)
             run(service, bound, lambda address: print(f"serving at {address}", flush=True))
         print("stopped", flush=True)

@@ -13,6 +13,7 @@ from joint_ner_re import archives
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.dataset_readers.joint_reader import MAX_TOKEN_CHARACTERS
 from joint_ner_re.exporting.bits import to_eight_bits
+from joint_ner_re.exporting.card import Card, check_card, model_card
 from joint_ner_re.exporting.check import check_same_numbers
 from joint_ner_re.exporting.features import export_features
 from joint_ner_re.exporting.graphs import ExportError
@@ -44,7 +45,9 @@ from joint_ner_re.writing import PathLike, replacing_directory
 BITS = (32, 8)
 
 
-def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
+def export(
+    archive: PathLike, directory: PathLike, bits: int = 32, card: Card | None = None
+) -> Manifest:
     """Write a trained model as ONNX graphs and JSON.
 
     In 32 bits the graphs are compared with the model before the directory appears.
@@ -58,6 +61,8 @@ def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
         The directory to write, which appears only when it is complete.
     bits : `int`, optional (default = `32`)
         32 for single precision, 8 to quantise the matrices.
+    card : `Card`, optional (default = `None`)
+        If given, the README is a model card for the Hugging Face hub.
 
     # Returns
 
@@ -67,14 +72,18 @@ def export(archive: PathLike, directory: PathLike, bits: int = 32) -> Manifest:
     # Raises
 
     `ExportError`
-        If a part of the model cannot be exported; the message names it.
+        If a part of the model cannot be exported, or something in the card is not the hub's; the
+        message names it.
     `ConfigurationError`
         If the archive is damaged, or contains something that could run.
     `OSError`
         If the directory is not empty or cannot be written.
     """
+    if card is not None:
+        check_card(card)
     path = os.fspath(cached_path(os.fspath(archive)))
-    return export_predictor(load_predictor(path), directory, bits, _config(path), _metrics(path))
+    predictor = load_predictor(path)
+    return export_predictor(predictor, directory, bits, _config(path), _metrics(path), card)
 
 
 def export_predictor(
@@ -83,6 +92,7 @@ def export_predictor(
     bits: int = 32,
     config: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    card: Card | None = None,
 ) -> Manifest:
     """As `export`, for a model that is loaded already.
 
@@ -92,6 +102,8 @@ def export_predictor(
         With the model and the dataset reader.
     config, metrics : `Mapping[str, Any]`, optional (default = `None`)
         The model's configuration and scores, for the README.
+    card : `Card`, optional (default = `None`)
+        As for `export`.
     """
     if bits not in BITS:
         raise ExportError(f"bits is {bits}; expected one of {', '.join(map(str, BITS))}")
@@ -108,7 +120,10 @@ def export_predictor(
         write_json(_vocabulary(model.vocab, features), target, VOCABULARY)
         write_json(_transitions(model), target, TRANSITIONS)
         write_manifest(manifest, target, VERSION)
-        text = readme(manifest, config or {}, metrics or {}, VERSION)
+        known = (manifest, config or {}, metrics or {}, VERSION)
+        text = (
+            model_card(card, os.fspath(directory), *known) if card is not None else readme(*known)
+        )
         Path(target, README).write_text(text, encoding="utf-8")
         if scores := headlines(metrics or {}):
             write_json(scores, target, METRICS)

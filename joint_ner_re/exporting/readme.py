@@ -6,7 +6,7 @@ from typing import Any
 
 from joint_ner_re.runtime.files import Manifest
 
-_BEST = "best_validation_"
+BEST = "best_validation_"
 _HEADLINES = (
     "entity_precision", "entity_recall", "entity_f1",
     "relation_precision", "relation_recall", "relation_f1",
@@ -31,35 +31,49 @@ def readme(
     parts = [
         "# Exported model",
         f"Written by joint_ner_re {version}. It finds entities of the types "
-        f"{_listed(manifest.entity_types)} and relations of the types "
-        f"{_listed(manifest.relation_types)}. Matrices have {manifest.bits} bits.",
-        "```python\n"
-        "import joint_ner_re\n\n"
-        'extractor = joint_ner_re.load("THIS-DIRECTORY")\n'
-        'doc = extractor("A text.")\n'
-        "print(doc.entities, doc.relations)\n"
-        "```",
-        "This needs `pip install 'joint_ner_re[runtime]'`, and neither PyTorch nor AllenNLP.",
+        f"{listed(manifest.entity_types)} and relations of the types "
+        f"{listed(manifest.relation_types)}. Matrices have {manifest.bits} bits.",
+        usage("THIS-DIRECTORY"),
         "## Scores",
-        _scores(metrics),
+        scores(metrics),
         "## Options",
-        "```json\n" + json.dumps(config, indent=2, ensure_ascii=False) + "\n```",
+        options(config),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _listed(names: list[str]) -> str:
+def usage(place: str) -> str:
+    """How to use the model, which is at a place that `joint_ner_re.load` takes."""
+    return (
+        "```python\n"
+        "import joint_ner_re\n\n"
+        f'extractor = joint_ner_re.load("{place}")\n'
+        'doc = extractor("A text.")\n'
+        "print(doc.entities, doc.relations)\n"
+        "```\n\n"
+        "This needs `pip install 'joint_ner_re[runtime]'`, and neither PyTorch nor AllenNLP."
+    )
+
+
+def options(config: Mapping[str, Any]) -> str:
+    """The configuration as a block of JSON."""
+    return "```json\n" + json.dumps(config, indent=2, ensure_ascii=False) + "\n```"
+
+
+def listed(names: list[str]) -> str:
+    """The names as code, with commas between them."""
     return ", ".join(f"`{name}`" for name in names) or "(none)"
 
 
 def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The scores of the best epoch alone, by the names that training gives them."""
-    names = [f"{_BEST}{name}" for name in _HEADLINES]
+    names = [f"{BEST}{name}" for name in _HEADLINES]
     return {name: metrics[name] for name in names if isinstance(metrics.get(name), (int, float))}
 
 
-def _scores(metrics: Mapping[str, Any]) -> str:
-    found = {name.removeprefix(_BEST): value for name, value in headlines(metrics).items()}
+def scores(metrics: Mapping[str, Any]) -> str:
+    """A table of the scores, or how to measure them."""
+    found = {name.removeprefix(BEST): value for name, value in headlines(metrics).items()}
     if not found:
         return "The archive holds no scores. `allennlp evaluate` measures them."
     rows = "\n".join(f"| {name.replace('_', ' ')} | {100 * found[name]:.2f} |" for name in found)

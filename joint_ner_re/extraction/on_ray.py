@@ -28,8 +28,9 @@ from joint_ner_re.extraction.checks import (
     model_fingerprint,
 )
 from joint_ner_re.extraction.source import FileState, file_state
-from joint_ner_re.predictors.loading import load_predictor
+from joint_ner_re.extractor import load_any
 from joint_ner_re.resumable import ResumeError, claimed, compare_settings, read_settings
+from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.writing import PathLike, replacing, write_json
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def extract_on_ray(
     # Parameters
 
     archive : `str`
-        The model, under a path that is valid on every machine.
+        The model, an archive or an exported directory, under a path that is valid on every machine.
     source : `str`
         Files of lines or Parquet files, as `input_files` finds them, on every machine.
     target : `str`
@@ -69,7 +70,8 @@ def extract_on_ray(
     workers : `int`, optional (default = `1`)
         The number of processes with a copy of the model.
     cpus_per_worker, gpus_per_worker : `float`, optional
-        CPUs and GPUs for each process, by default 1 CPU and no GPU. Half a GPU is 0.5.
+        CPUs and GPUs for each process, by default 1 CPU and no GPU. Half a GPU is 0.5. An exported
+        model uses as many threads as it has CPUs, and no GPU.
     batch_documents : `int`, optional (default = `64`)
         How many documents go through the model together.
     block_documents : `int`, optional (default = `2000`)
@@ -87,13 +89,18 @@ def extract_on_ray(
     # Raises
 
     `ExtractionError`
-        If Ray is not installed, an option is out of range, or the input is missing, empty or
-        changes during the run.
+        If Ray is not installed, an option is out of range, an exported model should use a GPU, or
+        the input is missing, empty or changes during the run.
     `ResumeError`
         If another process is writing the directory, or it does not belong to this run.
     """
     check_options(batch_documents, relation_threshold)
     _check_numbers(workers, cpus_per_worker, gpus_per_worker, block_documents)
+    if gpus_per_worker and is_exported(archive):
+        raise ExtractionError(
+            f"gpus_per_worker is {gpus_per_worker}, but {archive} is an exported model, which runs "
+            "on the CPU; expected 0, or the archive"
+        )
     files = input_files(os.fspath(source))
     model = model_fingerprint(archive)
     output = _Output(target)
@@ -133,6 +140,7 @@ def extract_on_ray(
                 "batch_documents": batch_documents,
                 "relation_threshold": relation_threshold,
                 "text_column": text_column,
+                "threads": max(1, int(cpus_per_worker)),
             },
         )
         with tqdm(
@@ -252,9 +260,10 @@ class _Worker:
         batch_documents: int,
         relation_threshold: float | None,
         text_column: str | None = None,
+        threads: int = 1,
     ) -> None:
         self._text_column = text_column
-        self._predictor = load_predictor(archive, cuda_device)
+        self._predictor = load_any(archive, cuda_device, threads)
         if relation_threshold is not None:
             self._predictor.relation_threshold = relation_threshold
         self._output = _Output(target)

@@ -145,6 +145,17 @@ def read_manifest(directory: str) -> Manifest:
     return Manifest(**{name: content[name] for name in Manifest._fields})
 
 
+def files_of(manifest: Manifest) -> list[str]:
+    """The names of all files that the model needs beside the manifest, each once."""
+    named = [
+        feature[name]
+        for feature in manifest.features
+        for name in ("graph", "tokenizer")
+        if name in feature
+    ]
+    return list(dict.fromkeys([VOCABULARY, TRANSITIONS, STATES, ENTITIES, PAIRS, *named]))
+
+
 def _is_unit(value: Any) -> bool:
     try:
         check_unit(value)
@@ -188,11 +199,15 @@ def _check_feature(feature: Any, path: str) -> None:
             )
         if kind is list and not all(type(item) is int for item in value):
             raise ExportedModelError(f"{path}: {name} is {quote(value)}; expected whole numbers")
-        if name in ("graph", "tokenizer") and os.path.basename(value) != value:
+        if name in ("graph", "tokenizer") and not _is_file_name(value):
             raise ExportedModelError(
                 f"{path}: {name} is {quote(value)}, which leads out of the directory; do not trust "
                 "the model"
             )
+
+
+def _is_file_name(value: str) -> bool:
+    return os.path.basename(value) == value and value not in ("", os.curdir, os.pardir)
 
 
 def read_json(directory: str, name: str) -> Any:

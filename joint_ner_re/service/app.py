@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +57,8 @@ class Service:
     limits : `Limits`, optional (default: `Limits()`)
     scores : `Mapping[str, float]`, optional (default = `None`)
         What training measured, for `GET /model`.
+    hosts : `Collection[str]`, optional (default = `None`)
+        The names and addresses that requests may be for; see `Guard`. Default: all.
 
     # Attributes
 
@@ -71,6 +73,7 @@ class Service:
         predictor: DocumentPredictor,
         limits: Limits | None = None,
         scores: Mapping[str, float] | None = None,
+        hosts: Collection[str] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.batcher = Batcher(predictor)
@@ -89,7 +92,7 @@ class Service:
             },
         }
         self.inner = self._make_app()
-        self.guard = Guard(self.inner, self.limits)
+        self.guard = Guard(self.inner, self.limits, hosts)
         self.app = self.guard
 
     def _make_app(self) -> FastAPI:

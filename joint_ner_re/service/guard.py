@@ -1,4 +1,4 @@
-"""What every request passes before the application sees it: number, type, size and time.
+"""What every request passes before the application sees it: host, number, type, size and time.
 
 The body is read here, completely, so that what follows needs no care for sizes. Every answer gets
 the headers that keep a browser from running anything but the page's own script.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from joint_ner_re.messages import quote_json
+from joint_ner_re.service.hosts import host_of
 from joint_ner_re.service.limits import Limits
 from joint_ner_re.service.requests import Refused
 
@@ -35,18 +37,22 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses requests that are too many, too large, too slow or of another type.
+    """Refuses requests that are for another host, too many, too large, too slow or of another type.
 
     # Parameters
 
     app : `App`
         The application.
     limits : `Limits`
+    hosts : `Collection[str]`, optional (default = `None`)
+        The names and addresses that a request may be for, as `allowed_hosts` returns them. Default:
+        all.
     """
 
-    def __init__(self, app: App, limits: Limits) -> None:
+    def __init__(self, app: App, limits: Limits, hosts: Collection[str] | None = None) -> None:
         self._app = app
         self._limits = limits
+        self._hosts = hosts
         self._in_progress = 0
         self.stopping = False
 
@@ -56,6 +62,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         send = _with_headers(send)
+        try:
+            self._check_host(scope)
+        except Refused as refused:
+            await refuse(send, refused.status, str(refused))
+            return
         if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -75,6 +86,27 @@ class Guard:
             await self._pass_on(scope, receive, send)
         finally:
             self._in_progress -= 1
+
+    def _check_host(self, scope: MutableMapping[str, Any]) -> None:
+        """Raise a `Refused` if the request is for a host that this service is not.
+
+        A page of the web whose name suddenly leads to 127.0.0.1 (DNS rebinding) counts as the same
+        site as this service, so its script could read the answers. The header Host tells: it has
+        the page's name, and no script can change that. 421 is HTTP's status for a request that came
+        to the wrong server (RFC 9110, 7.4), 400 that for no Host or several (RFC 9112, 3.2).
+        """
+        if self._hosts is None:
+            return
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        if len(given) != 1:
+            raise Refused(400, f"the request has {len(given)} headers Host; expected one")
+        text = given[0].decode("latin-1")
+        if host_of(text) not in self._hosts:
+            raise Refused(
+                421,
+                f"the header Host is {quote_json(text)}; expected {', '.join(self._hosts)}. Start "
+                "the service with --allowed-hosts if it has more names",
+            )
 
     async def _pass_on(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         try:

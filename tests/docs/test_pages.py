@@ -1,15 +1,18 @@
 """The pages of docs/: what they say works, their links lead somewhere, and what is made from the
 code is complete."""
 
+import json
 import re
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from fences import blocks, commands, follow
+from notebooks import cells, run_notebook
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+NOTEBOOK = DOCS / "notebook.ipynb"
 LIBRARY = ROOT / "joint_ner_re/configurations/joint_ner_re.libsonnet"
 PAGES = sorted(DOCS.glob("*.md"))
 TEXTS = [ROOT / "README.md", *PAGES]
@@ -70,6 +73,45 @@ def test_the_quick_start_works_as_written(quickstart):
 def test_a_how_to_works_as_written(page, quickstart, monkeypatch):
     monkeypatch.chdir(quickstart)
     assert follow(DOCS / page)
+
+
+def test_the_notebook_works_as_written(quickstart, monkeypatch):
+    monkeypatch.chdir(quickstart)
+    ran = run_notebook(NOTEBOOK)
+    assert ran.shown["load"] == (["Drug", "Adverse-Effect", "Dose"], ["Causes", "Has_Dose"])
+    doc = ran.shown["draw"]
+    assert "Methotrexate<b>Drug</b></mark>" in doc._repr_html_()
+    assert [line.rpartition(" ")[0] for line in ran.printed["entities"].splitlines()] == [
+        "Drug Methotrexate 0 to 12", "Adverse-Effect pneumonitis 36 to 47",
+    ]  # fmt: skip
+    assert ran.printed["relations"].startswith("Methotrexate Causes pneumonitis 0.")
+    assert ran.shown["record"] == doc.to_dict()["relations"] and len(ran.shown["record"]) == 1
+    # Two entities, two types, two directions.
+    assert ran.printed["lower"] == "1 relation from 0.5 on, 4 from 0 on\n"
+    both = [["a", "Metformin", "Causes", "lactic acidosis"],
+            ["c", "Methotrexate", "Causes", "pneumonitis"]]  # fmt: skip
+    assert ran.shown["frame"].iloc[:, :4].values.tolist() == both
+    # The patient of b has no relation, and so no row; the wards came back.
+    assert ran.shown["read"].values.tolist() == [
+        [both[0][0], "north", *both[0][1:]],
+        [both[1][0], "south", *both[1][1:]],
+    ]
+    assert ran.printed["extract"] == "relations.csv: 3 documents\n\n"
+    assert ran.names["extractor"].relation_threshold == ran.names["before"]
+
+
+def test_the_notebook_holds_no_outputs():
+    """They would have paths and figures of one machine."""
+    content = json.loads(NOTEBOOK.read_text("utf-8"))
+    assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert len(code) == 10
+    assert {(cell["execution_count"], len(cell["outputs"])) for cell in code} == {(None, 0)}
+    ids = [cell["id"] for cell in content["cells"]]
+    assert len(set(ids)) == len(ids)
+    for text in cells(NOTEBOOK, "markdown").values():
+        for target in LINK.findall(text):
+            assert (DOCS / target).exists(), target
 
 
 def test_looking_at_predictions_works_as_written(quickstart, monkeypatch):

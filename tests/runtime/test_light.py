@@ -86,6 +86,17 @@ main()
     assert second["tokens"] == []
 
 
+def test_a_worker_of_ray_loads_an_exported_model(root, tiny_exported, tmp_path):
+    """As Ray makes it, in a process of its own."""
+    code = """
+from joint_ner_re.extraction.on_ray import _Worker
+
+worker = _Worker(sys.argv[1], sys.argv[2], -1, 1, 0.25, None, 1)
+print(worker._predictor.relation_threshold)
+"""
+    assert without_libraries(root, code, tiny_exported, tmp_path / "out") == "0.25\n"
+
+
 def test_without_a_model_the_help_still_says_that_extract_needs_allennlp(root):
     code = "from joint_ner_re.__main__ import main; sys.argv[1:] = ['--help']; main()"
     assert "  extract " in without_libraries(root, code).partition("need AllenNLP")[2]

@@ -27,7 +27,7 @@ async def echo(scope, receive, send):
     assert await receive() == GONE
 
 
-def answer(messages, limits, headers=JSON):
+def answer(messages, limits, headers=JSON, hosts=None):
     """The status and body that the guard answers; after the messages nothing more arrives."""
     sent = []
 
@@ -42,7 +42,7 @@ def answer(messages, limits, headers=JSON):
         async def send(message):
             sent.append(message)
 
-        guard = Guard(echo, limits)
+        guard = Guard(echo, limits, hosts)
         scope = {"type": "http", "method": "POST", "headers": headers}
         await asyncio.wait_for(guard(scope, receive, send), 20)
         assert guard._in_progress == 0
@@ -79,3 +79,13 @@ def test_the_answer_about_the_size_waits_until_everything_is_sent(more):
 def test_it_does_not_wait_for_ever():
     endless = [part(b" " * 2**20, True)] * 40
     assert answer(endless, Limits())[0] == 413
+
+
+@pytest.mark.parametrize("given, status", [([], 400), (["here"], 200), (["here", "here"], 400)])
+def test_there_must_be_one_host(given, status):
+    headers = [*JSON, *((b"host", host.encode()) for host in given)]
+    found, body = answer([part(b"{}", False), GONE], Limits(), headers, ("here",))
+    assert found == status
+    if status == 400:
+        expected = f"the request has {len(given)} headers Host; expected one"
+        assert json.loads(body) == {"detail": expected}

@@ -63,10 +63,15 @@ def serving(root, model, *options):
 
 def test_it_serves_and_sigterm_finishes_what_is_running(root, exported):
     expected = joint_ner_re.load(exported, relation_threshold=0.0)(TEXT).to_dict()
-    options = ("--relation-threshold", "0", "--max-texts", "400")
+    options = ("--relation-threshold", "0", "--max-texts", "400", "--allowed-hosts", "demo.org,x")
     with serving(root, exported, *options) as (process, address), httpx.Client() as client:
         assert client.get(address + "health").json() == {"status": "ok"}
         assert client.get(address + "model").json()["limits"]["max_texts"] == 400
+        statuses = [
+            client.get(address, headers={"Host": host}).status_code
+            for host in ("localhost:1", "demo.org", "evil.example")
+        ]
+        assert statuses == [200, 200, 421]
         assert client.post(address + "extract", json={"text": TEXT}).json() == expected
         body = {"texts": [TEXT] * 400}
         with client.stream("POST", address + "extract-lines", json=body, timeout=60) as stream:
@@ -134,6 +139,16 @@ importlib.util.find_spec = lambda name, *a: None if name == "fastapi" else found
         "joint-ner-re serve: serving a model needs fastapi, which is not installed:   "
         "pip install 'joint_ner_re[runtime,serve]'\n"
     )
+
+
+def test_a_name_that_is_none_is_one_line(root, exported):
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, "serve", str(exported), "--allowed-hosts", "http://demo.org"],
+        cwd=root, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("joint-ner-re serve: --allowed-hosts has 'http://demo.org'; exp")
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_archive_is_served_by_allennlp(allennlp, tiny_archive, capfd):
