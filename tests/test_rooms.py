@@ -79,6 +79,7 @@ BELOW = {
     "training": {
         "allennlp_changes",
         "configuration",
+        "metrics",
         "modules",
         "pretrained",
         "token_agreement",
