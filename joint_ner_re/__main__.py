@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 
 from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.catalogue import COMMANDS
@@ -75,6 +76,8 @@ def _forwarded() -> dict[str, str]:
 
 def _forward_to_allennlp() -> None:
     require_allennlp()
+    # Of what AllenNLP's libraries call in PyTorch while they are imported.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="allennlp|fairscale")
     import allennlp.__main__  # noqa: F401 (sets logging up as for `allennlp`)
     from allennlp.commands import main as run_allennlp
     from allennlp.commands.subcommand import Subcommand

@@ -21,6 +21,7 @@ BELOW = {
     "configuration": {"allennlp_changes", "messages"},
     "weight_files": set(),
     "allennlp_changes": set(),
+    "console": {"allennlp_changes"},
     "streams": set(),
     "resumable": {"messages", "writing"},
     "writing": {"streams"},

@@ -26,6 +26,8 @@ from joint_ner_re.writing import write_json
 # `joint_ner_re.experiments.progress` prints these messages to standard output.
 logger = logging.getLogger("joint_ner_re.progress")
 log = logging.getLogger(__name__)
+# What each epoch's line shows beside the loss and the metric by which the best epoch is chosen.
+SCORES = ("entity_f1", "relation_f1")
 
 
 class Epoch(NamedTuple):
@@ -141,22 +143,18 @@ class ProgressCallback(TrainerCallback):
         self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
     ) -> None:
         tracker = trainer._metric_tracker
-        if not all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics):
-            # Without validation data there is no score to report.
-            return
-        totals = getattr(trainer.model, "last_totals", None)
-        if totals:
-            self._totals.append(totals)
-        name = "+".join(name for _, name in tracker.tracked_metrics)
-        value = sum(
-            factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics
-        )
+        scored = all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics)
+        if scored:
+            totals = getattr(trainer.model, "last_totals", None)
+            if totals:
+                self._totals.append(totals)
         logger.info(
-            f"{_title.get()}: {epoch + 1} of {trainer._num_epochs} epochs, {name} {abs(value):.4f} "
-            f"(best {abs(tracker._best_so_far):.4f}), {self.seconds:.0f} s"
+            f"{_title.get()}: {epoch + 1} of {trainer._num_epochs} epochs, "
+            f"{', '.join(_figures(metrics, tracker, scored))}, {self.seconds:.0f} s"
         )
         on_epoch = _on_epoch.get()
-        if on_epoch is not None:
+        if scored and on_epoch is not None:
+            value = _tracked(metrics, tracker)
             on_epoch(Epoch(epoch, value, self.seconds, trainer.model))
 
     @overrides
@@ -288,6 +286,24 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     def _freeze(self, trainer: Any, epoch: int) -> None:
         for embedder in _trained_embedders(trainer):
             embedder.freeze(epoch < self._epoch)
+
+
+def _figures(metrics: dict[str, Any], tracker: Any, scored: bool) -> list[str]:
+    """The loss of training and, if there is validation data, its scores, for one line."""
+    found = [f"loss {metrics['training_loss']:.4f}"] if "training_loss" in metrics else []
+    if not scored:
+        return found
+    tracked = "+".join(name for _, name in tracker.tracked_metrics)
+    for name in SCORES:
+        if name != tracked and f"validation_{name}" in metrics:
+            found.append(f"{name} {metrics[f'validation_{name}']:.4f}")
+    best = abs(tracker._best_so_far)
+    return [*found, f"{tracked} {abs(_tracked(metrics, tracker)):.4f} (best {best:.4f})"]
+
+
+def _tracked(metrics: dict[str, Any], tracker: Any) -> float:
+    """The validation metric by which the best epoch is chosen; greater is better."""
+    return sum(factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics)
 
 
 def _report_losses(trainer: Any) -> None:
