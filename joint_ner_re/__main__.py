@@ -32,11 +32,15 @@ ALLENNLP_COMMANDS = {
 def main() -> None:
     """Run the command that the process's arguments name."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    light = {command.name: command for command in COMMANDS if command.runs_light(sys.argv[2:])}
+    arguments = sys.argv[2:]
+    wants_help = bool({"-h", "--help"} & set(arguments))
+    light = {c.name: c for c in COMMANDS if wants_help or c.runs_light(arguments)}
     if name in _forwarded() and name not in light:
         with ending(f"{PROGRAM} {name}", "Run the same command again."):
             _forward_to_allennlp()
         return
+    if name in light and not light[name].needs_allennlp:
+        _spare_torch(arguments)
     parser = make_parser(light.get(name))
     args = parser.parse_args()
     if hasattr(args, "func"):
@@ -51,7 +55,7 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     # Parameters
 
     chosen : `Command`, optional (default = `None`)
-        A command that needs no AllenNLP for what the user has typed.
+        A command that needs no AllenNLP for what the user has typed, such as `--help`.
     """
     forwarded = "\n".join(f"  {name:<18}{text}" for name, text in sorted(_forwarded().items()))
     parser = argparse.ArgumentParser(
@@ -64,8 +68,22 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         if not command.needs_allennlp or command is chosen:
-            command.add_parser(subparsers)
+            own = command.add_parser(subparsers)
+            if command.needs_allennlp:
+                # AllenNLP adds it to these.
+                own.add_argument(
+                    "--include-package", action="append", help="additional packages to include"
+                )
     return parser
+
+
+def _spare_torch(arguments: list[str]) -> None:
+    """Keep spaCy from importing PyTorch, which takes longer than such a command.
+
+    spaCy takes it if it is installed, and needs it only for some pipelines.
+    """
+    if not any(argument.startswith("--tok") for argument in arguments):
+        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def _forwarded() -> dict[str, str]:

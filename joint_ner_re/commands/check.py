@@ -53,7 +53,9 @@ class Check(Command):
             parts_of(args.corpora, args.format),
             # A corpus is read twice, but spaCy's rules need to be loaded only once.
             lru_cache(maxsize=None)(lambda format: reading_options(args, format)),
-            lambda sentences: tqdm(sentences, "checking", unit=" sentences", leave=False),
+            lambda sentences: tqdm(
+                sentences, "checking", unit=" sentences", leave=False, disable=None
+            ),
             lru_cache(maxsize=None)(lambda: tokenizer_of(args)),
         )
         if args.json:

@@ -340,7 +340,7 @@ def convert(
             replace(s, id=f"{id_prefix}-{s.id or (s.source or '').rpartition(':')[2]}")
             for s in corpus
         )
-    sentences = tqdm(corpus, "converting", unit=" sentences")
+    sentences = tqdm(corpus, "converting", unit=" sentences", disable=None)
     count = write_corpus(sentences, target, to, **writing)
     if format == "jsonl" and to != "jsonl" and not is_stream(source):
         write_errors(source, target)

@@ -97,7 +97,9 @@ class Init(Command):
             format,
             options,
             args.dev is not None,
-            lambda sentences: tqdm(sentences, "reading", unit=" sentences", leave=False),
+            lambda sentences: tqdm(
+                sentences, "reading", unit=" sentences", leave=False, disable=None
+            ),
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         library = files("joint_ner_re") / "configurations"
