@@ -16,7 +16,6 @@ COVERAGE ?=
 .PHONY: demo install pinned test lint types docs unit bench bench-quick fuzz kills audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
-demo: export ALLENNLP_LOG_LEVEL = WARNING
 demo: export PYTHONWARNINGS = ignore
 demo: $(READY)
 	$(BIN)/allennlp train training_config/sample.jsonnet -s $(DEMO) --force

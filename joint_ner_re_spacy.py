@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         "cuda_device": -1,
         "batch_size": 256,
         "keep_entities": True,
-        "split_sentences": False,
+        "split_sentences": True,
     },
 )
 def make_joint_component(

@@ -41,10 +41,10 @@ def small_archive(folder: Path) -> Path:
 
 def starts(archive: Path, folder: Path, repetitions: int) -> dict[str, Spread]:
     """Seconds of whole processes, which take turns: a prediction, and bare imports."""
-    source = folder / "one.jsonl"
+    source, target = folder / "one.jsonl", folder / "one.out"
     write_documents(source, 1)
     commands = {
-        PREDICT: _predict(archive, source, folder / "one.out"),
+        PREDICT: _predict(archive, source, target),
         COMMANDS: [sys.executable, "-c", COMMANDS],
         PACKAGE: [sys.executable, "-c", PACKAGE],
     }
@@ -53,6 +53,8 @@ def starts(archive: Path, folder: Path, repetitions: int) -> dict[str, Spread]:
     for number in tqdm(range(repetitions + 1), desc="starts", leave=False):
         for name, command in commands.items():
             finished = run_command(command, folder, ROOT)
+            # An output that exists is not replaced.
+            target.unlink(missing_ok=True)
             if number:
                 seconds[name].append(finished.seconds)
     return {name: spread(values) for name, values in seconds.items()}

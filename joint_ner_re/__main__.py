@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 
 from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.catalogue import COMMANDS
@@ -31,12 +32,16 @@ ALLENNLP_COMMANDS = {
 def main() -> None:
     """Run the command that the process's arguments name."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
+    arguments = sys.argv[2:]
+    wants_help = bool({"-h", "--help"} & set(arguments))
     found = [command for command in COMMANDS if command.name == name]
-    light = [command for command in found if command.runs_light(sys.argv[2:])]
+    light = [command for command in found if wants_help or command.runs_light(arguments)]
     if name in _forwarded() and not light:
         with ending(f"{PROGRAM} {name}", "Run the same command again."):
             _forward_to_allennlp()
         return
+    if light and not light[0].needs_allennlp:
+        _spare_torch(arguments)
     parser = make_parser(light[0] if light else None)
     args = parser.parse_args()
     if hasattr(args, "func"):
@@ -51,7 +56,7 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     # Parameters
 
     chosen : `Command`, optional (default = `None`)
-        A command that needs no AllenNLP for what the user has typed.
+        A command that needs no AllenNLP for what the user has typed, such as `--help`.
     """
     forwarded = "\n".join(f"  {name:<18}{text}" for name, text in sorted(_forwarded().items()))
     parser = argparse.ArgumentParser(
@@ -64,8 +69,22 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         if not command.needs_allennlp or command is chosen:
-            command.add_parser(subparsers)
+            own = command.add_parser(subparsers)
+            if command.needs_allennlp:
+                # AllenNLP adds it to these.
+                own.add_argument(
+                    "--include-package", action="append", help="additional packages to include"
+                )
     return parser
+
+
+def _spare_torch(arguments: list[str]) -> None:
+    """Keep spaCy from importing PyTorch, which takes longer than such a command.
+
+    spaCy takes it if it is installed, and needs it only for some pipelines.
+    """
+    if not any(argument.startswith("--tok") for argument in arguments):
+        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def _forwarded() -> dict[str, str]:
@@ -76,6 +95,8 @@ def _forwarded() -> dict[str, str]:
 
 def _forward_to_allennlp() -> None:
     require_allennlp()
+    # Of what AllenNLP's libraries call in PyTorch while they are imported.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="allennlp|fairscale")
     import allennlp.__main__  # noqa: F401 (sets logging up as for `allennlp`)
     from allennlp.commands import main as run_allennlp
     from allennlp.commands.subcommand import Subcommand

@@ -96,18 +96,19 @@ CHANGES = [
         Change(
             f"{module}:dump_metrics",
             f"{_FILES}:dump_metrics",
-            "AllenNLP writes the metrics in place",
+            "AllenNLP writes the metrics in place, and shows 80 lines of them",
         )
-        for module in (
-            "allennlp.common.util",
-            "allennlp.evaluation.evaluator",
-            "allennlp.training.util",
-        )
+        for module in ("allennlp.common.util", "allennlp.training.util")
+    ),
+    Change(
+        "allennlp.evaluation.evaluator:dump_metrics",
+        f"{_FILES}:write_metrics",
+        "AllenNLP writes the metrics in place",
     ),
     Change(
         "allennlp.evaluation.evaluator:SimpleEvaluator.__call__",
         f"{_FILES}:evaluate",
-        "AllenNLP writes predictions in place",
+        "AllenNLP writes predictions in place, and shows scores in a progress bar only",
     ),
     Change(
         "allennlp.common.params:Params.to_file",
@@ -142,6 +143,17 @@ CHANGES = [
             "jsonnet raises a bare RuntimeError where a configuration cannot be understood",
         )
         for name in ("evaluate_file", "evaluate_snippet")
+    ),
+    # What is shown.
+    Change(
+        "allennlp.common.logging:prepare_global_logging",
+        "joint_ner_re.console:prepare_global_logging",
+        "AllenNLP shows 2,000 lines of a training of 20 epochs, most of them parameters",
+    ),
+    Change(
+        "allennlp.common.tqdm:Tqdm.tqdm",
+        "joint_ner_re.console:bar",
+        "AllenNLP draws bars into files and pipes, and warnings are glued to them",
     ),
     # Commands. What AllenNLP's commands call gets another ending, too, by its code: see
     # `joint_ner_re.commands.allennlp_endings`.

@@ -14,6 +14,11 @@ from joint_ner_re.requirements import require_allennlp
 
 require_allennlp()
 
+from joint_ner_re import console  # noqa: E402
+
+# First, because AllenNLP tells of each class that is registered.
+console.tidy()
+
 from joint_ner_re import (  # noqa: E402, F401
     archives,
     configuration,

@@ -21,7 +21,6 @@ from typing import (
     cast,
 )
 
-from spacy.pipeline import Sentencizer
 from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 from spacy.util import filter_spans, minibatch, raise_error
@@ -84,9 +83,9 @@ class JointComponent:
     keep_entities : `bool`, optional (default = `True`)
         Whether entities that were in `doc.ents` before stay if they share no token with an entity
         of the model. If `False`, all of them are replaced.
-    split_sentences : `bool`, optional (default = `False`)
-        Whether to split a Doc without sentence boundaries at final punctuation, for this component
-        only. If `False`, such a Doc is an error.
+    split_sentences : `bool`, optional (default = `True`)
+        Whether to split a Doc without sentence boundaries where the model's own rules say, for this
+        component only. If `False`, such a Doc is an error. Boundaries that a Doc has are used.
 
     # Raises
 
@@ -101,7 +100,7 @@ class JointComponent:
         cuda_device: int = -1,
         batch_size: int = 256,
         keep_entities: bool = True,
-        split_sentences: bool = False,
+        split_sentences: bool = True,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
@@ -177,9 +176,7 @@ class JointComponent:
         if doc.has_annotation("SENT_START"):
             spans = list(doc.sents)
         elif self.split_sentences:
-            (is_start,) = Sentencizer().predict([doc])
-            starts = [index for index, starts in enumerate(is_start) if starts]
-            spans = [doc[start:end] for start, end in zip(starts, [*starts[1:], len(doc)])]
+            spans = list(_split_by_model(self.predictor, doc))
         else:
             raise ValueError(
                 f"the component {self.name!r} got a Doc without sentence boundaries: add "
@@ -528,6 +525,25 @@ def _score_of(span: Span) -> float | None:
         if {**record, "score": None} == wanted:
             return record["score"]
     return None
+
+
+def _split_by_model(predictor: "DocumentPredictor", doc: Doc) -> Iterator[Span]:
+    """The sentences of a Doc's text by the model's rules, in the Doc's own tokens.
+
+    A sentence that begins inside a token begins with the next one.
+    """
+    (sentences,) = predictor.text_tokenizer.split([doc.text])
+    # The first one begins with the Doc.
+    begins = [sentence[0][0] for sentence in sentences[1:]]
+    first = 0
+    for token in doc:
+        if begins and token.idx >= begins[0]:
+            while begins and token.idx >= begins[0]:
+                del begins[0]
+            if token.i > first:
+                yield doc[first : token.i]
+            first = token.i
+    yield doc[first:]
 
 
 def _words(tokens: Doc | Span) -> list[Token]:

@@ -228,13 +228,15 @@ def test_a_full_temporary_directory_is_named(
     assert os.listdir(disk.path) == ["filling"]
 
 
-@pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize(
-    "command, option",
+    "command, option, existing",
     [
-        ("predict", "--output-file"),
-        ("evaluate", "--output-file"),
-        ("evaluate", "--predictions-output-file"),
+        # `predict` does not replace a file.
+        ("predict", "--output-file", False),
+        ("evaluate", "--output-file", False),
+        ("evaluate", "--output-file", True),
+        ("evaluate", "--predictions-output-file", False),
+        ("evaluate", "--predictions-output-file", True),
     ],
 )
 def test_an_output_on_a_full_disk_is_an_error_that_names_it(

@@ -67,6 +67,39 @@ def test_nothing_heavy_is_imported_and_the_start_is_quick(root, fixtures, tmp_pa
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
 
 
+@pytest.mark.parametrize("name", ["extract", "repeat", "export"])
+def test_the_help_of_a_command_that_needs_allennlp_imports_nothing_heavy(root, name):
+    done = light(root, name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"usage: joint-ner-re {name} " in done.stdout and "--include-package" in done.stdout
+
+
+# Ends like the program, and then tells which libraries it has imported.
+IMPORTED = """
+import sys
+from joint_ner_re.__main__ import main
+main()
+print([name for name in ("spacy", "torch") if sys.modules.get(name)], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("options, imported", [
+    # The tokens are compared with those that spaCy makes.
+    ([], "['spacy']"),
+    # A pipeline may need PyTorch.
+    (["--tokenizer-pipeline", "en"], "['spacy', 'torch']"),
+])  # fmt: skip
+def test_spacy_does_not_bring_pytorch_where_nothing_needs_it(root, fixtures, options, imported):
+    corpus = fixtures / "sample/dev.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, "check", str(corpus), *options],
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # Where it goes into a file, there is no progress bar.
+    assert done.stderr == f"{imported}\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     # A file that exists may be an archive.

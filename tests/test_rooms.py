@@ -21,6 +21,7 @@ BELOW = {
     "configuration": {"allennlp_changes", "messages"},
     "weight_files": set(),
     "allennlp_changes": set(),
+    "console": {"allennlp_changes"},
     "streams": set(),
     "resumable": {"messages", "writing"},
     "writing": {"streams"},
@@ -79,6 +80,7 @@ BELOW = {
     "training": {
         "allennlp_changes",
         "configuration",
+        "metrics",
         "modules",
         "pretrained",
         "token_agreement",

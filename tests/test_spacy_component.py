@@ -386,8 +386,8 @@ def test_entities_of_others_can_be_replaced(make_nlp):
 # Sentences
 
 
-def test_a_doc_without_sentences_is_an_error(make_nlp):
-    nlp = make_nlp(sentencizer=False)
+def test_without_splitting_a_doc_without_sentences_is_an_error(make_nlp):
+    nlp = make_nlp(sentencizer=False, split_sentences=False)
     with pytest.raises(ValueError, match=r"add_pipe\('sentencizer'\).*split_sentences"):
         nlp(f"{HARBOR} {SHOT}")
     with pytest.raises(ValueError, match="without sentence boundaries"):
@@ -397,7 +397,7 @@ def test_a_doc_without_sentences_is_an_error(make_nlp):
 def test_it_can_split_sentences_itself(make_nlp, loaded):
     text = f"{HARBOR}  {SHOT}\n{RAIN}"
     seen, wanted = [], loaded(text)
-    nlp = make_nlp(sentencizer=False, split_sentences=True)
+    nlp = make_nlp(sentencizer=False)
     component = nlp.get_pipe("joint_ner_re")
     predict = component.predictor.predict_sentences
     component.predictor.predict_sentences = lambda s: seen.append(len(s)) or predict(s)
@@ -408,7 +408,7 @@ def test_it_can_split_sentences_itself(make_nlp, loaded):
 
 
 def test_sentences_of_the_doc_come_first(make_nlp):
-    nlp = make_nlp(split_sentences=True)
+    nlp = make_nlp()
     sentencizer = nlp.get_pipe("sentencizer")
     sentencizer.punct_chars = {";"}
     seen = []
@@ -416,6 +416,50 @@ def test_sentences_of_the_doc_come_first(make_nlp):
     component.predictor.predict_sentences = lambda s: seen.extend(x.tokens for x in s) or s
     nlp("One. Two; three.")
     assert seen == [("One", ".", "Two", ";"), ("three", ".")]
+
+
+FIGURE = "See Fig. 2 for it. It rained."
+
+
+def sentences_of(nlp, doc):
+    """The tokens of each sentence that the component gives to the model."""
+    seen = []
+    nlp.get_pipe("joint_ner_re").predictor.predict_sentences = lambda s: (
+        seen.extend(x.tokens for x in s) or s
+    )
+    nlp(doc)
+    return [" ".join(tokens) for tokens in seen]
+
+
+@pytest.mark.parametrize("rules, wanted", [
+    ("punctuation", ["See Fig .", "2 for it .", "It rained ."]),
+    ("abbreviations", ["See Fig . 2 for it .", "It rained ."]),
+])  # fmt: skip
+def test_the_rules_are_the_models(make_nlp, monkeypatch, rules, wanted):
+    from joint_ner_re.tokenization import TextTokenizer
+
+    nlp = make_nlp(sentencizer=False)
+    predictor = nlp.get_pipe("joint_ner_re").predictor
+    tokenizer = TextTokenizer("en", sentence_rules=rules)
+    monkeypatch.setattr(type(predictor), "text_tokenizer", tokenizer)
+    # The period is a token of its own, as in the sentences of many corpora.
+    words = ["See", "Fig", ".", "2", "for", "it", ".", "It", "rained", "."]
+    spaces = [True, False, True, True, True, False, True, True, False, False]
+    assert Doc(nlp.vocab, words=words, spaces=spaces).text == FIGURE
+    assert sentences_of(nlp, Doc(nlp.vocab, words=words, spaces=spaces)) == wanted
+    # Boundaries that the Doc has are used, whatever the rules say.
+    cut = Doc(nlp.vocab, words=words, spaces=spaces, sent_starts=[i in (0, 3) for i in range(10)])
+    assert sentences_of(nlp, cut) == ["See Fig .", "2 for it . It rained ."]
+
+
+def test_a_sentence_that_begins_inside_a_token_begins_with_the_next(make_nlp):
+    nlp = make_nlp(sentencizer=False)
+    # The model splits "left." before the period and "rained.It" around it.
+    doc = Doc(nlp.vocab, words=["Ada", "left.", "It", "rained.It", "snowed", "."])
+    assert sentences_of(nlp, doc) == ["Ada left.", "It rained.It", "snowed ."]
+    assert sentences_of(nlp, Doc(nlp.vocab, words=["\n", "Ada"])) == ["Ada"]
+    assert sentences_of(nlp, Doc(nlp.vocab, words=["\n"])) == []
+    assert sentences_of(nlp, Doc(nlp.vocab)) == []
 
 
 # Batches, processes, errors
@@ -477,7 +521,7 @@ def test_a_pickled_component_leaves_its_model_behind(loaded):
 
 
 def test_a_failing_doc_leaves_the_others_alone(make_nlp):
-    nlp = make_nlp(sentencizer=False)
+    nlp = make_nlp(sentencizer=False, split_sentences=False)
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.append((name, docs, str(error))))
     good = [loaded_doc(nlp, HARBOR), loaded_doc(nlp, SHOT)]

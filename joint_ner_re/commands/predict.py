@@ -28,6 +28,12 @@ class PredictManager(predict._PredictManager):
     def __init__(self, predictor: Any, input_file: str, output_file: str | None, *rest: Any):
         # AllenNLP would open the output here and write it in place.
         super().__init__(predictor, input_file, None, *rest)
+        # AllenNLP's parser is complete before any plugin is imported, so there is no option for it.
+        if output_file and isinstance(predictor, JointPredictor) and os.path.isfile(output_file):
+            raise CommandError(
+                f"{output_file} exists, perhaps with the output of another model; give another "
+                "name, remove it, or use extract, which has --overwrite"
+            )
         self._output_path = output_file
 
     @overrides

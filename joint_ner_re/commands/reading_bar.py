@@ -18,7 +18,8 @@ def reading_bar(
     """Passes the sentences of a corpus on, and shows how much of its files has been read.
 
     How many sentences a corpus has is known at its end only, so the total is the files' size in
-    bytes. Streams and packed formats have none: the bar then shows the sentences alone.
+    bytes. Streams and packed formats have none: the bar then shows the sentences alone. The bar is
+    for terminals; into a file or a pipe nothing is drawn.
 
     # Parameters
 
@@ -33,11 +34,11 @@ def reading_bar(
     """
     total = _size(path)
     if total is None:
-        yield from tqdm(sentences, what, unit=" sentences", leave=leave)
+        yield from tqdm(sentences, what, unit=" sentences", leave=leave, disable=None)
         return
     with (
         counted_bytes() as count,
-        tqdm(total=total, desc=what, unit="B", unit_scale=True, leave=leave) as bar,
+        tqdm(total=total, desc=what, unit="B", unit_scale=True, leave=leave, disable=None) as bar,
     ):
         number = 0
         for number, sentence in enumerate(sentences, start=1):

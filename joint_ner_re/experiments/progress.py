@@ -6,14 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 
+from joint_ner_re.console import Formatter, Handler
 from joint_ner_re.training.callbacks import logger
 
 
 @contextlib.contextmanager
 def progress_on_stdout() -> Iterator[None]:
     """In the block, the experiment's messages go to standard output and nowhere else."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler = Handler(sys.stdout)
+    handler.setFormatter(Formatter())
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

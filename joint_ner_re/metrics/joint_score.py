@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from allennlp.common.util import is_distributed
@@ -12,6 +13,13 @@ from overrides import overrides
 from joint_ner_re.metrics.pairing import in_order_of_gold
 from joint_ner_re.metrics.score import ANY_TYPE, CRITERIA, TASKS, Counts, Scorer, report
 from joint_ner_re.sentence import Sentence
+
+
+class Totals(NamedTuple):
+    """How many entities or relations, of all types, were predicted and are in gold."""
+
+    predicted: int
+    gold: int
 
 
 @Metric.register("joint_score")
@@ -35,6 +43,8 @@ class JointScore(Metric):
             "entity": [*entity_types, ANY_TYPE],
             "relation": list(relation_types),
         }
+        # What `totals` returns.
+        self._totals: dict[str, Totals] = {}
         self.reset()
 
     @overrides(check_signature=False)
@@ -71,7 +81,15 @@ class JointScore(Metric):
         # Once: the processes must agree on the names, also on those that only one of them has met.
         self._names = {task: [*self._types[task], *self._others(task)] for task in TASKS}
         for criterion in CRITERIA:
-            scores = report(self._over_all_processes(criterion))
+            counts = self._over_all_processes(criterion)
+            if criterion == "strict" and reset:
+                self._totals = {
+                    task: Totals(
+                        sum(counts[task].predicted.values()), sum(counts[task].gold.values())
+                    )
+                    for task in TASKS
+                }
+            scores = report(counts)
             per_type = scores.pop("per_type")
             prefix = "" if criterion == "strict" else f"{criterion}_"
             metrics.update({prefix + name: value for name, value in scores.items()})
@@ -83,6 +101,13 @@ class JointScore(Metric):
         if reset:
             self.reset()
         return metrics
+
+    def totals(self) -> dict[str, Totals]:
+        """The numbers behind the last scores that ended with a reset, over all processes, by task.
+
+        Empty before the first ones. A precision of 0 does not tell nothing from nothing right.
+        """
+        return dict(self._totals)
 
     def unknown(self) -> dict[str, Counter[str]]:
         """How much gold of each type that the model does not know this process has counted."""

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
 from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, check_types, label_names
-from joint_ner_re.metrics import JointScore
+from joint_ner_re.metrics.joint_score import JointScore, Totals
 from joint_ner_re.models import old_names
 from joint_ner_re.models.batch_loss import BatchLoss
 from joint_ner_re.models.relation_choice import (
@@ -170,6 +170,11 @@ class JointModel(CheckedOptions, Model):
     def relation_types(self) -> list[str]:
         """The relation types by name, in the order of their numbers."""
         return list(self._relation_types)
+
+    @property
+    def last_totals(self) -> dict[str, Totals]:
+        """What `JointScore.totals` returns, for the last evaluation."""
+        return self._score.totals()
 
     @property
     def relation_threshold(self) -> Thresholds:

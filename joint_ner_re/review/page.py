@@ -97,7 +97,7 @@ class _Rows:
         self.checked = False
 
     def write(self, file: TextIO, pairs: Iterable[Pair]) -> None:
-        progress = tqdm(pairs, desc="drawing", unit=" sentences")
+        progress = tqdm(pairs, desc="drawing", unit=" sentences", disable=None)
         for number, (sentence, gold) in enumerate(progress, start=1):
             file.write(",\n" if number > 1 else "\n")
             file.write(in_script(self._row(number, sentence, gold)))

@@ -92,7 +92,7 @@ def draw_scores(
         The files.
     """
     evidence = Evidence()
-    for predicted, gold in tqdm(pairs, desc="comparing", unit=" sentences"):
+    for predicted, gold in tqdm(pairs, desc="comparing", unit=" sentences", disable=None):
         evidence.add(predicted, gold)
     figures = {
         "scores": score_bars(evidence.scorer.report(), title),

@@ -17,13 +17,17 @@ from allennlp.training import TrainerCallback
 from overrides import overrides
 
 from joint_ner_re.configuration import CheckedOptions
+from joint_ner_re.metrics.joint_score import Totals
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.token_agreement import SAMPLE, TOKENS, agreement
+from joint_ner_re.training import empty_predictions
 from joint_ner_re.writing import write_json
 
 # `joint_ner_re.experiments.progress` prints these messages to standard output.
 logger = logging.getLogger("joint_ner_re.progress")
 log = logging.getLogger(__name__)
+# What each epoch's line shows beside the loss and the metric by which the best epoch is chosen.
+SCORES = ("entity_f1", "relation_f1")
 
 
 class Epoch(NamedTuple):
@@ -90,6 +94,8 @@ class ProgressCallback(TrainerCallback):
         self._seconds = 0.0
         self._started = monotonic()
         self._random: dict[str, Any] = {}
+        # Of each epoch, what was predicted in the development data.
+        self._totals: list[dict[str, Totals]] = []
 
     @property
     def seconds(self) -> float:
@@ -137,19 +143,18 @@ class ProgressCallback(TrainerCallback):
         self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
     ) -> None:
         tracker = trainer._metric_tracker
-        if not all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics):
-            # Without validation data there is no score to report.
-            return
-        name = "+".join(name for _, name in tracker.tracked_metrics)
-        value = sum(
-            factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics
-        )
+        scored = all(f"validation_{name}" in metrics for _, name in tracker.tracked_metrics)
+        if scored:
+            totals = getattr(trainer.model, "last_totals", None)
+            if totals:
+                self._totals.append(totals)
         logger.info(
-            f"{_title.get()}: {epoch + 1} of {trainer._num_epochs} epochs, {name} {abs(value):.4f} "
-            f"(best {abs(tracker._best_so_far):.4f}), {self.seconds:.0f} s"
+            f"{_title.get()}: {epoch + 1} of {trainer._num_epochs} epochs, "
+            f"{', '.join(_figures(metrics, tracker, scored))}, {self.seconds:.0f} s"
         )
         on_epoch = _on_epoch.get()
-        if on_epoch is not None:
+        if scored and on_epoch is not None:
+            value = _tracked(metrics, tracker)
             on_epoch(Epoch(epoch, value, self.seconds, trainer.model))
 
     @overrides
@@ -172,17 +177,47 @@ class ProgressCallback(TrainerCallback):
             metrics["seconds"] = round(self.seconds, 1)
         if is_primary:
             _report_losses(trainer)
+            if metrics is not None:
+                self._report_silence(trainer)
+
+    def _report_silence(self, trainer: Any) -> None:
+        """Warn if the last epochs have predicted nothing: scores of 0 do not say so."""
+        model, epochs = trainer.model, len(self._totals)
+        threshold = getattr(model, "relation_threshold", None)
+        text = None
+        if epochs:
+            last = empty_predictions.last_epochs(self._totals)
+            when = f"in the last {len(last)} of {epochs} epochs"
+            if len(last) == 1:
+                when = "in the last epoch"
+            totals = empty_predictions.of_epochs(last)
+            text = empty_predictions.warning(totals, when, "the development data", threshold)
+        elif hasattr(model, "last_totals") and not trainer._distributed:
+            # In training nothing is decoded, so without development data a sample is, once.
+            instances = getattr(trainer.data_loader, "_instances", None)
+            if instances:
+                totals = empty_predictions.of_sample(model, instances)
+                where = "a sample of the training data"
+                text = empty_predictions.warning(totals, "at the end", where, threshold)
+        if text is not None:
+            logger.warning("%s: %s", _title.get(), text)
 
     @overrides
     def state_dict(self) -> dict[str, Any]:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         random = {"cpu": torch.get_rng_state(), "cuda": cuda}
-        return {"seconds": self.seconds, "random": random}
+        totals = [{task: tuple(found) for task, found in epoch.items()} for epoch in self._totals]
+        return {"seconds": self.seconds, "random": random, "totals": totals}
 
     @overrides
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds = state_dict["seconds"]
         self._random = state_dict["random"]
+        # Checkpoints of earlier versions have none.
+        self._totals = [
+            {task: Totals(*found) for task, found in epoch.items()}
+            for epoch in state_dict.get("totals", [])
+        ]
 
 
 @TrainerCallback.register("unfreeze")
@@ -251,6 +286,24 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
     def _freeze(self, trainer: Any, epoch: int) -> None:
         for embedder in _trained_embedders(trainer):
             embedder.freeze(epoch < self._epoch)
+
+
+def _figures(metrics: dict[str, Any], tracker: Any, scored: bool) -> list[str]:
+    """The loss of training and, if there is validation data, its scores, for one line."""
+    found = [f"loss {metrics['training_loss']:.4f}"] if "training_loss" in metrics else []
+    if not scored:
+        return found
+    tracked = "+".join(name for _, name in tracker.tracked_metrics)
+    for name in SCORES:
+        if name != tracked and f"validation_{name}" in metrics:
+            found.append(f"{name} {metrics[f'validation_{name}']:.4f}")
+    best = abs(tracker._best_so_far)
+    return [*found, f"{tracked} {abs(_tracked(metrics, tracker)):.4f} (best {best:.4f})"]
+
+
+def _tracked(metrics: dict[str, Any], tracker: Any) -> float:
+    """The validation metric by which the best epoch is chosen; greater is better."""
+    return sum(factor * metrics[f"validation_{name}"] for factor, name in tracker.tracked_metrics)
 
 
 def _report_losses(trainer: Any) -> None:

@@ -90,6 +90,31 @@ def test_good_lines_end_well_compressed_or_from_standard_input(
     assert f"input 2:  {GOOD}\n" in shown and shown.count("prediction: ") == 3
 
 
+def test_an_output_that_exists_is_not_replaced(allennlp, tiny_archive, tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(GOOD + "\n")
+    out.write_text("precious")
+    with pytest.raises(SystemExit, match=f"predict: {out} exists, .* extract, which has --over"):
+        allennlp("predict", tiny_archive, source, "--output-file", out, "--silent")
+    assert out.read_text() == "precious"
+    out.unlink()
+    allennlp("predict", tiny_archive, source, "--output-file", out, "--silent")
+    assert json.loads(out.read_text())["text"] == GOOD
+
+
+def test_a_table_whose_texts_are_not_known_leads_to_extract(allennlp, tiny_archive, tmp_path):
+    source, out = tmp_path / "cases.csv", tmp_path / "out.jsonl"
+    source.write_text(f"case,narrative\n7,{GOOD}\n")
+    columns = "a table with the columns 'case', 'narrative'; say which one holds the texts: "
+    with pytest.raises(SystemExit, match=f"{columns}--text-column NAME .allennlp extract., or"):
+        allennlp("predict", tiny_archive, source, "--output-file", out, "--silent")
+    assert not out.exists()
+    source.write_text(f"case,text\n7,{GOOD}\n")
+    allennlp("predict", tiny_archive, source, "--output-file", out, "--silent")
+    record = json.loads(out.read_text())
+    assert (record["text"], record["meta"]) == (GOOD, {"case": "7"})
+
+
 @pytest.mark.parametrize("option", [[], ["--include-package", "joint_ner_re"]])
 def test_a_document_too_large_for_memory_gives_an_error_record(
     allennlp, tiny_archive, tmp_path, monkeypatch, option

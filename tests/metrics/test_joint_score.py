@@ -119,6 +119,7 @@ def work(rank, folder):
         metric(CORPUS[0][shard], CORPUS[1][shard])
         # Asked twice: reading the figures must not add the other process's counts to its own.
         results[name] = [metric.get_metric(), metric.get_metric(reset=True), metric.get_metric()]
+        results[f"totals of {name}"] = metric.totals()
     torch.distributed.destroy_process_group()
     with open(os.path.join(folder, f"{rank}.json"), "w") as file:
         json.dump(results, file)
@@ -150,3 +151,35 @@ def test_processes_agree_with_one_process(results_of_processes, shards, rank):
     seen = slice(0, 0 if shards == "both empty" else 9)
     whole, nothing = expected(CORPUS[0][seen], CORPUS[1][seen]), expected([], [])
     assert results_of_processes[rank][shards] == [whole, whole, nothing]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_totals_are_those_of_all_processes(results_of_processes, rank):
+    for name, seen in [("uneven", 9), ("one empty", 9), ("both empty", 0)]:
+        gold, predicted = CORPUS[0][:seen], CORPUS[1][:seen]
+        assert results_of_processes[rank][f"totals of {name}"] == {
+            "entity": [different(predicted, "entities"), different(gold, "entities")],
+            "relation": [different(predicted, "relations"), different(gold, "relations")],
+        }
+
+
+def different(sentences, what):
+    """How many annotations there are; those that are equal in one sentence count once."""
+    found = 0
+    for sentence in sentences:
+        keys = [entity.key for entity in sentence.entities]
+        if what == "relations":
+            keys = [(r.type, keys[r.head], keys[r.tail]) for r in sentence.relations]
+        found += len(set(keys))
+    return found
+
+
+def test_the_totals_are_those_of_the_last_report():
+    metric = JointScore(["Loc"], ["Near"])
+    assert metric.totals() == {}
+    two = [Entity("Loc", 0, 1), Entity("Loc", 1, 2)]
+    metric([Sentence("ab", two, [Relation("Near", 0, 1)])], [Sentence("ab", two[:1])])
+    metric.get_metric()
+    assert metric.totals() == {}
+    metric.get_metric(reset=True)
+    assert metric.totals() == {"entity": (1, 2), "relation": (0, 1)}
