@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from copy import deepcopy
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -132,16 +132,6 @@ def set_threads():
 
 
 @pytest.fixture(scope="session")
-def one_tokenizer():
-    """Making spaCy's tokenizer takes longer than most tests, which make many readers."""
-    from joint_ner_re.dataset_readers import joint_reader
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joint_reader, "TextTokenizer", lru_cache(None)(joint_reader.TextTokenizer))
-        yield
-
-
-@pytest.fixture(scope="session")
 def tiny_run(shared_directory, few_threads):
     """The directory of one training with fixtures/tiny.jsonnet. Tests only read it."""
     from allennlp.commands.train import train_model_from_file
@@ -233,7 +223,7 @@ def interrupt(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory, few_threads, one_tokenizer):
+def make(tmp_path_factory, few_threads):
     """Makes reader, instances, vocabulary and model of fixtures/tiny.jsonnet for a corpus.
 
     The corpus is a path or a list of `Sentence`s; `overrides` changes the configuration.

@@ -311,7 +311,7 @@ def test_no_class_that_fetches_imports_or_unpickles(hostile, name, value, messag
 
 
 @BOTH
-def test_weights_are_tensors(hostile, target, load, one_tokenizer):
+def test_weights_are_tensors(hostile, target, load):
     with pytest.raises(ConfigurationError, match="names (io|_io).open, which no weights need"):
         load(hostile())
     assert not target.exists()
@@ -382,7 +382,7 @@ ENTRIES = [
 # What would run, in the configuration and in the weights; and what is only damaged.
 @pytest.mark.parametrize("change", [("dataset_reader", "PAYLOAD"), (), ("model.encoder", None)])
 def test_nothing_runs_whichever_way_it_comes_in(
-    hostile, target, fixtures, monkeypatch, one_tokenizer, few_threads, entry, change
+    hostile, target, fixtures, monkeypatch, few_threads, entry, change
 ):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
@@ -420,7 +420,7 @@ def test_nothing_runs_in_a_process_of_its_own(hostile, target, fixtures, root):
 # What may be
 
 
-def test_a_trained_model_loads(tiny_archive, tiny_run, one_tokenizer):
+def test_a_trained_model_loads(tiny_archive, tiny_run):
     for path in (tiny_archive, tiny_run):
         loaded = load_archive(path, overrides={"model.relation_threshold": 0.25})
         assert isinstance(loaded.model, JointModel) and loaded.model.relation_threshold == 0.25
@@ -449,7 +449,7 @@ def test_nothing_is_fetched_unless_its_host_is_trusted(hostile, monkeypatch):
     check_config(config)
 
 
-def test_a_package_of_the_users_may_be_named(hostile, monkeypatch, one_tokenizer):
+def test_a_package_of_the_users_may_be_named(hostile, monkeypatch):
     """Its code is imported already; a path would import it."""
     plugin = types.ModuleType("users_package")
     monkeypatch.setitem(sys.modules, "users_package", plugin)
@@ -472,9 +472,7 @@ def test_a_package_of_the_users_may_be_named(hostile, monkeypatch, one_tokenizer
     assert isinstance(load_archive(hostile("dataset_reader.type", "users")).dataset_reader, Reader)
 
 
-def test_what_is_made_by_code_of_the_users_is_guarded_too(
-    hostile, target, monkeypatch, one_tokenizer
-):
+def test_what_is_made_by_code_of_the_users_is_guarded_too(hostile, target, monkeypatch):
     """A class that takes its options apart itself hides them from the check before."""
 
     class Hiding(JointReader):
@@ -492,9 +490,7 @@ def test_what_is_made_by_code_of_the_users_is_guarded_too(
     assert DatasetReader.resolve_class_name("collections.OrderedDict")[0] is OrderedDict
 
 
-def test_an_archive_does_not_say_where_files_are_written(
-    hostile, bert_directory, tmp_path, one_tokenizer
-):
+def test_an_archive_does_not_say_where_files_are_written(hostile, bert_directory, tmp_path):
     place = str(tmp_path / "elsewhere")
     embedder = {"type": "transformer", "model_name": str(bert_directory), "cache_directory": place}
     path = hostile("model.text_field_embedder.token_embedders.tokens", embedder)

@@ -15,7 +15,7 @@ from joint_ner_re.corpora import read_corpus
 
 
 @pytest.fixture
-def allennlp(allennlp, few_threads, one_tokenizer):
+def allennlp(allennlp, few_threads):
     return allennlp
 
 

@@ -205,7 +205,7 @@ CASES = [(path, value) for path, value in leaves(CONFIG)]
 
 
 @pytest.fixture(scope="module")
-def make(fixtures, bert_directory, few_threads, one_tokenizer):
+def make(fixtures, bert_directory, few_threads):
     """Makes what a configuration describes, as far as it goes without a corpus."""
     reader = DatasetReader.from_params(Params({"type": "conll04"}))
     corpus = str(fixtures / "conll04_spert.json")

@@ -26,7 +26,7 @@ def check(path, member, load=load_archive):
 
 
 @pytest.mark.parametrize("kind", CONTENT)
-def test_a_damaged_member(parts, tmp_path, one_tokenizer, kind):
+def test_a_damaged_member(parts, tmp_path, kind):
     damage, member = CONTENT[kind]
     path = tmp_path / "a.tar.gz"
     path.write_bytes(packed(damage(parts)))
@@ -34,7 +34,7 @@ def test_a_damaged_member(parts, tmp_path, one_tokenizer, kind):
 
 
 @pytest.mark.parametrize("kind", CONTENT)
-def test_a_damaged_member_of_a_directory(parts, tmp_path, one_tokenizer, kind):
+def test_a_damaged_member_of_a_directory(parts, tmp_path, kind):
     """What `allennlp train` leaves, which AllenNLP's own commands load, too."""
     damage, member = CONTENT[kind]
     for name, content in damage(parts).items():
@@ -48,7 +48,7 @@ def test_a_damaged_member_of_a_directory(parts, tmp_path, one_tokenizer, kind):
 
 
 @pytest.mark.parametrize("kind", CONTAINER)
-def test_a_damaged_container(parts, tmp_path, one_tokenizer, kind):
+def test_a_damaged_container(parts, tmp_path, kind):
     damage, loads = CONTAINER[kind]
     path = tmp_path / "a.tar.gz"
     path.write_bytes(damage(parts))

@@ -23,7 +23,7 @@ TINY_DATA = "conll04_spert.json"
 
 
 @pytest.fixture
-def allennlp(allennlp, few_threads, one_tokenizer, in_root):
+def allennlp(allennlp, few_threads, in_root):
     return allennlp
 
 

@@ -51,9 +51,7 @@ def white_space(tmp_path):
     return path
 
 
-def test_a_training_warns_and_keeps_the_figures(
-    white_space, in_root, few_threads, one_tokenizer, tmp_path
-):
+def test_a_training_warns_and_keeps_the_figures(white_space, in_root, few_threads, tmp_path):
     import tarfile
 
     from allennlp.commands.train import train_model_from_file

@@ -20,7 +20,7 @@ from joint_ner_re.sentence import Entity, Sentence
 
 
 @pytest.fixture
-def allennlp(allennlp, few_threads, one_tokenizer, in_root):
+def allennlp(allennlp, few_threads, in_root):
     return allennlp
 
 

@@ -60,7 +60,7 @@ def test_control_c_says_how_to_go_on(allennlp, tiny_archive, tmp_path, monkeypat
     )
 
 
-def test_a_table_in_and_tables_out(allennlp, tiny_archive, tmp_path, one_tokenizer):
+def test_a_table_in_and_tables_out(allennlp, tiny_archive, tmp_path):
     (tmp_path / "in.csv").write_text("id,note,ward\n1,Ada left Kesh.,3\n2,Jon Pell left.,4\n")
     options = ("--text-column", "note", "--relation-threshold", 0)
     tables = {"out.csv": tmp_path / "entities.csv", "again.csv": None}
@@ -104,7 +104,7 @@ DOCUMENTS = "Ada left Kesh.\n\n{broken\nKarl Vik was a guard at the Bank of Tarn
 
 
 @pytest.fixture
-def extracted(allennlp, tiny_archive, tmp_path, one_tokenizer):
+def extracted(allennlp, tiny_archive, tmp_path):
     """Runs `extract` with these arguments; the documents have one error."""
     (tmp_path / "in.txt").write_text(DOCUMENTS)
 
@@ -159,7 +159,7 @@ def test_a_pipe_to_a_file_gives_what_a_file_gives(extracted, tmp_path, standard_
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
 
 
-def test_a_directory_to_a_named_pipe(allennlp, tiny_archive, tmp_path, one_tokenizer):
+def test_a_directory_to_a_named_pipe(allennlp, tiny_archive, tmp_path):
     fifo, found = tmp_path / "fifo", []
     os.mkfifo(fifo)
     (tmp_path / "in").mkdir()

@@ -3,8 +3,6 @@ from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.dataset_readers import AdeReader
 
-pytestmark = pytest.mark.usefixtures("one_tokenizer")
-
 
 def ids(reader, path):
     return [instance["metadata"]["sentence"].id for instance in reader.read(str(path))]

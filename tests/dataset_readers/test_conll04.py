@@ -3,8 +3,6 @@ from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re.dataset_readers import Conll04Reader
 
-pytestmark = pytest.mark.usefixtures("one_tokenizer")
-
 
 @pytest.fixture
 def id_lists(fixtures):

@@ -17,7 +17,6 @@ from joint_ner_re.corpora.partitions import split_part
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.sentence import Entity, Sentence
 
-pytestmark = pytest.mark.usefixtures("one_tokenizer")
 LOGGER = "joint_ner_re"
 IDS = ["a1", "a2", "a3", "a4", "a5", "c1", "7", ""]  # of fixtures/sentences.jsonl
 NOT_A3 = [name for name in IDS if name != "a3"]  # a3 alone has an overlap

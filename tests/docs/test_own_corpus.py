@@ -16,7 +16,7 @@ def directory(root, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_guide_works_as_written(directory, few_threads, one_tokenizer):
+def test_the_guide_works_as_written(directory, few_threads):
     done = [line.split()[:2] for line in follow(GUIDE, epochs="2", trials="1")]
     commands = [words[1] for words in done if words[0] == "allennlp"]
     wanted = ["convert", "check", "init", "train", "tune-threshold", "evaluate", "extract", "draw"]

@@ -55,7 +55,7 @@ def like_a_checkout(directory):
 
 
 @pytest.fixture(scope="module")
-def quickstart(tmp_path_factory, few_threads, one_tokenizer):
+def quickstart(tmp_path_factory, few_threads):
     """The directory of the quick start, done; other pages use its model."""
     directory = like_a_checkout(tmp_path_factory.mktemp("checkout"))
     with pytest.MonkeyPatch.context() as patch:
@@ -123,7 +123,7 @@ def test_looking_at_predictions_works_as_written(quickstart, monkeypatch):
         assert (quickstart / name).stat().st_size
 
 
-def test_training_works_as_written(tmp_path, few_threads, one_tokenizer, monkeypatch):
+def test_training_works_as_written(tmp_path, few_threads, monkeypatch):
     monkeypatch.chdir(like_a_checkout(tmp_path))
     assert follow(DOCS / "train.md")
     assert (tmp_path / "runs/rates/lr-losses.png").exists()
@@ -139,7 +139,7 @@ TINY = """(import 'joint_ner_re.libsonnet') + {
 """
 
 
-def test_experiments_work_as_written(tmp_path, few_threads, one_tokenizer, monkeypatch):
+def test_experiments_work_as_written(tmp_path, few_threads, monkeypatch):
     """With fewer seeds and trials, and with tiny configurations in the place of those shown."""
     for name in (".allennlp_plugins", "fixtures"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -22,7 +22,7 @@ def page(root):
 
 
 @pytest.fixture(scope="module")
-def directory(page, root, tmp_path_factory, few_threads, one_tokenizer):
+def directory(page, root, tmp_path_factory, few_threads):
     """Where the page was followed."""
     directory = tmp_path_factory.mktemp("vary")
     for name in (".allennlp_plugins", "fixtures", "training_config"):

@@ -18,7 +18,7 @@ OVERRIDES = {
 
 
 @pytest.fixture
-def tiny(fixtures, in_root, few_threads, one_tokenizer):
+def tiny(fixtures, in_root, few_threads):
     """The configuration of fixtures/tiny.jsonnet, changed by overrides."""
 
     def config(**overrides):

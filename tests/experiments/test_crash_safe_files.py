@@ -27,7 +27,7 @@ CHANGES = {"trainer.num_epochs": 3, "trainer.validation_metric": "-loss"}
 
 
 @pytest.fixture
-def train(fixtures, in_root, few_threads, one_tokenizer):
+def train(fixtures, in_root, few_threads):
     def trained(directory, recover=False, **overrides):
         config = read_config(str(fixtures / "tiny.jsonnet"), json.dumps({**CHANGES, **overrides}))
         return train_model(Params(config), directory, recover=recover)
