@@ -173,6 +173,16 @@ def propose(
             reader["unit"] = unit
             reasons["unit"] = reason
             count = longer
+    if "concept_relations" in known and "concept_relations" not in chosen:
+        unit = {"unit": reader["unit"]} if "unit" in reader else {}
+        together = tried(concept_relations="sentence", **unit)
+        if together.relations.total() > count.relations.total():
+            reader["concept_relations"] = "sentence"
+            reasons["concept_relations"] = (
+                f"Relations between concepts stand for {together.relations.total()} pairs of "
+                f"mentions; from the nearest alone, {count.relations.total()}, less is learned."
+            )
+            count = together
     if count.errors:
         reader["on_error"] = "skip"
         reasons["on_error"] = (

@@ -148,3 +148,16 @@ def test_documents_of_several_sentences_are_not_divided(init, tmp_path):
 def test_a_few_documents_are_divided_by_sentences(init, tmp_path):
     put(tmp_path / "a.jsonl", *(record(n) | {"id": f"d{n // 4}:{n % 4}"} for n in range(40)))
     assert "divide" not in init("--train", "a.jsonl")["dataset_reader"]
+
+
+def test_all_pairs_of_related_concepts_are_trained_on(init, tmp_path):
+    (tmp_path / "a.txt").write_text(
+        "1|t|Nervelin and Nervelin cause rash.\n1|a|\n"
+        "1\t0\t8\tNervelin\tChemical\tC1\n1\t13\t21\tNervelin\tChemical\tC1\n"
+        "1\t28\t32\trash\tDisease\tC2\n1\tCauses\tC1\tC2\n"
+    )
+    assert init("--train", "a.txt")["dataset_reader"]["concept_relations"] == "sentence"
+    text = (tmp_path / "new/config.jsonnet").read_text()
+    assert "// Relations between concepts stand for 2 pairs of mentions;" in text
+    given = ("--force", "--concept-relations", "nearest")
+    assert init("--train", "a.txt", *given)["dataset_reader"]["concept_relations"] == "nearest"
