@@ -86,6 +86,8 @@ class Answer(BaseHTTPRequestHandler):
 def server(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    # Other tests were offline, which the library's connections remember.
+    huggingface_hub.utils.reset_sessions()
     huggingface_hub.utils.disable_progress_bars()
     with Hub() as server:
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"

@@ -262,10 +262,11 @@ def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, ch
         with pytest.raises(Exception, match="has changed while it was read"):
             run(mine)
     assert not (copy / "_SUCCESS").exists()
-    assert not list(copy.glob(".*.tmp"))
     if change == "edit":
         mine.write_bytes(before)
         assert run(mine) == Summary(19, 3, 0)
+        # Ray may have killed a worker while it wrote a file; the next run leaves none of these.
+        assert not list(copy.glob(".*.tmp"))
 
 
 def test_an_input_without_documents_is_refused(ray, run, tmp_path):

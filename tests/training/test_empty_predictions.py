@@ -30,8 +30,10 @@ def warned(fixtures, in_root, few_threads, tmp_path):
         train_model_from_file(
             fixtures / "tiny.jsonnet", run, json.dumps(overrides), recover=recover
         )
-        lines = (run / "out.log").read_text().splitlines()
-        return [line for line in lines if " was predicted in " in line]
+        log = (run / "out.log").read_text()
+        # Shown if the test fails.
+        print(log)
+        return [line for line in log.splitlines() if " was predicted in " in line]
 
     return trained
 
