@@ -25,6 +25,13 @@ MAX_TAG_LEVELS = 3
 WORTHWHILE = 0.02
 """The least share of entities or relations for which an option departs from its default."""
 
+MANY_LOST = 0.3
+"""The share of relations between sentences from which a longer unit is proposed.
+
+BioRED has a fifth of them there, and its scores fall with the length of the unit: the longer it is,
+the fewer of all pairs are relations.
+"""
+
 MAX_UNIT_TOKENS = 512
 """The longest document (95th percentile, in tokens) that is proposed as one sequence."""
 
@@ -169,13 +176,14 @@ def propose(
             )
     if "unit" in known and "unit" not in chosen:
         unit, longer, reason = _unit(count, tried)
+        if reason:
+            reasons["unit"] = reason
         if unit is not None:
             reader["unit"] = unit
-            reasons["unit"] = reason
             count = longer
     if "concept_relations" in known and "concept_relations" not in chosen:
-        unit = {"unit": reader["unit"]} if "unit" in reader else {}
-        together = tried(concept_relations="sentence", **unit)
+        same = {"unit": reader["unit"]} if "unit" in reader else {}
+        together = tried(concept_relations="sentence", **same)
         if together.relations.total() > count.relations.total():
             reader["concept_relations"] = "sentence"
             reasons["concept_relations"] = (
@@ -197,12 +205,18 @@ def propose(
 
 
 def _unit(count: Count, tried: Callable[..., Count]) -> tuple[Unit | None, Count, str]:
-    """The shortest unit that holds nearly all relations, if a sentence does not."""
+    """The shortest unit that holds nearly all relations, if sentences hold too few."""
     whole = tried(unit="document")
     total, inside = whole.relations.total(), count.relations.total()
     lost = total - inside
     if lost < WORTHWHILE * total:
         return None, count, ""
+    if lost < MANY_LOST * total:
+        reason = (
+            f"{lost} of {total} relations link two sentences and are left out; --unit 3 reaches "
+            "most of them, but is harder to learn from."
+        )
+        return None, count, reason
     fits = whole.lengths.percentile(95) <= MAX_UNIT_TOKENS
     spans = [(size, tried(unit=size)) for size in _SPANS]
     units: Sequence[tuple[Unit, Count]] = [*spans, *([("document", whole)] if fits else [])]

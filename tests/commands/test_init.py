@@ -91,6 +91,20 @@ def test_mentions_in_pieces_and_relations_across_sentences_get_their_options(ini
     assert "// Of 3 relations, 3 link two sentences; with this unit 3 are learned." in text
 
 
+def test_a_few_relations_across_sentences_are_only_named(init, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for number in range(5):
+        (tmp_path / f"in/d{number}.txt").write_text("Ada met Bob. Eva left.")
+        tail = "T2" if number else "T3"
+        (tmp_path / f"in/d{number}.ann").write_text(
+            "T1\tPer 0 3\tAda\nT2\tPer 8 11\tBob\nT3\tPer 13 16\tEva\n"
+            f"R1\tMet Arg1:T1 Arg2:{tail}\n"
+        )
+    assert "unit" not in init("--train", "in")["dataset_reader"]
+    said = capsys.readouterr().out
+    assert "unit: 1 of 5 relations link two sentences and are left out; --unit 3 reaches" in said
+
+
 def test_texts_are_split_by_the_rules_that_know_abbreviations(init, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.txt").write_text("Ada (Fig. 2) met Bob.")
