@@ -5,7 +5,8 @@
 Each client sends one sentence of the corpus after the other and waits for each answer. Every answer
 is compared with that of `extract`: the same entities and relations, probabilities within 1e-4. The
 service is a process of its own. On a machine that does other things, too, the figures are too low.
-Prints Markdown.
+At last the service is killed again and again under load, and started anew: clients may see errors,
+but no wrong answer. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
@@ -49,6 +50,9 @@ def main() -> None:
     parser.add_argument("corpus", help="a corpus, whose sentences are sent as texts")
     parser.add_argument("--seconds", type=float, default=60, help="for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument(
+        "--kills", type=int, default=3, help="so often the service is killed under load"
+    )
     parser.add_argument("--texts", type=int, default=200, help="how many different texts")
     args = parser.parse_args()
     sentences = joint_ner_re.read_corpus(args.corpus)
@@ -65,7 +69,7 @@ def main() -> None:
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     try:
         for clients in args.clients:
-            found = load(address, texts, expected, clients, args.seconds, process.pid)
+            found = load(address, texts, expected, clients, after(args.seconds), process.pid)
             cuts = quantiles(found.seconds, n=100)
             print(
                 f"| {clients} | {len(found.seconds) / found.elapsed:,.0f} | {1e3 * cuts[49]:.0f} "
@@ -77,17 +81,69 @@ def main() -> None:
         process.send_signal(signal.SIGTERM)
         status = process.wait(60)
     print(f"\nThe service ended with the status {status}.")
+    if args.kills:
+        found = load_with_kills(args.model, texts, expected, args.kills)
+        print(
+            f"\nKilled {args.kills} times with 8 clients: {len(found.seconds):,} answers, "
+            f"{found.different} of them different; {found.errors:,} requests without an answer."
+        )
 
 
-def started(model: str) -> tuple[subprocess.Popen[str], str]:
-    """A process that serves the model on a free port, and its address.
+def load_with_kills(
+    model: str,
+    texts: Sequence[str],
+    expected: Sequence[dict[str, Any]],
+    kills: int,
+    clients: int = 8,
+    every: float = 5,
+) -> Load:
+    """Kill the service under load and start it again, at the same address.
+
+    # Parameters
+
+    model : `str`
+    texts, expected : `Sequence`
+        As for `load`.
+    kills : `int`
+        How often.
+    clients : `int`, optional (default = `8`)
+    every : `float`, optional (default = `5`)
+        Seconds from a start to the kill, and from the last start to the end.
+    """
+    process, address = started(model)
+    port = int(address.rstrip("/").rpartition(":")[2])
+    done = threading.Event()
+    result: list[Load] = []
+
+    def put() -> None:
+        result.append(load(address, texts, expected, clients, done.is_set, process.pid))
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    try:
+        for _ in range(kills):
+            time.sleep(every)
+            process.kill()
+            process.wait()
+            process, _ = started(model, port)
+        time.sleep(every)
+    finally:
+        done.set()
+        thread.join()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    return result[0]
+
+
+def started(model: str, port: int = 0) -> tuple[subprocess.Popen[str], str]:
+    """A process that serves the model, on a free port if none is given, and its address.
 
     # Raises
 
     `SystemExit`
         If it does not start; its own message stands above.
     """
-    command = [sys.executable, "-m", "joint_ner_re", "serve", model, "--port", "0"]
+    command = [sys.executable, "-m", "joint_ner_re", "serve", model, "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
@@ -101,7 +157,7 @@ def load(
     texts: Sequence[str],
     expected: Sequence[dict[str, Any]],
     clients: int,
-    seconds: float,
+    is_over: Callable[[], bool],
     pid: int,
 ) -> Load:
     """Have clients send texts at the same time.
@@ -115,20 +171,19 @@ def load(
         The record of each text.
     clients : `int`
         How many at once, each with a connection of its own.
-    seconds : `float`
-        How long.
+    is_over : `Callable[[], bool]`
+        Whether a client asks no more.
     pid : `int`
         The service's process, whose memory is read where `/proc` exists.
     """
     took: list[float] = []
     wrong: list[int] = []
     failed: list[str] = []
-    end = time.perf_counter() + seconds
 
     def client(first: int) -> None:
         with httpx.Client(timeout=120) as session:
             place = first
-            while time.perf_counter() < end:
+            while not is_over():
                 number = place % len(texts)
                 begin = time.perf_counter()
                 try:
@@ -136,6 +191,8 @@ def load(
                     answer.raise_for_status()
                 except httpx.HTTPError as error:
                     failed.append(str(error))
+                    # A service that is down refuses at once.
+                    time.sleep(0.02)
                     continue
                 took.append(time.perf_counter() - begin)
                 if not is_same(answer.json(), expected[number]):
@@ -152,6 +209,12 @@ def load(
         thread.join()
     elapsed = time.perf_counter() - begin
     return Load(took, len(wrong), len(failed), elapsed, memory_of(pid))
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """A function that tells whether so many seconds are over."""
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() > end
 
 
 def is_same(found: dict[str, Any], expected: dict[str, Any]) -> bool:

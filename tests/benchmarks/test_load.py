@@ -6,6 +6,7 @@ import sys
 import load
 import pytest
 
+import joint_ner_re
 from joint_ner_re.exporting import export
 
 RECORD = {
@@ -43,7 +44,7 @@ def test_a_short_load(tiny_archive, fixtures, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(
         sys, "argv",
         ["load.py", str(tmp_path / "model"), str(fixtures / "conll04_spert.json"), "--seconds",
-         "0.5", "--clients", "2"],
+         "0.5", "--clients", "2", "--kills", "0"],
     )  # fmt: skip
     load.main()
     row, *_, end = capfd.readouterr().out.partition("| ---: |\n")[2].splitlines()
@@ -57,3 +58,14 @@ def test_a_model_that_does_not_load_ends_the_script(tmp_path):
     (tmp_path / "joint_ner_re.json").write_text("{}")
     with pytest.raises(SystemExit, match="the service ended with the status 1"):
         load.started(str(tmp_path))
+
+
+def test_a_service_that_is_killed_gives_no_wrong_answer(tiny_archive, fixtures, tmp_path):
+    export(tiny_archive, tmp_path / "model")
+    texts = ["Ada left Kesh.", "It rained."]
+    extractor = joint_ner_re.load(tmp_path / "model")
+    expected = [document.to_dict() for document in extractor.extract_many(texts)]
+    found = load.load_with_kills(str(tmp_path / "model"), texts, expected, 1, 2, 0.5)
+    # Both clients were refused until the service was there again, and then answered.
+    assert found.errors > 1 and found.different == 0
+    assert len(found.seconds) > 2
