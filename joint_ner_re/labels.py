@@ -1,15 +1,21 @@
-"""The vocabulary namespaces of entity and relation types."""
+"""The vocabulary namespaces of entity and relation types, and of what relation types connect."""
 
+import json
 from collections.abc import Collection
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Vocabulary
 
+from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
 # AllenNLP gives namespaces that end in "labels" no padding and no out-of-vocabulary entry.
 ENTITY_NAMESPACE = "entity_labels"
 RELATION_NAMESPACE = "relation_labels"
+SIGNATURE_NAMESPACE = "signature_labels"
+
+# A relation type, and the entity types of its head and its tail.
+Signature = tuple[str, str, str]
 
 
 def label_numbers(vocab: Vocabulary, namespace: str) -> dict[str, int]:
@@ -24,6 +30,65 @@ def label_names(vocab: Vocabulary, namespace: str) -> list[str]:
     """The labels of a namespace, sorted by index."""
     numbers = label_numbers(vocab, namespace)
     return sorted(numbers, key=lambda name: numbers[name])
+
+
+def signature_label(relation: str, head: str, tail: str) -> str:
+    """The entry of a signature in the vocabulary: JSON, because types may hold any characters."""
+    return json.dumps([relation, head, tail])
+
+
+def known_signatures(vocab: Vocabulary) -> list[Signature]:
+    """Which entity types each relation type of the vocabulary connects, in that direction.
+
+    # Raises
+
+    `ConfigurationError`
+        If a relation type has no signature, as in vocabularies of versions that did not count
+        them, or if an entry is no signature of the vocabulary's types.
+    """
+    entity_types = label_numbers(vocab, ENTITY_NAMESPACE)
+    relation_types = label_numbers(vocab, RELATION_NAMESPACE)
+    found = []
+    for entry in label_names(vocab, SIGNATURE_NAMESPACE):
+        try:
+            relation, head, tail = json.loads(entry)
+            known = relation in relation_types and head in entity_types and tail in entity_types
+        # JSON that is nested too deeply ends in a RecursionError; a list is no key (TypeError).
+        except (ValueError, TypeError, RecursionError):
+            known = False
+        if not known:
+            raise ConfigurationError(
+                f"the vocabulary has the entry {quote(entry)} in {SIGNATURE_NAMESPACE!r}; expected "
+                "a JSON list of one of its relation types and two of its entity types"
+            )
+        found.append((relation, head, tail))
+    without = set(relation_types) - {relation for relation, _, _ in found}
+    if without:
+        raise ConfigurationError(
+            "the vocabulary does not say which entity types these relation types connect: "
+            f"{', '.join(sorted(without))}; expected entries in its namespace "
+            f"{SIGNATURE_NAMESPACE!r}, which trainings write since version 0.2.0. Train the model "
+            'again, or set relation_arguments to "any"'
+        )
+    return found
+
+
+def check_signatures(sentence: Sentence, known: Collection[Signature]) -> None:
+    """Make sure that a model can predict a training sentence's relations.
+
+    # Raises
+
+    `ConfigurationError`
+        If the types of a relation's head and tail are not among the known signatures.
+    """
+    for relation in sentence.relations:
+        head, tail = (sentence.entities[place].type for place in (relation.head, relation.tail))
+        if (relation.type, head, tail) not in known:
+            raise ConfigurationError(
+                f"{sentence.source or 'sentence ' + repr(sentence.id)}: {relation.type!r} from "
+                f"{head!r} to {tail!r} is not in the model's vocabulary; expected a vocabulary of "
+                'all training data, or relation_arguments "any"'
+            )
 
 
 def check_types(

@@ -79,8 +79,8 @@ CONFIG = {
             "dropout": 0.5, "pair_layer": {"hidden_size": 4, "dropout": 0.5},
         },
         "relation_loss_weight": 1.0, "relation_loss_average": "sentence_mean",
-        "relation_threshold": 0.5, "spurious_entities": 0.5, "token_dropout": 0.5,
-        "most_relations": 9, "bfloat16": False,
+        "relation_threshold": 0.5, "relation_arguments": "seen", "spurious_entities": 0.5,
+        "token_dropout": 0.5, "most_relations": 9, "bfloat16": False,
         "initializer": {"regexes": []},
     },
     "data_loader": {

@@ -29,7 +29,7 @@ BELOW = {
     "figures": {"requirements", "writing"},
     "sentence": {"messages", "records"},
     "casing": set(),
-    "labels": {"sentence"},
+    "labels": {"messages", "sentence"},
     "tag_codec": {"sentence"},
     "token_agreement": {"messages", "sentence"},
     "spacy_tokenizers": set(),

@@ -1,5 +1,6 @@
 """Turns annotations into tensors; no other module does."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from joint_ner_re.labels import (
     ENTITY_NAMESPACE,
     RELATION_NAMESPACE,
+    SIGNATURE_NAMESPACE,
     check_types,
     label_numbers,
+    signature_label,
 )
 from joint_ner_re.sentence import Sentence
 from joint_ner_re.tag_codec import tag_levels
@@ -43,6 +46,8 @@ class AnnotationField(Field[AnnotationTensors]):
         What becomes of annotations of types that the vocabulary does not have. `"missed"`: no
         tensor has them, and the scores, which are of the sentence, count them as missed.
         `"error"`: they are an error.
+    symmetric : `Collection[str]`, optional (default = `()`)
+        Relation types without a direction: the vocabulary gets their signatures in both orders.
     """
 
     __slots__ = [
@@ -52,6 +57,7 @@ class AnnotationField(Field[AnnotationTensors]):
         "relations",
         "levels",
         "_unknown_types",
+        "_symmetric",
         "_gold",
         "_types",
         "_triples",
@@ -59,9 +65,14 @@ class AnnotationField(Field[AnnotationTensors]):
     ]
 
     def __init__(
-        self, sentence: Sentence, relations_known: bool = True, unknown_types: str = "missed"
+        self,
+        sentence: Sentence,
+        relations_known: bool = True,
+        unknown_types: str = "missed",
+        symmetric: Collection[str] = (),
     ) -> None:
         self._unknown_types = unknown_types
+        self._symmetric = symmetric
         self.sentence = sentence
         self.relations_known = relations_known
         distinct = list({entity.key: entity for entity in sentence.entities}.values())
@@ -87,6 +98,11 @@ class AnnotationField(Field[AnnotationTensors]):
             counter[ENTITY_NAMESPACE][entity.type] += 1
         for relation in self.sentence.relations:
             counter[RELATION_NAMESPACE][relation.type] += 1
+            head = self.sentence.entities[relation.head].type
+            tail = self.sentence.entities[relation.tail].type
+            counter[SIGNATURE_NAMESPACE][signature_label(relation.type, head, tail)] += 1
+            if relation.type in self._symmetric:
+                counter[SIGNATURE_NAMESPACE][signature_label(relation.type, tail, head)] += 1
 
     @overrides
     def index(self, vocab: Vocabulary) -> None:

@@ -353,7 +353,9 @@ class JointReader(CheckedOptions, DatasetReader):
             "metadata": MetadataField(metadata),
         }
         if labelled:
-            fields["annotation"] = AnnotationField(sentence, relations_known, self._unknown_types)
+            fields["annotation"] = AnnotationField(
+                sentence, relations_known, self._unknown_types, self._symmetric
+            )
         return Instance(fields)
 
     @overrides

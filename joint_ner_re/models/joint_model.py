@@ -20,11 +20,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
-from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, check_types, label_names
+from joint_ner_re.labels import (
+    ENTITY_NAMESPACE,
+    RELATION_NAMESPACE,
+    Signature,
+    check_signatures,
+    check_types,
+    known_signatures,
+    label_names,
+)
 from joint_ner_re.metrics.joint_score import JointScore, Totals
 from joint_ner_re.models import old_names
 from joint_ner_re.models.batch_loss import BatchLoss
 from joint_ner_re.models.relation_choice import (
+    Arguments,
     Thresholds,
     check_share,
     check_thresholds,
@@ -46,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 # Relation scores in memory at once. Each takes four bytes, and there are a few copies.
 MAX_SCORES_AT_ONCE = 4_000_000
+RELATION_ARGUMENTS = ("any", "seen")
 HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 
@@ -78,6 +88,13 @@ class JointModel(CheckedOptions, Model):
     relation_threshold : `float | dict[str, float]`, optional (default = `0.5`)
         theta: the least probability of a predicted relation. One number, or one for each relation
         type by name; `allennlp tune-threshold` chooses them.
+    relation_arguments : `str`, optional (default = `"any"`)
+        Between which entity types a relation type is predicted. `"any"`: between all. `"seen"`:
+        only from types to types that it connects somewhere in the data that the vocabulary was
+        made of, which is the training data with `"datasets_for_vocab_creation": ["train"]`; a
+        symmetric type connects both orders. Not in the paper. The loss is the same for both: pairs
+        that are never predicted are still negative examples, from which the weights that all types
+        share learn. So the value can be changed in a trained model, and losses can be compared.
     most_relations : `int`, optional (default = `20_000`)
         The maximum number of relations in a sentence. If there are more, the most probable are kept
         and a warning counts the others. This bounds memory: a model that has learned little finds
@@ -113,6 +130,7 @@ class JointModel(CheckedOptions, Model):
         relation_loss_weight: float = 1.0,
         relation_loss_average: str = "sentence_mean",
         relation_threshold: Thresholds = 0.5,
+        relation_arguments: str = "any",
         most_relations: int = 20_000,
         spurious_entities: float = 0.0,
         token_dropout: float = 0.0,
@@ -124,10 +142,16 @@ class JointModel(CheckedOptions, Model):
         self._batch_loss = BatchLoss(relation_loss_weight, relation_loss_average)
         if most_relations < 1:
             raise ConfigurationError(f"most_relations is {most_relations}; expected 1 or more")
+        if relation_arguments not in RELATION_ARGUMENTS:
+            raise ConfigurationError(
+                f"relation_arguments is {relation_arguments!r}; expected one of "
+                f"{', '.join(RELATION_ARGUMENTS)}"
+            )
         check_share("spurious_entities", spurious_entities)
         check_probability("token_dropout", token_dropout)
         self._entity_types = _entity_types(vocab)
         self._relation_types = label_names(vocab, RELATION_NAMESPACE)
+        self._signatures = known_signatures(vocab) if relation_arguments == "seen" else None
         self.text_field_embedder = text_field_embedder
         self.encoder = encoder.construct(input_size=text_field_embedder.get_output_dim())
         self.entity_finder = entity_finder.construct(
@@ -170,6 +194,14 @@ class JointModel(CheckedOptions, Model):
     def relation_types(self) -> list[str]:
         """The relation types by name, in the order of their numbers."""
         return list(self._relation_types)
+
+    @property
+    def signatures(self) -> list[Signature] | None:
+        """The relation type and the types of head and tail of all relations that it may predict.
+
+        `None` if each relation type is predicted between all entity types.
+        """
+        return None if self._signatures is None else list(self._signatures)
 
     @property
     def last_totals(self) -> dict[str, Totals]:
@@ -236,6 +268,8 @@ class JointModel(CheckedOptions, Model):
             if self.training:
                 for sentence in _sentences(metadata):
                     check_types(sentence, self._entity_types, self._relation_types)
+                    if self._signatures is not None:
+                        check_signatures(sentence, self._signatures)
             output["loss"] = self._loss(scores, states, mask, annotation, metadata)
         if not self.training:
             predicted = self._predict(scores, states, mask, _sentences(metadata))
@@ -352,8 +386,22 @@ class JointModel(CheckedOptions, Model):
         blocks = self.relation_scorer.by_head(states, labels, spans, MAX_SCORES_AT_ONCE)
         thresholds = threshold_list(self.relation_threshold, self._relation_types)
         return chosen_relations(
-            blocks, spans.pairs, states.new_tensor(thresholds), self.most_relations
+            blocks,
+            spans.pairs,
+            states.new_tensor(thresholds),
+            self.most_relations,
+            self._arguments(spans),
         )
+
+    def _arguments(self, spans: EntitySpans) -> Arguments | None:
+        """Which relations are possible between the entities; `None` if all are."""
+        if self._signatures is None:
+            return None
+        relations = {name: number for number, name in enumerate(self._relation_types)}
+        entities = {name: number for number, name in enumerate(self._entity_types)}
+        rows = [(relations[name], entities[h], entities[t]) for name, h, t in self._signatures]
+        signatures = spans.types.new_tensor(rows).view(-1, 3)
+        return Arguments(spans.types, signatures, len(entities))
 
     def _to_sentences(
         self,

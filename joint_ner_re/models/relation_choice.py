@@ -1,7 +1,8 @@
-"""Chooses which scored relations are predicted: thresholds, and a limit that bounds memory."""
+"""Chooses which scored relations are predicted: thresholds, signatures, and a limit."""
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -43,8 +44,47 @@ def check_share(name: str, value: float) -> None:
         raise ConfigurationError(f"{name} is {value}; expected 0 to 1")
 
 
+class Arguments(NamedTuple):
+    """Which relation types are possible between which entities.
+
+    # Parameters
+
+    types : `Tensor`
+        The type of each entity. Shape: (batch, entities).
+    signatures : `Tensor`
+        The relation type, and the entity types of head and tail, of what is possible. Shape:
+        (signatures, 3).
+    num_types : `int`
+        The number of entity types.
+    """
+
+    types: Tensor
+    signatures: Tensor
+    num_types: int
+
+    def fit(self, relations: Tensor) -> Tensor:
+        """Whether each is possible, by the sentence, head, tail and type of each.
+
+        A list of what is possible is searched, because a table of all relation types and pairs of
+        entity types would be large where there are many.
+
+        Shapes: (relations, 4), and (relations,).
+        """
+        rows, heads, tails, numbers = relations.unbind(dim=1)
+        found = self._codes(numbers, self.types[rows, heads], self.types[rows, tails])
+        return torch.isin(found, self._codes(*self.signatures.unbind(dim=1)))
+
+    def _codes(self, relations: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
+        """A different number for each signature."""
+        return (relations * self.num_types + heads) * self.num_types + tails
+
+
 def chosen_relations(
-    blocks: Iterable[tuple[slice, Tensor]], pairs: Tensor, thresholds: Tensor, max_relations: int
+    blocks: Iterable[tuple[slice, Tensor]],
+    pairs: Tensor,
+    thresholds: Tensor,
+    max_relations: int,
+    arguments: Arguments | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The relations whose probability is at least their threshold.
 
@@ -59,6 +99,8 @@ def chosen_relations(
     max_relations : `int`
         How many relations of a sentence are kept, the most probable ones. A warning counts the
         others.
+    arguments : `Arguments`, optional (default = `None`)
+        What is possible; the other relations are left out, whatever their threshold.
 
     # Returns
 
@@ -74,8 +116,12 @@ def chosen_relations(
         probabilities = logits.sigmoid()
         chosen = (probabilities >= thresholds) & pairs[:, heads].unsqueeze(3)
         found = chosen.nonzero()
-        scores.append(probabilities[found.unbind(dim=1)])
+        probable = probabilities[found.unbind(dim=1)]
         found[:, 1] += heads.start
+        if arguments is not None:
+            possible = arguments.fit(found)
+            found, probable = found[possible], probable[possible]
+        scores.append(probable)
         indices.append(found)
         if sum(map(len, scores)) > max_relations:
             kept = _most_probable(torch.cat(indices), torch.cat(scores), max_relations)

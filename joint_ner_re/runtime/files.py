@@ -26,6 +26,8 @@ PAIRS = "pairs.onnx"
 
 # Of the directory. A change that older readers would misunderstand gets another number.
 FORMAT = 1
+# Of a directory with signatures: older readers would predict relations between all entity types.
+SIGNATURES_FORMAT = 2
 # Real ones have some megabytes: the words of the vocabulary.
 MAX_JSON_BYTES = 2**28
 _KINDS = ("words", "characters", "casing", "pieces")
@@ -63,6 +65,9 @@ class Manifest(NamedTuple):
         The width of the pair layer; 0 without one.
     bits : `int`
         32, or 8 where matrices are quantised.
+    signatures : `list[list[str]] | None`, optional (default = `None`)
+        The relation type and the types of head and tail of all relations that the model may
+        predict. `None`: each relation type between all entity types.
     """
 
     entity_types: list[str]
@@ -80,6 +85,7 @@ class Manifest(NamedTuple):
     features: list[dict[str, Any]]
     pair_layer: int
     bits: int
+    signatures: list[list[str]] | None = None
 
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
@@ -89,7 +95,8 @@ def is_exported(path: str | os.PathLike[str]) -> bool:
 
 def write_manifest(manifest: Manifest, directory: str, version: str) -> None:
     """Write the manifest; `version` is that of the package."""
-    content = {"format": FORMAT, "written_by": f"joint_ner_re {version}", **manifest._asdict()}
+    number = FORMAT if manifest.signatures is None else SIGNATURES_FORMAT
+    content = {"format": number, "written_by": f"joint_ner_re {version}", **manifest._asdict()}
     write_json(content, directory, MANIFEST)
 
 
@@ -112,13 +119,16 @@ def read_manifest(directory: str) -> Manifest:
     path = os.path.join(directory, MANIFEST)
     if not isinstance(content, dict):
         raise ExportedModelError(f"{path} is {quote(content)}; expected a JSON object")
-    if content.get("format") != FORMAT:
+    if content.get("format") not in (FORMAT, SIGNATURES_FORMAT):
         raise ExportedModelError(
             f"{path}: format is {quote(content.get('format'))}; this version of joint_ner_re reads "
-            f"format {FORMAT}: export the model again, or install a newer version"
+            f"formats {FORMAT} and {SIGNATURES_FORMAT}: export the model again, or install a newer "
+            "version"
         )
     # Models that were exported before there was a choice have these rules.
     content.setdefault("sentence_rules", "punctuation")
+    # Those that were exported before there were signatures predict between all entity types.
+    content.setdefault("signatures", None)
     checks: tuple[tuple[str, Any, Callable[[Any], Any], str], ...] = (
         ("entity_types", list, _names, "names, at least one"),
         ("relation_types", list, lambda v: not v or _names(v), "names"),
@@ -140,6 +150,7 @@ def read_manifest(directory: str) -> Manifest:
         value = content.get(name)
         if not isinstance(value, kinds) or isinstance(value, bool) or not fits(value):
             raise ExportedModelError(f"{path}: {name} is {quote(value)}; expected {expected}")
+    _check_signatures(content, path)
     for feature in content["features"]:
         _check_feature(feature, path)
     return Manifest(**{name: content[name] for name in Manifest._fields})
@@ -170,6 +181,26 @@ def _names(values: list[Any]) -> bool:
 
 def _distinct(values: list[Any]) -> bool:
     return len(set(values)) == len(values)
+
+
+def _check_signatures(content: dict[str, Any], path: str) -> None:
+    """Raise an `ExportedModelError` unless there are signatures just where the format has them."""
+    signatures = content["signatures"]
+    if content["format"] == FORMAT:
+        fits, expected = signatures is None, f"none in format {FORMAT}"
+    else:
+        relations, entities = set(content["relation_types"]), set(content["entity_types"])
+        fits = isinstance(signatures, list) and all(
+            isinstance(names, list)
+            and len(names) == 3
+            and all(isinstance(name, str) for name in names)
+            and names[0] in relations
+            and entities.issuperset(names[1:])
+            for names in signatures
+        )
+        expected = "lists of a relation type of the model and two of its entity types"
+    if not fits:
+        raise ExportedModelError(f"{path}: signatures is {quote(signatures)}; expected {expected}")
 
 
 def _check_feature(feature: Any, path: str) -> None:

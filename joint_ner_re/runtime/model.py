@@ -27,6 +27,7 @@ from joint_ner_re.runtime.files import (
 )
 from joint_ner_re.runtime.relations import (
     Chosen,
+    Signatures,
     gaps,
     maximum_tables,
     pair_blocks,
@@ -60,6 +61,7 @@ class ExportedModel:
         path = os.fspath(directory)
         self.manifest: Manifest = read_manifest(path)
         self.relation_threshold = self.manifest.relation_threshold
+        self._signatures = _signatures(self.manifest)
         codec = TagCodec(self.manifest.entity_types, self.manifest.tag_scheme)
         self._tables = Tables(codec)
         self._crfs = _read_crfs(path, self._tables, len(codec), self.manifest.tag_levels)
@@ -209,9 +211,9 @@ class ExportedModel:
         return result
 
     def _relations(self, outputs: Outputs, spans: Spans, count: int) -> list[list[Relation]]:
-        chosen = Chosen(self._thresholds, self.manifest.most_relations)
+        chosen = Chosen(self._thresholds, self.manifest.most_relations, self._signatures)
         for heads, tails, logits in self.logits(outputs, spans):
-            chosen.add(spans.rows[heads], heads, tails, logits)
+            chosen.add(spans, heads, tails, logits)
         firsts = numpy.searchsorted(spans.rows, numpy.arange(count)).tolist()
         relations: list[list[Relation]] = [[] for _ in range(count)]
         columns = (values.tolist() for values in chosen.relations())
@@ -225,6 +227,16 @@ class ExportedModel:
 def _round(score: float) -> float:
     # As `JointModel` does: single precision holds about six digits of a probability.
     return round(score, 6)
+
+
+def _signatures(manifest: Manifest) -> Signatures | None:
+    """The possible relations by numbers; `None` if each is possible between all entity types."""
+    if manifest.signatures is None:
+        return None
+    relations = {name: number for number, name in enumerate(manifest.relation_types)}
+    entities = {name: number for number, name in enumerate(manifest.entity_types)}
+    possible = [(relations[name], entities[h], entities[t]) for name, h, t in manifest.signatures]
+    return Signatures(possible, len(entities))
 
 
 def _read_vocabulary(directory: str) -> dict[str, dict[str, int]]:

@@ -119,6 +119,34 @@ def sigmoid(logits: ndarray) -> ndarray:
     return numpy.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(numpy.float32)
 
 
+class Signatures:
+    """Which relation types are possible between which entity types.
+
+    # Parameters
+
+    possible : `Sequence[tuple[int, int, int]]`
+        The numbers of the relation type and of the entity types of head and tail.
+    num_types : `int`
+        The number of entity types.
+    """
+
+    def __init__(self, possible: Sequence[tuple[int, int, int]], num_types: int) -> None:
+        self._num_types = num_types
+        # A list, not a table: the table of a stranger's many types would fill the memory.
+        self._codes = self._code(*numpy.array(possible, numpy.int64).reshape(-1, 3).T)
+
+    def fit(self, relations: ndarray, heads: ndarray, tails: ndarray) -> ndarray:
+        """Whether each is possible, by its type and the types of its entities.
+
+        Shape of each: (relations,).
+        """
+        return numpy.isin(self._code(relations, heads, tails), self._codes)
+
+    def _code(self, relations: ndarray, heads: ndarray, tails: ndarray) -> ndarray:
+        """A different number for each signature."""
+        return (relations * self._num_types + heads) * self._num_types + tails
+
+
 class Chosen:
     """Collects the relations whose probability reaches the threshold, at most so many a sentence.
 
@@ -129,21 +157,39 @@ class Chosen:
     most : `int`
         How many relations of a sentence are kept, the most probable ones. A warning counts the
         others.
+    signatures : `Signatures`, optional (default = `None`)
+        What is possible; the other relations are left out, whatever their threshold.
     """
 
-    def __init__(self, thresholds: Sequence[float], most: int) -> None:
+    def __init__(
+        self, thresholds: Sequence[float], most: int, signatures: Signatures | None = None
+    ) -> None:
         self._thresholds = numpy.array(thresholds, numpy.float32)
         self._most = most
+        self._signatures = signatures
         self._found: list[tuple[ndarray, ...]] = []
         self._dropped = 0
 
-    def add(self, rows: ndarray, heads: ndarray, tails: ndarray, logits: ndarray) -> None:
-        """Take the relations of a block of pairs. Shape of `logits`: (pairs, relation types)."""
+    def add(self, spans: Spans, heads: ndarray, tails: ndarray, logits: ndarray) -> None:
+        """Take the relations of a block of pairs of entities.
+
+        # Parameters
+
+        spans : `Spans`
+            The entities.
+        heads, tails : `ndarray`
+            Indices into `spans`. Shape of each: (pairs,).
+        logits : `ndarray`
+            Shape: (pairs, relation types).
+        """
         probabilities = sigmoid(logits)
         pairs, types = numpy.nonzero(probabilities >= self._thresholds)
-        self._found.append(
-            (rows[pairs], heads[pairs], tails[pairs], types, probabilities[pairs, types])
-        )
+        if self._signatures is not None:
+            ends = spans.types[heads[pairs]], spans.types[tails[pairs]]
+            possible = self._signatures.fit(types, *ends)
+            pairs, types = pairs[possible], types[possible]
+        heads, tails = heads[pairs], tails[pairs]
+        self._found.append((spans.rows[heads], heads, tails, types, probabilities[pairs, types]))
         if sum(len(block[0]) for block in self._found) > self._most:
             self._found = [self._most_probable(self._together())]
 

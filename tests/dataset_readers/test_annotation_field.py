@@ -4,7 +4,13 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import Batch, Instance, Vocabulary
 
 from joint_ner_re.dataset_readers import AnnotationField
-from joint_ner_re.labels import ENTITY_NAMESPACE, RELATION_NAMESPACE, label_names
+from joint_ner_re.labels import (
+    ENTITY_NAMESPACE,
+    RELATION_NAMESPACE,
+    SIGNATURE_NAMESPACE,
+    known_signatures,
+    label_names,
+)
 from joint_ner_re.sentence import Entity, Relation, Sentence
 
 TOKENS = ["Acute", "lithium", "toxicity", ",", "naproxen", "rash", "."]
@@ -110,6 +116,24 @@ def test_a_batch_without_entities_has_no_column():
         "starts": (2, 0), "ends": (2, 0), "types": (2, 0), "levels": (2, 0), "mask": (2, 0),
         "relations": (2, 0, 0, 2), "relations_known": (2,),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "symmetric, expected",
+    [
+        ((), [("Before", "Effect", "Effect"), ("Causes", "Drug", "Effect"),
+              ("Causes", "Effect", "Drug")]),
+        # A symmetric type connects its entity types in both orders.
+        (["Near"], [("Near", "Drug", "Effect"), ("Near", "Effect", "Drug")]),
+    ],
+)  # fmt: skip
+def test_the_vocabulary_has_what_relation_types_connect(symmetric, expected):
+    pair = Sentence(TOKENS, OVERLAP.entities[:2], [Relation("Near", 0, 1)])
+    sentence = pair if symmetric else OVERLAP
+    field = AnnotationField(sentence, symmetric=symmetric)
+    vocab = Vocabulary.from_instances([Instance({"annotation": field})])
+    assert sorted(known_signatures(vocab)) == expected
+    assert len(label_names(vocab, SIGNATURE_NAMESPACE)) == len(expected)
 
 
 def test_types_that_only_overlapping_entities_have_are_in_the_vocabulary():

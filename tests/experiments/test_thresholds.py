@@ -10,6 +10,7 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 from allennlp.models import load_archive
 
+from joint_ner_re import archives
 from joint_ner_re.corpora import read_corpus
 from joint_ner_re.experiments import runs, thresholds
 from joint_ner_re.experiments.thresholds import (
@@ -278,6 +279,34 @@ def test_one_for_each_type_is_kept_when_it_is_better_on_held_out_sentences(
     monkeypatch.setattr(thresholds, "cross_validated", fixed({"single": 60, "per_type": 60}))
     assert isinstance(tune_threshold(str(target), str(data), str(target), tmp_path), float)
     assert "one for each type | " in (tmp_path / "threshold.md").read_text()
+
+
+def test_only_relations_that_the_model_may_predict_are_candidates(
+    learned, fixtures, in_root, tmp_path
+):
+    data = str(fixtures / "conll04_spert.json")
+    archive, target = str(tmp_path / "seen.tar.gz"), str(tmp_path / "tuned.tar.gz")
+    with archives.extracted(str(learned)) as extracted:
+        config = archives.read_config(extracted)
+    config["model"]["relation_arguments"] = "seen"
+    archives.write_with_config(str(learned), config, archive)
+    # What natural-mix and tune-threshold choose from: each type connects one pair of types here.
+    possible = {("Kill", "Peop", "Peop"), ("Live_In", "Peop", "Loc"), ("Located_In", "Loc", "Loc"),
+                ("OrgBased_In", "Org", "Loc"), ("Work_For", "Peop", "Org")}  # fmt: skip
+    _, (pairs,) = thresholds.predict_all_pairs(archive, data)
+    for sentence in pairs.predicted:
+        types = [entity.type for entity in sentence.entities]
+        assert {(r.type, r.head, r.tail) for r in sentence.relations} == {
+            (name, head, tail)
+            for head, tail in itertools.permutations(range(len(types)), 2)
+            for name, *ends in possible
+            if ends == [types[head], types[tail]]
+        }
+    assert len(pairs.candidates.scores) > 18
+    chosen = tune_threshold(archive, data, target, None, "never", True)
+    with archives.extracted(target) as extracted:
+        model = archives.read_config(extracted)["model"]
+    assert (model["relation_arguments"], model["relation_threshold"]) == ("seen", chosen)
 
 
 def test_without_an_output_nothing_is_written(learned, fixtures, in_root):

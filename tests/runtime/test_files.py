@@ -58,7 +58,7 @@ def test_another_graph_in_the_place_of_one_is_named(copy):
 @pytest.mark.parametrize(
     "values, reason",
     [
-        ({"format": 2}, "format is 2; this version of joint_ner_re reads format 1"),
+        ({"format": 3}, "format is 3; this version of joint_ner_re reads formats 1 and 2"),
         ({"entity_types": []}, r"entity_types is \[\]; expected names, at least one"),
         ({"entity_types": ["A", "A"]}, "entity_types is .*; expected names"),
         ({"relation_types": "Kill"}, "relation_types is 'Kill'; expected names"),
@@ -107,6 +107,40 @@ def test_a_wrong_setting_is_named(copy, values, reason):
     change(copy, "joint_ner_re.json", **values)
     with pytest.raises(ValueError, match=reason):
         load_exported(copy)
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [None, {}, "Kill", [3], [["Kill", "Peop"]], [["Kill", "Peop", "Peop", "Peop"]],
+     [["Peop", "Peop", "Peop"]], [["Kill", "Peop", "Nobody"]], [["Kill", "Peop", ["Peop"]]]],
+)  # fmt: skip
+def test_wrong_signatures_are_named(copy, signatures):
+    change(copy, "joint_ner_re.json", format=2, signatures=signatures)
+    with pytest.raises(
+        ExportedModelError, match=r"json: signatures is .*; expected lists of a rel"
+    ):
+        load_exported(copy)
+
+
+def test_signatures_need_the_format_that_older_readers_refuse(copy):
+    signatures = [["Kill", "Peop", "Peop"]]
+    change(copy, "joint_ner_re.json", signatures=signatures)
+    with pytest.raises(ExportedModelError, match="signatures is .*; expected none in format 1"):
+        load_exported(copy)
+    change(copy, "joint_ner_re.json", format=2)
+    assert load_exported(copy).model.manifest.signatures == signatures
+
+
+def test_a_model_exported_before_there_were_signatures_predicts_between_all_types(copy):
+    path = copy / "joint_ner_re.json"
+    manifest = json.loads(path.read_text())
+    assert (manifest.pop("signatures"), manifest["format"]) == (None, 1)
+    path.write_text(json.dumps(manifest))
+    exported = load_exported(copy)
+    exported.relation_threshold = 0.0
+    given = [{"type": name, "start": n, "end": n + 1} for n, name in enumerate(["Loc", "Org"])]
+    (output,) = exported.relate_json([({"tokens": ["Kesh", "Navy"]}, given)])
+    assert len(output["relations"]) == 2 * len(manifest["relation_types"])
 
 
 def test_a_model_exported_before_there_was_a_choice_splits_at_punctuation(copy):

@@ -199,6 +199,30 @@ def test_relations_between_given_entities(tiny):
     assert assert_same(found, tiny[0].relate_json(inputs)) == 3 + len(found[0]["relations"])
 
 
+@pytest.mark.parametrize("numbers", [1, 4_000_000])
+def test_relations_between_the_types_of_the_training_data(both, monkeypatch, numbers):
+    monkeypatch.setattr(relations, "MAX_NUMBERS", numbers)
+    archive, exported = both(
+        {"model.relation_arguments": "seen", "dataset_reader.symmetric": ["OrgBased_In"]}
+    )
+    inputs = [{"text": text} for text in [*TEXTS, LONG]]
+    assert (
+        assert_same(exported.predict_batch_json(inputs), archive.predict_batch_json(inputs)) > 100
+    )
+    given = [
+        {"type": name, "start": place, "end": place + 1}
+        for place, name in enumerate(["Loc", "Org", "Peop", "Other", "Loc"])
+    ]
+    tokens = {"tokens": ["Kesh", "Navy", "Ada", "May", "Lisgard"]}
+    found = exported.relate_json([(tokens, given)])
+    # What the fixture connects, from the entity that stands first where there is no direction.
+    assert {(r["type"], r["head"], r["tail"]) for r in found[0]["relations"]} == {
+        ("Located_In", 0, 4), ("Located_In", 4, 0), ("OrgBased_In", 0, 1), ("OrgBased_In", 1, 4),
+        ("Live_In", 2, 0), ("Live_In", 2, 4), ("Work_For", 2, 1),
+    }  # fmt: skip
+    assert assert_same(found, archive.relate_json([(tokens, given)])) == 5 + 7
+
+
 def test_no_relation_types(make, tmp_path):
     from joint_ner_re.exporting import export_predictor
     from joint_ner_re.predictors import JointPredictor
