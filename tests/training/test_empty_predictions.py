@@ -1,6 +1,7 @@
 """Trainings whose last epochs predict nothing say so."""
 
 import json
+import logging
 
 import pytest
 from allennlp.commands.train import train_model_from_file
@@ -25,17 +26,26 @@ def warned(fixtures, in_root, few_threads, tmp_path):
     """Trains, and returns the lines of the log that say that nothing was predicted."""
     import joint_ner_re.plugin  # noqa: F401
 
-    def trained(overrides, recover=False):
-        run = tmp_path / "run"
-        train_model_from_file(
-            fixtures / "tiny.jsonnet", run, json.dumps(overrides), recover=recover
-        )
-        log = (run / "out.log").read_text()
-        # Shown if the test fails.
-        print(log)
-        return [line for line in log.splitlines() if " was predicted in " in line]
+    class Lines(logging.Handler):
+        """Keeps what is logged, wherever AllenNLP's handlers write it."""
 
-    return trained
+        def emit(self, record):
+            lines.append(f"{record.levelname} - {record.name} - {record.getMessage()}")
+
+    lines: list[str] = []
+    logger = logging.getLogger("joint_ner_re.progress")
+    handler = Lines()
+
+    def trained(overrides, recover=False):
+        lines.clear()
+        train_model_from_file(
+            fixtures / "tiny.jsonnet", tmp_path / "run", json.dumps(overrides), recover=recover
+        )
+        return [line for line in lines if " was predicted in " in line]
+
+    logger.addHandler(handler)
+    yield trained
+    logger.removeHandler(handler)
 
 
 def test_a_training_that_predicts_nothing_says_what_to_try(warned):
