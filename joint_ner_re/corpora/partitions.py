@@ -121,7 +121,7 @@ class Partition:
         test = self._test_positions(path, sentences)
         if name == "test":
             return [s for position, s in enumerate(sentences) if position in test]
-        if name == "train" and self.folds is None:
+        if name == "train" and self.folds is None and self.divide == "sentences":
             _warn_of_shared_documents(path, sentences, test)
         training = [s for position, s in enumerate(sentences) if position not in test]
         if not self.dev_fraction:

@@ -28,6 +28,7 @@ from allennlp.training import GradientDescentTrainer
 from allennlp.training import util as training_util
 
 from joint_ner_re.allennlp_changes import make
+from joint_ner_re.metrics.score import BEST_EPOCH, HEADLINES
 from joint_ner_re.token_agreement import TOKENS
 from joint_ner_re.training.checkpointer import BEST, save
 from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_text
@@ -37,12 +38,6 @@ logger = logging.getLogger(__name__)
 # Weights hardly shrink: level 9 makes an archive of 89 MB 8 % smaller, but takes 3.6 s of CPU time
 # in place of 0.4 to write it, and 0.7 in place of 0.2 whenever it is read.
 COMPRESSION = 0
-_BEST = "best_validation_"
-# The scores that `headline` shows.
-HEADLINES = (
-    "entity_precision", "entity_recall", "entity_f1",
-    "relation_precision", "relation_recall", "relation_f1", "mean_f1",
-)  # fmt: skip
 
 
 def _atomic(write: Callable, position: int, keyword: str = "") -> Callable:
@@ -208,14 +203,17 @@ def headline(metrics: Mapping[str, Any]) -> str:
         an evaluation.
     """
     prefix, title = "", "scores"
-    if any(name.startswith(_BEST) for name in metrics):
-        prefix, title = _BEST, f"validation scores of the best epoch, {metrics['best_epoch'] + 1}"
+    if any(name.startswith(BEST_EPOCH) for name in metrics):
+        prefix, title = (
+            BEST_EPOCH,
+            f"validation scores of the best epoch, {metrics['best_epoch'] + 1}",
+        )
     scores = {
         name.removeprefix(prefix): value
         for name, value in metrics.items()
         if name.startswith(prefix) and isinstance(value, int | float)
     }
-    names = [name for name in HEADLINES if name in scores] or list(scores)
+    names = [name for name in (*HEADLINES, "mean_f1") if name in scores] or list(scores)
     return f"{title}: " + ", ".join(f"{name} {scores[name]:.4f}" for name in names)
 
 

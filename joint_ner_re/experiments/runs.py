@@ -26,7 +26,7 @@ from joint_ner_re.archives import load_archive
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.experiments.progress import quiet, say
 from joint_ner_re.metrics import score
-from joint_ner_re.metrics.score import CRITERIA
+from joint_ner_re.metrics.score import BEST_EPOCH, CRITERIA
 from joint_ner_re.models import JointModel
 from joint_ner_re.models.joint_model import without_spans
 from joint_ner_re.predictors import JointPredictor
@@ -245,7 +245,7 @@ def _training(directory: Path, model: Model) -> dict[str, Any]:
     return {
         "best_epoch": best.get("best_epoch"),
         "epochs": max(epochs) + 1,
-        "best": _validation(best, "best_validation_"),
+        "best": _validation(best, BEST_EPOCH),
         "last": _validation(last, "validation_"),
         "parameters": count_parameters(model),
         "seconds": best.get("seconds"),

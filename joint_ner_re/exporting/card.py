@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCardData
 
 from joint_ner_re.exporting.graphs import ExportError
-from joint_ner_re.exporting.readme import BEST, headlines, listed, options, scores, usage
+from joint_ner_re.exporting.readme import headlines, listed, options, scores, usage
 from joint_ner_re.messages import quote
+from joint_ner_re.metrics.score import BEST_EPOCH
 from joint_ner_re.runtime.files import Manifest
 
 LIBRARY = "joint_ner_re"
@@ -148,7 +149,7 @@ def _dataset(config: Mapping[str, Any]) -> str:
 def _results(metrics: Mapping[str, Any], dataset: str) -> list[EvalResult]:
     found = []
     for full_name, value in headlines(metrics).items():
-        task, _, measure = full_name.removeprefix(BEST).partition("_")
+        task, _, measure = full_name.removeprefix(BEST_EPOCH).partition("_")
         kind, task_name = _TASKS[task]
         found.append(
             EvalResult(

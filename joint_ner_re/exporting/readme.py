@@ -4,13 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from joint_ner_re.metrics.score import BEST_EPOCH, HEADLINES
 from joint_ner_re.runtime.files import Manifest
-
-BEST = "best_validation_"
-_HEADLINES = (
-    "entity_precision", "entity_recall", "entity_f1",
-    "relation_precision", "relation_recall", "relation_f1",
-)  # fmt: skip
 
 
 def readme(
@@ -67,13 +62,13 @@ def listed(names: list[str]) -> str:
 
 def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The scores of the best epoch alone, by the names that training gives them."""
-    names = [f"{BEST}{name}" for name in _HEADLINES]
+    names = [f"{BEST_EPOCH}{name}" for name in HEADLINES]
     return {name: metrics[name] for name in names if isinstance(metrics.get(name), (int, float))}
 
 
 def scores(metrics: Mapping[str, Any]) -> str:
     """A table of the scores, or how to measure them."""
-    found = {name.removeprefix(BEST): value for name, value in headlines(metrics).items()}
+    found = {name.removeprefix(BEST_EPOCH): value for name, value in headlines(metrics).items()}
     if not found:
         return "The archive holds no scores. `allennlp evaluate` measures them."
     rows = "\n".join(f"| {name.replace('_', ' ')} | {100 * found[name]:.2f} |" for name in found)

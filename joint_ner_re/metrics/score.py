@@ -18,6 +18,12 @@ CRITERIA = ("strict", "boundaries")
 TASKS = ("entity", "relation")
 ANY_TYPE = "*"
 
+HEADLINES = tuple(f"{task}_{what}" for task in TASKS for what in ("precision", "recall", "f1"))
+"""The micro averages that say most, by the names that the model gives them."""
+
+BEST_EPOCH = "best_validation_"
+"""What AllenNLP puts before the names of the best epoch's scores."""
+
 AnnotationKeys = set[tuple[str, Hashable]]
 
 

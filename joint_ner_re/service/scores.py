@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+from joint_ner_re.metrics.score import BEST_EPOCH, HEADLINES
 from joint_ner_re.runtime.files import METRICS
 from joint_ner_re.writing import PathLike
 
-_MEASURES = ("precision", "recall", "f1")
-# As training names the figures of its best epoch.
-_BEST = "best_validation_"
 _MAX_BYTES = 2**20
 
 
@@ -36,8 +34,7 @@ def scores_beside(model: PathLike) -> dict[str, float]:
         return {}
     if not isinstance(content, dict):
         return {}
-    names = [f"{task}_{measure}" for task in ("entity", "relation") for measure in _MEASURES]
-    found = {name: content.get(f"{_BEST}{name}") for name in names}
+    found = {name: content.get(f"{BEST_EPOCH}{name}") for name in HEADLINES}
     return {
         name: float(value)
         for name, value in found.items()
