@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from joint_ner_re.sentence_rules import SENTENCE_RULES, sentence_starts
+from joint_ner_re.spacy_import import import_spacy
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -94,6 +95,7 @@ class TextTokenizer:
 
 def _loaded(pipeline: str, granularity: str) -> Language:
     # Imported late: spaCy takes a second, and imports PyTorch if that is installed.
+    import_spacy()
     from joint_ner_re.spacy_tokenizers import load_pipeline
 
     return load_pipeline(pipeline, granularity)

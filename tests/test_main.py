@@ -79,7 +79,7 @@ IMPORTED = """
 import sys
 from joint_ner_re.__main__ import main
 main()
-print([name for name in ("spacy", "torch") if sys.modules.get(name)], file=sys.stderr)
+print([name for name in ("spacy", "spacy.cli", "torch") if sys.modules.get(name)], file=sys.stderr)
 """
 
 
@@ -89,7 +89,7 @@ print([name for name in ("spacy", "torch") if sys.modules.get(name)], file=sys.s
     # A pipeline may need PyTorch.
     (["--tokenizer-pipeline", "en"], "['spacy', 'torch']"),
 ])  # fmt: skip
-def test_spacy_does_not_bring_pytorch_where_nothing_needs_it(root, fixtures, options, imported):
+def test_spacy_brings_only_what_is_needed(root, fixtures, options, imported):
     corpus = fixtures / "sample/dev.jsonl"
     done = subprocess.run(
         [sys.executable, "-c", IMPORTED, "check", str(corpus), *options],
