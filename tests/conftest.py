@@ -151,6 +151,18 @@ def tiny_archive(tiny_run):
     return tiny_run / "model.tar.gz"
 
 
+@pytest.fixture(scope="session")
+def tiny_exported(tiny_archive, shared_directory):
+    """The exported directory of the tiny model. Tests only read it."""
+
+    from joint_ner_re.exporting import export
+
+    def fill(directory):
+        export(tiny_archive, directory / "model")
+
+    return shared_directory("tiny-exported", fill) / "model"
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread: for tiny tensors more threads only cost time."""

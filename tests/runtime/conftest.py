@@ -1,6 +1,6 @@
 import pytest
 
-from joint_ner_re.exporting import export, export_predictor
+from joint_ner_re.exporting import export_predictor
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.predictors.loading import load_predictor
 from joint_ner_re.runtime.predictor import load_exported
@@ -25,16 +25,6 @@ def both(make, fixtures, tmp_path_factory):
         return predictor, load_exported(directory, threads=1)
 
     return made
-
-
-@pytest.fixture(scope="session")
-def tiny_exported(tiny_archive, shared_directory):
-    """The exported directory of the tiny model. Tests only read it."""
-
-    def fill(directory):
-        export(tiny_archive, directory / "model")
-
-    return shared_directory("tiny-exported", fill) / "model"
 
 
 @pytest.fixture(scope="module")
