@@ -32,9 +32,10 @@ BELOW = {
     "labels": {"messages", "sentence"},
     "tag_codec": {"sentence"},
     "token_agreement": {"messages", "sentence"},
+    "spacy_import": set(),
     "spacy_tokenizers": set(),
     "sentence_rules": set(),
-    "tokenization": {"sentence_rules", "spacy_tokenizers"},
+    "tokenization": {"sentence_rules", "spacy_import", "spacy_tokenizers"},
     "corpora": {
         "messages",
         "records",
