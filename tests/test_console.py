@@ -5,11 +5,10 @@ import logging
 import os
 import pty
 import re
-import subprocess
-import sys
 import termios
 
 import pytest
+from programs import Program
 
 from joint_ner_re.console import Formatter, is_wanted
 from joint_ner_re.experiments.crash_safe_files import headline
@@ -27,22 +26,20 @@ SCORES = ", ".join(
 )  # fmt: skip
 
 
+# What changes what is shown.
+UNSET = dict.fromkeys(("ALLENNLP_LOG_LEVEL", "ALLENNLP_DEBUG", "PYTHONWARNINGS"))
+
+
 def epoch(number, of, scores=SCORED):
     return rf"{TIME}training: {number} of {of} epochs, loss {NUMBER}{scores}, \d+ s"
 
 
 def program(root, *arguments, **variables):
     """Runs `joint-ner-re` as a user does. Returns what it shows: two lists of lines."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-    for name in ("ALLENNLP_LOG_LEVEL", "ALLENNLP_DEBUG", "PYTHONWARNINGS"):
-        if name not in variables:
-            environment.pop(name, None)
-    done = subprocess.run(
-        [sys.executable, "-m", "joint_ner_re", *map(str, arguments)],
-        cwd=root, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines(), done.stderr.splitlines()
+    done = Program("joint_ner_re", *arguments, directory=root, variables={**UNSET, **variables})
+    shown, errors = done.communicate()
+    assert done.returncode == 0, errors
+    return shown.splitlines(), errors.splitlines()
 
 
 def assert_lines(lines, patterns):
@@ -100,26 +97,23 @@ def test_whoever_sets_the_level_gets_all_of_allennlps_messages(root, tmp_path):
 def test_on_a_terminal_no_line_is_glued_to_a_bar(root, tmp_path):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 200))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("ALLENNLP_LOG_LEVEL", None)
-    with subprocess.Popen(
-        [sys.executable, "-m", "joint_ner_re", "train", "fixtures/tiny.jsonnet",
-         "-s", str(tmp_path / "run")],
-        cwd=root, env=environment, stdout=theirs, stderr=theirs,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:
-                # The other end is closed.
-                break
-            written += part
-            if not part:
-                break
+    process = Program(
+        "joint_ner_re", "train", "fixtures/tiny.jsonnet", "-s", tmp_path / "run",
+        directory=root, variables=UNSET, terminal=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            # The other end is closed.
+            break
+        written += part
+        if not part:
+            break
     os.close(ours)
-    assert process.returncode == 0
+    assert process.wait() == 0
     assert b"loss:" in written and b"%|" in written
     # What a terminal shows: a carriage return overwrites the line from its beginning.
     lines = [screen(line) for line in written.decode().replace("\r\n", "\n").split("\n")]

@@ -5,8 +5,6 @@ Scores may differ by rounding, 1e-5 at most; entities and relations may not. Ray
 """
 
 import json
-import os
-import subprocess
 import sys
 from contextlib import contextmanager
 
@@ -15,6 +13,7 @@ import spacy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import Program
 
 from joint_ner_re.predictors import joint_predictor
 from joint_ner_re.predictors.loading import load_predictor
@@ -148,11 +147,13 @@ def test_in_two_processes(tiny_archive, alone, root, tmp_path):
         source, out = tmp_path / f"{number}.txt", tmp_path / f"{number}.jsonl"
         source.write_text("".join(text + "\n" for text in texts), "utf-8")
         arguments = ["extract", tiny_archive, source, out, "--relation-threshold", "0"]
-        command = [sys.executable, "-m", "allennlp", *map(str, arguments)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(number + 1)}
-        processes.append((subprocess.Popen(command, cwd=root, env=environment), out, texts))
+        process = Program(
+            "allennlp", *arguments, directory=root, variables={"OMP_NUM_THREADS": str(number + 1)}
+        )
+        processes.append((process, out, texts))
     for process, out, texts in processes:
-        assert process.wait(timeout=300) == 0
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
         records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
         assert [record["text"] for record in records] == texts
         for record in records:

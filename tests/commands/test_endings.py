@@ -12,6 +12,7 @@ import pytest
 from allennlp.commands.subcommand import Subcommand
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import SigTermReceived
+from programs import Program
 
 from joint_ner_re import requirements
 from joint_ner_re.commands.endings import ending
@@ -158,17 +159,15 @@ def test_control_c_in_a_training(allennlp, interrupt, tmp_path, capsys, argument
 # Processes of their own
 
 
-def started(root, *arguments, **options):
-    module = "joint_ner_re" if arguments[0] in ("convert", "check") else "allennlp"
+def started(root, *arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [sys.executable, "-m", "joint_ner_re", *map(str, arguments)],
         cwd=root,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # A shell that runs the tests in the background has them ignore Ctrl-C; a terminal does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,
     )
 
 
@@ -201,9 +200,9 @@ def test_a_closed_pipe_ends_a_conversion_silently(root, tmp_path):
 
 
 def test_predict_ends_at_control_c_and_extract_at_a_closed_pipe(root, tiny_archive):
-    predict = started(root, "predict", tiny_archive, "-", stdin=subprocess.PIPE)
-    extract = started(
-        root, "extract", tiny_archive, "-", "-", "--batch-documents", 1, stdin=subprocess.PIPE
+    predict = Program("allennlp", "predict", tiny_archive, "-", directory=root)
+    extract = Program(
+        "allennlp", "extract", tiny_archive, "-", "-", "--batch-documents", 1, directory=root
     )
     for process in (predict, extract):
         process.stdin.write(b"Ada left Kesh.\n" * 2)

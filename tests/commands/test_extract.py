@@ -3,12 +3,11 @@ import gzip
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
+from programs import Program
 
 import joint_ner_re.extraction
 from joint_ner_re.streams import is_stream
@@ -197,16 +196,10 @@ def test_a_killed_command_goes_on(allennlp, tiny_archive, root, tmp_path, capsys
     (tmp_path / "in.txt").write_text("".join(lines))
     out, whole = tmp_path / "out.jsonl.gz", tmp_path / "whole.jsonl.gz"
     arguments = ["extract", tiny_archive, tmp_path / "in.txt", "--batch-documents", 2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "allennlp", *map(str, arguments), out],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Program("allennlp", *arguments, out, directory=root)
     state = tmp_path / "out.jsonl.gz.part.json"
     try:
-        while not state.exists() and process.poll() is None:
+        while not state.exists() and process.returncode is None:
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)

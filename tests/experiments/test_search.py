@@ -2,12 +2,9 @@
 
 import contextlib
 import json
-import os
 import pickle
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from programs import Program
 
 from joint_ner_re.experiments import search as search_module
 from joint_ner_re.experiments.allocation import DEPTHS
@@ -190,14 +188,10 @@ def test_an_impossible_configuration_is_an_error(few_steps, tmp_path):
 
 def process(directory, space, trials, *arguments):
     """`allennlp search` in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "allennlp", "search", "fixtures/tiny.jsonnet",
-         "-s", str(directory), "--space", space, "--trials", str(trials), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ALLENNLP_LOG_LEVEL": "WARNING"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    return Program(
+        "allennlp", "search", "fixtures/tiny.jsonnet", "-s", directory, "--space", space,
+        "--trials", trials, *arguments,
+        directory=ROOT, variables={"ALLENNLP_LOG_LEVEL": "WARNING"},
     )  # fmt: skip
 
 
@@ -208,12 +202,12 @@ def test_two_processes_share_a_study_and_a_killed_ones_trial_goes_on(tmp_path, s
     deadline = time.monotonic() + 100
     # Killed in the middle of its first training.
     while not (directory / "trial_0" / "metrics_epoch_2.json").exists():
-        assert killed.poll() is None and time.monotonic() < deadline, killed.communicate()[0]
+        assert killed.returncode is None and time.monotonic() < deadline
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     both = [process(directory, small, 4, *overrides) for _ in range(2)]
-    said = [one.communicate(timeout=200)[0] for one in both]
+    said = ["".join(one.communicate()) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     study = study_of(directory)
     assert points(study) == [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0)]

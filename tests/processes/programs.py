@@ -1,0 +1,135 @@
+"""Programs in processes of their own that begin at once.
+
+Such a process is forked from one that has imported everything. Otherwise it is as `python -m` makes
+it, with arguments, variables, a directory and streams of its own. To import AllenNLP anew takes ten
+seconds.
+"""
+
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+# All that `joint_ner_re.plugin` imports, but not that, which changes what AllenNLP logs and where.
+# The package imports it for itself, if AllenNLP is there first.
+PRELOADED = [
+    "joint_ner_re",
+    "allennlp.commands",
+    *(
+        f"joint_ner_re.{name}"
+        for name in (
+            "dataset_readers", "experiments.crash_safe_files", "models", "modules", "predictors",
+            "pretrained", "training", "commands.allennlp_endings", "commands.subcommands",
+        )
+    ),
+]  # fmt: skip
+_NONE: Mapping[str, str | None] = MappingProxyType({})
+
+
+class Program:
+    """A running `python -m module arguments`. It has what the tests need of `subprocess.Popen`.
+
+    # Parameters
+
+    module : `str`
+    arguments : `object`
+        They are made strings.
+    directory : `Path`
+        Where it runs.
+    variables : `Mapping[str, str | None]`, optional
+        What it has beside this process's environment; `None` takes a variable away. The program has
+        one thread unless it says otherwise.
+    terminal : `int`, optional (default = `None`)
+        A terminal's file descriptor. Without one, `stdin`, `stdout` and `stderr` are pipes.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: Any,
+        directory: Path,
+        variables: Mapping[str, str | None] = _NONE,
+        terminal: int | None = None,
+    ) -> None:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        if terminal is None:
+            pipes = [os.pipe() for _ in range(3)]
+            ends = [pipes[0][0], pipes[1][1], pipes[2][1]]
+            self.stdin = os.fdopen(pipes[0][1], "wb")
+            self.stdout = os.fdopen(pipes[1][0], "rb")
+            self.stderr = os.fdopen(pipes[2][0], "rb")
+        else:
+            ends = [os.dup(terminal) for _ in range(3)]
+        streams = [Connection(end) for end in ends]
+        words = [str(argument) for argument in arguments]
+        variables = {"OMP_NUM_THREADS": "1", **variables}
+        self._process = context.Process(
+            target=_run, args=(module, words, str(directory), variables, streams)
+        )
+        self._process.start()
+        for stream in streams:
+            stream.close()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its status, or the negative number of the signal that killed it; `None` if it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float = 300) -> int:
+        """Waits for its end; returns its status."""
+        self._process.join(timeout)
+        status = self.returncode
+        assert status is not None, f"it still runs after {timeout} s"
+        return status
+
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def communicate(self, timeout: float = 300) -> tuple[str, str]:
+        """Waits for its end; returns what it has written to `stdout` and to `stderr`."""
+        with ThreadPoolExecutor(2) as readers:
+            reading = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            self.stdin.close()
+            try:
+                self.wait(timeout)
+            except AssertionError:
+                self.send_signal(signal.SIGKILL)
+                raise
+            out, err = (one.result().decode() for one in reading)
+        return out, err
+
+
+def _run(
+    module: str,
+    arguments: list[str],
+    directory: str,
+    variables: Mapping[str, str | None],
+    streams: list[Connection],
+) -> None:
+    import torch
+
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+    os.chdir(directory)
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    # In the background of a shell it would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.path.insert(0, directory)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
