@@ -28,6 +28,7 @@ from spacy.util import filter_spans, minibatch, raise_error
 from joint_ner_re.corpora.units import in_units
 from joint_ner_re.hub import local_model
 from joint_ner_re.messages import quote
+from joint_ner_re.requirements import require_allennlp
 from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import Entity, Relation, Sentence
 from joint_ner_re.token_agreement import agreement
@@ -324,6 +325,7 @@ class JointComponent:
         elif self.archive is not None:
             local = os.fspath(local_model(self.archive))
             if not is_exported(local) and local == self.archive:
+                require_allennlp()
                 from allennlp.common.file_utils import cached_path
 
                 local = str(cached_path(local))

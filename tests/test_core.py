@@ -4,22 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from missing import LARGE, without
 
 CORE = (
     "joint_ner_re, joint_ner_re.corpora, joint_ner_re.metrics, joint_ner_re.sentence, "
     "joint_ner_re.checking, joint_ner_re.review"
 )
-# What a process is told that has none of the large libraries.
-BLOCKED = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("allennlp", "torch", "transformers"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-"""
 
 
 def python(code, cwd, *arguments):
@@ -32,7 +22,7 @@ def python(code, cwd, *arguments):
 @pytest.fixture(scope="module")
 def without_libraries(root):
     def run(code, *arguments):
-        done = python(BLOCKED + code, root, *arguments)
+        done = python(without(*LARGE) + code, root, *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -76,16 +66,9 @@ print(time.process_time() - begin)
     assert min(float(without_libraries(code)) for _ in range(3)) < 0.3
 
 
-def test_without_allennlp_the_error_says_how_to_install_it(root, without_libraries):
+def test_without_allennlp_the_error_says_how_to_install_it(root):
     for code in ("import joint_ner_re.plugin", "import joint_ner_re; joint_ner_re.load('a')"):
-        # As if it were not installed: `find_spec` must not find it either.
-        hidden = """
-import importlib.util
-
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == "allennlp" else found(name, *a)
-"""
-        done = python(BLOCKED + hidden + code, root)
+        done = python(without("allennlp") + code, root)
         assert done.returncode == 1
         assert "pip install --no-deps allennlp==2.10.1" in done.stderr
         assert "joint_ner_re[train]" in done.stderr

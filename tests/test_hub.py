@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import huggingface_hub
 import pytest
 import spacy
+from missing import LARGE, PROGRAM, without
 
 import joint_ner_re
 from joint_ner_re import hub
@@ -307,26 +308,19 @@ def test_spacy_takes_a_model_of_the_hub_and_keeps_all_of_it(server, repository, 
 
 def test_the_command_needs_no_allennlp(server, repository, exported, tmp_path):
     server.models["ann/tiny", FIRST] = repository
-    blocked = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("allennlp", "torch", "transformers", "onnx"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-sys.argv[0] = "joint-ner-re"
-from joint_ner_re.__main__ import main
-main()
-"""
     (tmp_path / "texts.txt").write_text(TEXT)
     environment = {
         **os.environ, "HF_ENDPOINT": server.address, "HF_HUB_CACHE": str(tmp_path / "other"),
     }  # fmt: skip
 
     def extract(target, **changed):
-        command = [sys.executable, "-c", blocked, "extract", f"hf://ann/tiny@{FIRST}"]
+        command = [
+            sys.executable,
+            "-c",
+            without(*LARGE) + PROGRAM,
+            "extract",
+            f"hf://ann/tiny@{FIRST}",
+        ]
         subprocess.run(
             [*command, "texts.txt", target],
             cwd=tmp_path, check=True, env={**environment, **changed}, timeout=60,

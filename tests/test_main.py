@@ -8,26 +8,14 @@ import sys
 
 import pytest
 from allennlp.commands.subcommand import Subcommand
+from missing import LARGE, PROGRAM, without
 
 from joint_ner_re import __main__ as main
 from joint_ner_re.commands.catalogue import COMMANDS
 from joint_ner_re.version import VERSION
 
 # Runs the program as it is where nothing heavy is installed.
-LIGHT = """
-import importlib.util, sys
-
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("allennlp", "torch", "transformers", "spacy", "matplotlib"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Missing())
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *more: None if name == "allennlp" else found(name, *more)
-from joint_ner_re.__main__ import main
-main()
-"""
+LIGHT = without(*LARGE, "spacy", "matplotlib") + PROGRAM
 
 
 @pytest.fixture

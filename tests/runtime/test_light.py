@@ -6,26 +6,17 @@ import subprocess
 import sys
 
 import pytest
+from missing import LARGE, without
 
 from joint_ner_re.predictors.loading import load_predictor
 
-# What a process is told that has none of the large libraries.
-BLOCKED = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("allennlp", "torch", "transformers", "onnx"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-"""
 TEXT = "Ada Marek lives in Kesh. Oleg Hart joined the Navy in 1961."
 
 
-def without_libraries(root, code, *arguments, **variables):
+def without_libraries(root, code, *arguments, also=(), **variables):
+    code = without(*LARGE, *also) + code
     done = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", BLOCKED + code, *map(str, arguments)],
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", code, *map(str, arguments)],
         cwd=root, capture_output=True, text=True, timeout=120, env={**os.environ, **variables},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -105,15 +96,12 @@ def test_without_a_model_the_help_still_says_that_extract_needs_allennlp(root):
 @pytest.mark.parametrize("missing", ["onnxruntime", "tokenizers"])
 def test_what_is_missing_is_said(root, tiny_exported, missing):
     code = """
-import importlib.util
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == sys.argv[2] else found(name, *a)
 import joint_ner_re
 try:
     joint_ner_re.load(sys.argv[1])
 except ModuleNotFoundError as error:
     print(error)
 """
-    printed = without_libraries(root, code, tiny_exported, missing)
+    printed = without_libraries(root, code, tiny_exported, also=[missing])
     assert printed.startswith(f"exported models need {missing}, which is not installed")
     assert "pip install 'joint_ner_re[runtime]'" in printed

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from missing import LARGE, PROGRAM, without
 
 import joint_ner_re
 from joint_ner_re.commands.serve import PORT, Serve
@@ -22,20 +23,7 @@ from joint_ner_re.service.scores import scores_beside
 from joint_ner_re.service.server import ServerError, address_of, bound_socket, is_loopback
 
 TEXT = "Ada Marek lives in Kesh. Oleg Hart joined the Navy in 1961."
-# As where torch, transformers and AllenNLP are not installed.
-LIGHT = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("allennlp", "torch", "transformers", "onnx"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-sys.argv[0] = "joint-ner-re"
-from joint_ner_re.__main__ import main
-main()
-"""
+LIGHT = without(*LARGE) + PROGRAM
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +112,9 @@ def test_the_options_begin_with_the_limits_and_loopback():
 
 
 def test_without_fastapi_the_error_says_what_to_install(root, exported):
-    code = LIGHT.replace('"onnx")', '"onnx", "fastapi")') + "\n"
-    hidden = """
-import importlib.util
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == "fastapi" else found(name, *a)
-"""
+    code = without(*LARGE, "fastapi") + PROGRAM
     done = subprocess.run(
-        [sys.executable, "-c", hidden + code, "serve", str(exported)],
+        [sys.executable, "-c", code, "serve", str(exported)],
         cwd=root, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
