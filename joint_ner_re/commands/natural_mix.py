@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from joint_ner_re.commands.options import ShowsProgress
+from joint_ner_re.commands.options import ShowsProgress, add_relation_probability
 
 
 class NaturalMix(ShowsProgress):
@@ -35,6 +35,7 @@ class NaturalMix(ShowsProgress):
             "--output-archive",
             help="the archive to write with the threshold of the highest F1 at the mix",
         )
+        add_relation_probability(parser)
         parser.add_argument(
             "-s", "--serialization-dir", help="where natural_mix.json, .md and .png go"
         )
@@ -51,4 +52,5 @@ class NaturalMix(ShowsProgress):
             args.max_false,
             args.output_archive,
             None if directory is None else Path(directory),
+            args.relation_probability,
         )

@@ -30,6 +30,17 @@ class ShowsProgress(Command):
         raise NotImplementedError
 
 
+def add_relation_probability(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives a trained model another `relation_probability`."""
+    parser.add_argument(
+        "--relation-probability",
+        choices=["pair", "whole"],
+        help="what a relation's probability says, here and in the new archive. pair: that the "
+        "entities are related so, if they are right; whole: that they are right, too (default: as "
+        "the model has it)",
+    )
+
+
 class Experiment(ShowsProgress):
     """A command that trains a configuration several times in one directory."""
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from joint_ner_re.commands.options import ShowsProgress
+from joint_ner_re.commands.options import ShowsProgress, add_relation_probability
 
 
 class TuneThreshold(ShowsProgress):
@@ -30,7 +30,7 @@ class TuneThreshold(ShowsProgress):
             default="auto",
             help="auto: one for each relation type if that is better on held-out sentences",
         )
-
+        add_relation_probability(parser)
         parser.add_argument(
             "--without-proof",
             action="store_true",
@@ -48,4 +48,5 @@ class TuneThreshold(ShowsProgress):
             None if directory is None else Path(directory),
             args.per_type,
             args.without_proof,
+            args.relation_probability,
         )

@@ -84,6 +84,7 @@ def natural_mix(
     max_false: float | None = None,
     output_archive: str | None = None,
     directory: Path | None = None,
+    relation_probability: str | None = None,
 ) -> dict[str, Any]:
     """Score a trained model on sentences with relations and on sentences without any.
 
@@ -103,6 +104,8 @@ def natural_mix(
         The archive with the threshold that has the highest F1 at the mix.
     directory : `Path`, optional (default = `None`)
         Where `natural_mix.json`, `.md` and `.png` go.
+    relation_probability : `str`, optional (default = `None`)
+        The value of the model's option, here and in the new archive. Default: the model's own.
 
     # Returns
 
@@ -117,7 +120,9 @@ def natural_mix(
     for name, value in (("negatives_for_each", negatives_for_each), ("max_false", max_false)):
         if value is not None and not value >= 0:
             raise ConfigurationError(f"{name} is {value}; expected 0 or more")
-    config, (with_relations, without) = predict_all_pairs(archive, positives, negatives)
+    config, (with_relations, without) = predict_all_pairs(
+        archive, positives, negatives, relation_probability=relation_probability
+    )
     _check(positives, with_relations, negatives, without)
     if negatives_for_each is None:
         negatives_for_each = len(without.gold) / len(with_relations.gold)
@@ -135,6 +140,7 @@ def natural_mix(
         "false_entities": 1000
         * sum(len(s.entities) for s in without.predicted)
         / len(without.gold),
+        "relation_probability": config["model"].get("relation_probability", "pair"),
         "before": before,
         "chosen": chosen,
         "figures": {

@@ -247,8 +247,12 @@ class AllPairs(NamedTuple):
     candidates: Candidates
 
 
-def predict_all_pairs(archive: str, *data: str) -> tuple[dict[str, Any], list[AllPairs]]:
+def predict_all_pairs(
+    archive: str, *data: str, relation_probability: str | None = None
+) -> tuple[dict[str, Any], list[AllPairs]]:
     """A trained model's configuration, and its predictions for each of some data.
+
+    With a `relation_probability`, the model and its configuration get this value of the option.
 
     # Raises
 
@@ -258,11 +262,15 @@ def predict_all_pairs(archive: str, *data: str) -> tuple[dict[str, Any], list[Al
     found = []
     with archives.extracted(archive) as extracted:
         config = archives.read_config(extracted)
+        overrides: dict[str, Any] = {"model.relation_threshold": 0.0}
+        if relation_probability is not None:
+            overrides["model.relation_probability"] = relation_probability
+            config["model"]["relation_probability"] = relation_probability
         with quiet():
             loaded = archives.load_archive(
                 str(extracted),
                 cuda_device=device(config),
-                overrides={"model.relation_threshold": 0.0},
+                overrides=overrides,
             )
         for path in data:
             say(f"predicting all pairs of {data_name(path)}")
@@ -281,6 +289,7 @@ def tune_threshold(
     directory: Path | None = None,
     per_type: str = "auto",
     without_proof: bool = False,
+    relation_probability: str | None = None,
 ) -> Thresholds:
     """Choose the threshold of a trained model, and write it into a copy of its archive.
 
@@ -303,13 +312,16 @@ def tune_threshold(
         `"never"`: choose one for all types.
     without_proof : `bool`, optional (default = `False`)
         Whether to choose the best threshold even where no gain can be shown.
+    relation_probability : `str`, optional (default = `None`)
+        The value of the model's option in the new archive. The threshold before is compared with
+        this probability, too. Default: the model's own.
 
     # Raises
 
     `ConfigurationError`
         If the archive or the data cannot be used.
     """
-    config, (pairs,) = predict_all_pairs(archive, data)
+    config, (pairs,) = predict_all_pairs(archive, data, relation_probability=relation_probability)
     gold, candidates = pairs.gold, pairs.candidates
     if not candidates.gold.sum():
         raise ConfigurationError(

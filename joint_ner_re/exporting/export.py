@@ -164,6 +164,7 @@ def _manifest(
         features=features,
         pair_layer=0 if pair_layer is None else pair_layer.between.out_features,
         bits=bits,
+        relation_probability=model.relation_probability,
         signatures=None if model.signatures is None else list(map(list, model.signatures)),
     )
 

@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 # Relation scores in memory at once. Each takes four bytes, and there are a few copies.
 MAX_SCORES_AT_ONCE = 4_000_000
 RELATION_ARGUMENTS = ("any", "seen")
+RELATION_PROBABILITIES = ("pair", "whole")
 HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 
@@ -95,6 +96,12 @@ class JointModel(CheckedOptions, Model):
         symmetric type connects both orders. Not in the paper. The loss is the same for both: pairs
         that are never predicted are still negative examples, from which the weights that all types
         share learn. So the value can be changed in a trained model, and losses can be compared.
+    relation_probability : `str`, optional (default = `"pair"`)
+        What a relation's probability says, which the threshold is compared with. `"pair"`: that the
+        two entities are related so, if they are right; the paper's. `"whole"`: that and the
+        entities are right, which is the product of the three probabilities. Relations between given
+        entities always have the first. Not in the paper. The loss is the same for both, so the
+        value can be changed in a trained model; choose the threshold again then.
     most_relations : `int`, optional (default = `20_000`)
         The maximum number of relations in a sentence. If there are more, the most probable are kept
         and a warning counts the others. This bounds memory: a model that has learned little finds
@@ -131,6 +138,7 @@ class JointModel(CheckedOptions, Model):
         relation_loss_average: str = "sentence_mean",
         relation_threshold: Thresholds = 0.5,
         relation_arguments: str = "any",
+        relation_probability: str = "pair",
         most_relations: int = 20_000,
         spurious_entities: float = 0.0,
         token_dropout: float = 0.0,
@@ -146,6 +154,11 @@ class JointModel(CheckedOptions, Model):
             raise ConfigurationError(
                 f"relation_arguments is {relation_arguments!r}; expected one of "
                 f"{', '.join(RELATION_ARGUMENTS)}"
+            )
+        if relation_probability not in RELATION_PROBABILITIES:
+            raise ConfigurationError(
+                f"relation_probability is {relation_probability!r}; expected one of "
+                f"{', '.join(RELATION_PROBABILITIES)}"
             )
         check_share("spurious_entities", spurious_entities)
         check_probability("token_dropout", token_dropout)
@@ -163,6 +176,7 @@ class JointModel(CheckedOptions, Model):
             num_relations=len(self._relation_types),
         )
         self.relation_threshold = relation_threshold
+        self.relation_probability = relation_probability
         self.most_relations = most_relations
         self._spurious_entities = spurious_entities
         self._token_dropout = token_dropout
@@ -376,11 +390,20 @@ class JointModel(CheckedOptions, Model):
     ) -> list[Sentence]:
         spans = self.entity_finder.find(scores, mask).sorted(mask.size(1))
         probabilities = self.entity_finder.probabilities(scores, mask, spans)
-        relations = self._predict_relations(states, self.entity_finder.labels(spans), spans)
+        relations = self._predict_relations(
+            states,
+            self.entity_finder.labels(spans),
+            spans,
+            probabilities if self.relation_probability == "whole" else None,
+        )
         return self._to_sentences(sentences, spans, probabilities, *relations)
 
     def _predict_relations(
-        self, states: Tensor, labels: Tensor, spans: EntitySpans
+        self,
+        states: Tensor,
+        labels: Tensor,
+        spans: EntitySpans,
+        entity_probabilities: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """What `chosen_relations` returns."""
         blocks = self.relation_scorer.by_head(states, labels, spans, MAX_SCORES_AT_ONCE)
@@ -391,6 +414,7 @@ class JointModel(CheckedOptions, Model):
             states.new_tensor(thresholds),
             self.most_relations,
             self._arguments(spans),
+            entity_probabilities,
         )
 
     def _arguments(self, spans: EntitySpans) -> Arguments | None:

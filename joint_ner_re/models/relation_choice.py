@@ -85,6 +85,7 @@ def chosen_relations(
     thresholds: Tensor,
     max_relations: int,
     arguments: Arguments | None = None,
+    entity_probabilities: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The relations whose probability is at least their threshold.
 
@@ -101,6 +102,9 @@ def chosen_relations(
         others.
     arguments : `Arguments`, optional (default = `None`)
         What is possible; the other relations are left out, whatever their threshold.
+    entity_probabilities : `Tensor`, optional (default = `None`)
+        With these, a relation's probability is multiplied by those of its entities. Shape: (batch,
+        entities).
 
     # Returns
 
@@ -114,6 +118,10 @@ def chosen_relations(
     for heads, logits in blocks:
         # Shape: (batch, heads, entities, relation types)
         probabilities = logits.sigmoid()
+        if entity_probabilities is not None:
+            # Shape: (batch, heads, entities)
+            both = entity_probabilities[:, heads].unsqueeze(2) * entity_probabilities.unsqueeze(1)
+            probabilities = probabilities * both.unsqueeze(3)
         chosen = (probabilities >= thresholds) & pairs[:, heads].unsqueeze(3)
         found = chosen.nonzero()
         probable = probabilities[found.unbind(dim=1)]

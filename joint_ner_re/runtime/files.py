@@ -28,6 +28,8 @@ PAIRS = "pairs.onnx"
 FORMAT = 1
 # Of a directory with signatures: older readers would predict relations between all entity types.
 SIGNATURES_FORMAT = 2
+# Of one where a relation's probability is that of the whole: older readers would predict others.
+PROBABILITY_FORMAT = 3
 # Real ones have some megabytes: the words of the vocabulary.
 MAX_JSON_BYTES = 2**28
 _KINDS = ("words", "characters", "casing", "pieces")
@@ -65,6 +67,8 @@ class Manifest(NamedTuple):
         The width of the pair layer; 0 without one.
     bits : `int`
         32, or 8 where matrices are quantised.
+    relation_probability : `str`, optional (default = `"pair"`)
+        What a relation's probability says; see `JointModel`.
     signatures : `list[list[str]] | None`, optional (default = `None`)
         The relation type and the types of head and tail of all relations that the model may
         predict. `None`: each relation type between all entity types.
@@ -85,6 +89,7 @@ class Manifest(NamedTuple):
     features: list[dict[str, Any]]
     pair_layer: int
     bits: int
+    relation_probability: str = "pair"
     signatures: list[list[str]] | None = None
 
 
@@ -96,6 +101,8 @@ def is_exported(path: str | os.PathLike[str]) -> bool:
 def write_manifest(manifest: Manifest, directory: str, version: str) -> None:
     """Write the manifest; `version` is that of the package."""
     number = FORMAT if manifest.signatures is None else SIGNATURES_FORMAT
+    if manifest.relation_probability != "pair":
+        number = PROBABILITY_FORMAT
     content = {"format": number, "written_by": f"joint_ner_re {version}", **manifest._asdict()}
     write_json(content, directory, MANIFEST)
 
@@ -119,16 +126,19 @@ def read_manifest(directory: str) -> Manifest:
     path = os.path.join(directory, MANIFEST)
     if not isinstance(content, dict):
         raise ExportedModelError(f"{path} is {quote(content)}; expected a JSON object")
-    if content.get("format") not in (FORMAT, SIGNATURES_FORMAT):
+    formats = (FORMAT, SIGNATURES_FORMAT, PROBABILITY_FORMAT)
+    if content.get("format") not in formats:
         raise ExportedModelError(
             f"{path}: format is {quote(content.get('format'))}; this version of joint_ner_re reads "
-            f"formats {FORMAT} and {SIGNATURES_FORMAT}: export the model again, or install a newer "
-            "version"
+            f"the formats {', '.join(map(str, formats))}: export the model again, or install a "
+            "newer version"
         )
     # Models that were exported before there was a choice have these rules.
     content.setdefault("sentence_rules", "punctuation")
     # Those that were exported before there were signatures predict between all entity types.
     content.setdefault("signatures", None)
+    content.setdefault("relation_probability", "pair")
+    probabilities = ("pair", "whole") if content["format"] == PROBABILITY_FORMAT else ("pair",)
     checks: tuple[tuple[str, Any, Callable[[Any], Any], str], ...] = (
         ("entity_types", list, _names, "names, at least one"),
         ("relation_types", list, lambda v: not v or _names(v), "names"),
@@ -145,6 +155,12 @@ def read_manifest(directory: str) -> Manifest:
         ("features", list, lambda v: bool(v), "at least one feature"),
         ("pair_layer", int, lambda v: v >= 0, "0 or more"),
         ("bits", int, (8, 32).__contains__, "8 or 32"),
+        (
+            "relation_probability",
+            str,
+            probabilities.__contains__,
+            f"{' or '.join(probabilities)} in format {content['format']}",
+        ),
     )
     for name, kinds, fits, expected in checks:
         value = content.get(name)
@@ -188,6 +204,8 @@ def _check_signatures(content: dict[str, Any], path: str) -> None:
     signatures = content["signatures"]
     if content["format"] == FORMAT:
         fits, expected = signatures is None, f"none in format {FORMAT}"
+    elif content["format"] == PROBABILITY_FORMAT and signatures is None:
+        return
     else:
         relations, entities = set(content["relation_types"]), set(content["entity_types"])
         fits = isinstance(signatures, list) and all(

@@ -162,7 +162,8 @@ class ExportedModel:
         for row, kind, start, end, score in zip(*(values.tolist() for values in columns)):
             name = self.manifest.entity_types[kind]
             entities[row].append(Entity(name, start, end, _round(score)))
-        relations = self._relations(outputs, spans, len(sentences))
+        whole = scores if self.manifest.relation_probability == "whole" else None
+        relations = self._relations(outputs, spans, len(sentences), whole)
         symmetric = self.manifest.symmetric
         return [
             replace(sentence, entities=entities[row], relations=relations[row]).in_one_order(
@@ -210,8 +211,16 @@ class ExportedModel:
             )
         return result
 
-    def _relations(self, outputs: Outputs, spans: Spans, count: int) -> list[list[Relation]]:
-        chosen = Chosen(self._thresholds, self.manifest.most_relations, self._signatures)
+    def _relations(
+        self,
+        outputs: Outputs,
+        spans: Spans,
+        count: int,
+        entity_probabilities: ndarray | None = None,
+    ) -> list[list[Relation]]:
+        chosen = Chosen(
+            self._thresholds, self.manifest.most_relations, self._signatures, entity_probabilities
+        )
         for heads, tails, logits in self.logits(outputs, spans):
             chosen.add(spans, heads, tails, logits)
         firsts = numpy.searchsorted(spans.rows, numpy.arange(count)).tolist()

@@ -159,14 +159,22 @@ class Chosen:
         others.
     signatures : `Signatures`, optional (default = `None`)
         What is possible; the other relations are left out, whatever their threshold.
+    entity_probabilities : `ndarray`, optional (default = `None`)
+        With these, a relation's probability is multiplied by those of its entities. Shape:
+        (entities,).
     """
 
     def __init__(
-        self, thresholds: Sequence[float], most: int, signatures: Signatures | None = None
+        self,
+        thresholds: Sequence[float],
+        most: int,
+        signatures: Signatures | None = None,
+        entity_probabilities: ndarray | None = None,
     ) -> None:
         self._thresholds = numpy.array(thresholds, numpy.float32)
         self._most = most
         self._signatures = signatures
+        self._entity_probabilities = entity_probabilities
         self._found: list[tuple[ndarray, ...]] = []
         self._dropped = 0
 
@@ -183,6 +191,9 @@ class Chosen:
             Shape: (pairs, relation types).
         """
         probabilities = sigmoid(logits)
+        if self._entity_probabilities is not None:
+            both = self._entity_probabilities[heads] * self._entity_probabilities[tails]
+            probabilities = probabilities * both[:, None].astype(numpy.float32)
         pairs, types = numpy.nonzero(probabilities >= self._thresholds)
         if self._signatures is not None:
             ends = spans.types[heads[pairs]], spans.types[tails[pairs]]

@@ -7,6 +7,7 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 from allennlp.models import load_archive
 
+from joint_ner_re import archives
 from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.experiments import natural_mix as module
 from joint_ner_re.experiments import runs
@@ -124,3 +125,20 @@ def test_data_of_the_wrong_kind_is_an_error(learned, fixtures, negatives, in_roo
         natural_mix(str(learned), str(negatives), str(negatives))
     with pytest.raises(ConfigurationError, match="max_false is -1; expected 0 or more"):
         natural_mix(str(learned), positives, str(negatives), max_false=-1)
+
+
+def test_with_the_probability_of_the_whole(learned, fixtures, negatives, tmp_path, in_root):
+    positives, output = fixtures / "conll04_spert.json", tmp_path / "whole.tar.gz"
+    arguments = (str(learned), str(positives), str(negatives), 4)
+    pair = natural_mix(*arguments)
+    whole = natural_mix(*arguments, None, str(output), None, "whole")
+    assert (pair["relation_probability"], whole["relation_probability"]) == ("pair", "whole")
+    assert whole["curve"] != pair["curve"]
+    with archives.extracted(str(output)) as extracted:
+        model = archives.read_config(extracted)["model"]
+    assert (model["relation_probability"], model["relation_threshold"]) == (
+        "whole", whole["chosen"],
+    )  # fmt: skip
+    expected = score(*predicted(output, positives))
+    for figure in ("precision", "recall", "f1"):
+        assert whole["figures"]["chosen"][figure] == pytest.approx(expected[f"relation_{figure}"])

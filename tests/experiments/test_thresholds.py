@@ -303,10 +303,11 @@ def test_only_relations_that_the_model_may_predict_are_candidates(
             if ends == [types[head], types[tail]]
         }
     assert len(pairs.candidates.scores) > 18
-    chosen = tune_threshold(archive, data, target, None, "never", True)
+    chosen = tune_threshold(archive, data, target, None, "never", True, "whole")
     with archives.extracted(target) as extracted:
         model = archives.read_config(extracted)["model"]
     assert (model["relation_arguments"], model["relation_threshold"]) == ("seen", chosen)
+    assert model["relation_probability"] == "whole"
 
 
 def test_without_an_output_nothing_is_written(learned, fixtures, in_root):

@@ -58,7 +58,11 @@ def test_another_graph_in_the_place_of_one_is_named(copy):
 @pytest.mark.parametrize(
     "values, reason",
     [
-        ({"format": 3}, "format is 3; this version of joint_ner_re reads formats 1 and 2"),
+        ({"format": 4}, "format is 4; this version of joint_ner_re reads the formats 1, 2, 3:"),
+        ({"relation_probability": "whole"},
+         "relation_probability is 'whole'; expected pair in format 1"),
+        ({"relation_probability": "all", "format": 3},
+         "relation_probability is 'all'; expected pair or whole in format 3"),
         ({"entity_types": []}, r"entity_types is \[\]; expected names, at least one"),
         ({"entity_types": ["A", "A"]}, "entity_types is .*; expected names"),
         ({"relation_types": "Kill"}, "relation_types is 'Kill'; expected names"),

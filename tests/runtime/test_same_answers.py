@@ -223,6 +223,23 @@ def test_relations_between_the_types_of_the_training_data(both, monkeypatch, num
     assert assert_same(found, archive.relate_json([(tokens, given)])) == 5 + 7
 
 
+@pytest.mark.parametrize("numbers", [1, 4_000_000])
+@pytest.mark.parametrize("arguments", ["any", "seen"])
+def test_relations_with_the_probability_of_the_whole(both, monkeypatch, numbers, arguments):
+    monkeypatch.setattr(relations, "MAX_NUMBERS", numbers)
+    archive, exported = both(
+        {"model.relation_probability": "whole", "model.relation_arguments": arguments}
+    )
+    inputs = [{"text": text} for text in [*TEXTS, LONG]]
+    found = exported.predict_batch_json(inputs)
+    assert assert_same(found, archive.predict_batch_json(inputs)) > 100
+    # Entities that are given are certain.
+    given = [{"type": "Peop", "start": 0, "end": 1}, {"type": "Loc", "start": 1, "end": 2}]
+    tokens = {"tokens": ["Ada", "Kesh"]}
+    related = exported.relate_json([(tokens, given)])
+    assert assert_same(related, archive.relate_json([(tokens, given)])) > 2
+
+
 def test_no_relation_types(make, tmp_path):
     from joint_ner_re.exporting import export_predictor
     from joint_ner_re.predictors import JointPredictor
