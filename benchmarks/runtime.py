@@ -16,8 +16,10 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -79,20 +81,12 @@ def _print_speed(models: dict[str, str], args: argparse.Namespace) -> None:
     print("| --- | ---: | ---: | ---: | ---: |")
     for threads in args.threads:
         rows = {name: Row("speed", path, args.corpus, threads) for name, path in models.items()}
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
-        for _ in range(args.repetitions):
-            for name, row in rows.items():
-                found[name].append(row.repeat())
-        for row in rows.values():
-            row.close()
-        by_cpu = {
-            name: median(one["sentences"] / one["cpu"] for one in some)
-            for name, some in found.items()
-        }
-        for name, some in found.items():
-            by_wall = median(one["sentences"] / one["wall"] for one in some)
-            share = by_cpu[name] / next(iter(by_cpu.values()))
-            print(f"| {name} | {threads} | {by_wall:.0f} | {by_cpu[name]:.0f} | {share:.2f} |")
+        found = in_turn(rows, args.repetitions)
+        first = rate(next(iter(found.values())), "cpu")
+        for name, answers in found.items():
+            by_wall, by_cpu = rate(answers, "wall"), rate(answers, "cpu")
+            share = by_cpu / first
+            print(f"| {name} | {threads} | {by_wall:.0f} | {by_cpu:.0f} | {share:.2f} |")
 
 
 def _print_start(models: dict[str, str], args: argparse.Namespace) -> None:
@@ -120,8 +114,59 @@ def _print_memory(models: dict[str, str], args: argparse.Namespace) -> None:
         print(f"| {name}, peak MB | " + " | ".join(f"{size:.0f}" for size in sizes) + " |")
 
 
-class Row:
-    """One measurement in a process of its own, which answers on its standard output.
+class Worker:
+    """A process that measures, and answers on its standard output.
+
+    # Parameters
+
+    arguments : `Sequence[str]`
+        What Python runs.
+    threads : `int`
+    """
+
+    def __init__(self, arguments: Sequence[str], threads: int) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
+            },
+        )  # fmt: skip
+
+    def repeat(self) -> dict[str, float]:
+        """Measure once more.
+
+        # Raises
+
+        `SystemExit`
+            If the process has ended, with the last line of what it wrote to standard error.
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._errors.seek(0)
+            *_, reason = ["no message", *self._errors.read().split("\n")[:-1]]
+            raise SystemExit(f"a row's process ended by itself: {reason}")
+        return json.loads(line)
+
+    def answer(self) -> dict[str, float]:
+        """The only answer of a process that ends by itself."""
+        return json.loads(self._process.communicate()[0].splitlines()[-1])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+class Row(Worker):
+    """One measurement of a model in a process of its own.
 
     # Parameters
 
@@ -138,31 +183,23 @@ class Row:
         self, kind: str, model: str, corpus: str, threads: int, documents: int = 0
     ) -> None:
         settings = json.dumps([kind, model, corpus, threads, documents])
-        code = f"import runtime; runtime.child({settings!r})"
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": str(threads),
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
-            },
-        )  # fmt: skip
+        super().__init__(["-c", f"import runtime; runtime.child({settings!r})"], threads)
 
-    def repeat(self) -> dict[str, float]:
-        """Measure once more."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
 
-    def answer(self) -> dict[str, float]:
-        """The only answer of a process that ends by itself."""
-        return json.loads(self._process.communicate()[0].splitlines()[-1])
+def in_turn(rows: Mapping[str, Worker], repetitions: int) -> dict[str, list[dict[str, float]]]:
+    """The answers of workers that take turns, one repetition each; ends the workers."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    for _ in range(repetitions):
+        for name, row in rows.items():
+            found[name].append(row.repeat())
+    for row in rows.values():
+        row.close()
+    return found
 
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
+
+def rate(answers: Sequence[dict[str, float]], clock: str) -> float:
+    """The median of the sentences a second of the clock `"wall"` or `"cpu"`."""
+    return median(answer["sentences"] / answer[clock] for answer in answers)
 
 
 def child(settings: str) -> None:
@@ -186,24 +223,38 @@ def child(settings: str) -> None:
             pass
         print(json.dumps(_used()))
         return
-    run = _sentences(extractor, sorted(texts, key=len))
+    repeat_for_each_line(_sentences(extractor, sorted(texts, key=len)), len(texts))
+
+
+def repeat_for_each_line(run: Callable[[], None], sentences: int) -> None:
+    """Run once, then once more for each line of input, and print what that took as JSON.
+
+    # Parameters
+
+    run : `Callable[[], None]`
+    sentences : `int`
+        How many sentences one run takes.
+    """
     run()
     for _ in sys.stdin:
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), _cpu_seconds()
         run()
-        print(
-            json.dumps(
-                {
-                    "sentences": len(texts),
-                    "wall": time.perf_counter() - wall,
-                    "cpu": time.process_time() - cpu,
-                }
-            ),
-            flush=True,
-        )
+        answer = {
+            "sentences": sentences,
+            "wall": time.perf_counter() - wall,
+            "cpu": _cpu_seconds() - cpu,
+            "megabytes": _used()["megabytes"],
+        }
+        print(json.dumps(answer), flush=True)
 
 
-def _sentences(extractor: Any, texts: Sequence[str]) -> Any:
+def _cpu_seconds() -> float:
+    """The CPU seconds of this process and of the processes that it started and that ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def _sentences(extractor: Any, texts: Sequence[str]) -> Callable[[], None]:
     """A function that extracts all texts as sentences, `BATCH` of similar length at a time.
 
     With several threads, as many batches are given at once as run side by side.
