@@ -148,17 +148,20 @@ class Worker:
         with suppress(BrokenPipeError):
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        return self._read(self._process.stdout.readline())
+
+    def answer(self) -> dict[str, float]:
+        """The only answer of a process that ends by itself; raises what `repeat` raises."""
+        *_, last = ["", *self._process.communicate()[0].splitlines()]
+        return self._read(last)
+
+    def _read(self, line: str) -> dict[str, float]:
         if not line:
             self._process.wait()
             self._errors.seek(0)
             *_, reason = ["no message", *self._errors.read().split("\n")[:-1]]
             raise SystemExit(f"a row's process ended by itself: {reason}")
         return json.loads(line)
-
-    def answer(self) -> dict[str, float]:
-        """The only answer of a process that ends by itself."""
-        return json.loads(self._process.communicate()[0].splitlines()[-1])
 
     def close(self) -> None:
         """End the process."""

@@ -105,6 +105,12 @@ def test_a_checkout_that_fails_ends_the_script_with_its_reason(checkout):
         row.repeat()
 
 
+def test_a_model_that_is_not_there_ends_the_script_with_its_reason(tmp_path):
+    row = runtime.Row("start", str(tmp_path / "none.tar.gz"), "", 1)
+    with pytest.raises(SystemExit, match="ended by itself: .*none.tar.gz"):
+        row.answer()
+
+
 def test_rates_are_medians():
     answers = [{"sentences": 10, "wall": wall, "cpu": 1} for wall in (1, 2, 5)]
     assert (runtime.rate(answers, "wall"), runtime.rate(answers, "cpu")) == (5, 10)
