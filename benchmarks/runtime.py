@@ -108,7 +108,7 @@ def _print_memory(models: dict[str, str], args: argparse.Namespace) -> None:
     print("| --- |" + " ---: |" * len(args.documents))
     for name, path in models.items():
         sizes = [
-            Row("memory", path, args.corpus, 1, count).answer()["megabytes"]
+            Row("memory", path, args.corpus, args.threads[0], count).answer()["megabytes"]
             for count in args.documents
         ]
         print(f"| {name}, peak MB | " + " | ".join(f"{size:.0f}" for size in sizes) + " |")
