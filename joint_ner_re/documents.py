@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 # One for all relation types, or one for each by name.
 Thresholds = float | dict[str, float]
+# What the probability of a relation says; see `JointModel`.
+RELATION_PROBABILITIES = ("pair", "whole")
 
 INPUTS = ("text", "sentence", "tokens")
 

@@ -19,7 +19,6 @@ from missing import LARGE, PROGRAM, without
 
 import joint_ner_re
 from joint_ner_re import hub
-from joint_ner_re.exporting import export
 from joint_ner_re.hub import HubError, HubModel, hub_model, local_model
 from joint_ner_re.runtime.files import MANIFEST, ExportedModelError, files_of, read_manifest
 
@@ -102,16 +101,11 @@ def server(monkeypatch, tmp_path):
     huggingface_hub.utils.enable_progress_bars()
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_archive, shared_directory):
-    return shared_directory("hub", lambda d: export(tiny_archive, d / "model")) / "model"
-
-
 @pytest.fixture
-def repository(exported, tmp_path):
+def repository(tiny_exported, tmp_path):
     """The exported model beside files that others put into their models."""
     target = tmp_path / "repository"
-    shutil.copytree(exported, target)
+    shutil.copytree(tiny_exported, target)
     for name in (".gitattributes", "train.py", "model.safetensors"):
         (target / name).write_text("not needed")
     return target
@@ -171,10 +165,10 @@ def test_a_path_that_exists_is_no_model_of_the_hub(tmp_path, monkeypatch):
 
 
 def test_only_what_is_needed_is_fetched_and_the_answers_are_the_same(
-    server, repository, exported, caplog
+    server, repository, tiny_exported, caplog
 ):
     server.models["ann/tiny", FIRST] = repository
-    expected = joint_ner_re.load(exported)(TEXT).to_dict()
+    expected = joint_ner_re.load(tiny_exported)(TEXT).to_dict()
     assert joint_ner_re.load(f"hf://ann/tiny@{FIRST}")(TEXT).to_dict() == expected
     assert server.fetched() == [
         "entities.onnx", "feature_1.onnx", "feature_2.onnx", "joint_ner_re.json", "metrics.json",
@@ -306,7 +300,7 @@ def test_spacy_takes_a_model_of_the_hub_and_keeps_all_of_it(server, repository, 
     assert other.from_bytes(content)(TEXT)._.joint_entities == found
 
 
-def test_the_command_needs_no_allennlp(server, repository, exported, tmp_path):
+def test_the_command_needs_no_allennlp(server, repository, tiny_exported, tmp_path):
     server.models["ann/tiny", FIRST] = repository
     (tmp_path / "texts.txt").write_text(TEXT)
     environment = {
@@ -327,15 +321,15 @@ def test_the_command_needs_no_allennlp(server, repository, exported, tmp_path):
         )  # fmt: skip
         return json.loads((tmp_path / target).read_text())
 
-    expected = joint_ner_re.load(exported)(TEXT).to_dict()
+    expected = joint_ner_re.load(tiny_exported)(TEXT).to_dict()
     assert extract("found.jsonl") == expected
     server.shutdown()
     server.server_close()
     assert extract("offline.jsonl", HF_HUB_OFFLINE="1") == expected
 
 
-def test_every_file_that_export_writes_is_needed_or_for_people(exported):
-    needed = set(files_of(read_manifest(str(exported))))
-    assert {path.name for path in exported.iterdir()} == {
+def test_every_file_that_export_writes_is_needed_or_for_people(tiny_exported):
+    needed = set(files_of(read_manifest(str(tiny_exported))))
+    assert {path.name for path in tiny_exported.iterdir()} == {
         *needed, "joint_ner_re.json", "README.md", "metrics.json",
     }  # fmt: skip

@@ -1085,15 +1085,6 @@ def test_the_documentation_knows_every_setting():
 # Exported models
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_archive, tmp_path_factory):
-    from joint_ner_re.exporting import export
-
-    directory = tmp_path_factory.mktemp("exported") / "model"
-    export(tiny_archive, directory)
-    return directory
-
-
 def pipeline_with(archive):
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
@@ -1108,11 +1099,11 @@ def without_scores(doc):
     ]
 
 
-def test_an_exported_model_annotates_as_its_archive(tiny_archive, exported, tmp_path):
+def test_an_exported_model_annotates_as_its_archive(tiny_archive, tiny_exported, tmp_path):
     texts = ["Ada Marek lives in Kesh. It rained.", "Oleg Hart joined the Navy."]
     expected = [without_scores(doc) for doc in pipeline_with(tiny_archive).pipe(texts)]
     assert any(entities for entities, _ in expected)
-    nlp = pipeline_with(exported)
+    nlp = pipeline_with(tiny_exported)
     nlp.to_disk(tmp_path / "nlp")
     stored = spacy.load(tmp_path / "nlp")
     # Over what lies there, and a second time over itself.
@@ -1129,10 +1120,10 @@ def test_an_exported_model_annotates_as_its_archive(tiny_archive, exported, tmp_
     assert found == expected * 2
 
 
-def test_a_pipeline_that_is_stored_again_has_one_model(tiny_archive, exported, tmp_path):
+def test_a_pipeline_that_is_stored_again_has_one_model(tiny_archive, tiny_exported, tmp_path):
     for archive, name in (
         (tiny_archive, "model.tar.gz"),
-        (exported, "model"),
+        (tiny_exported, "model"),
         (tiny_archive, "model.tar.gz"),
     ):
         pipeline_with(archive).to_disk(tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.commands.base import Command
+from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.hub import SCHEME, local_model
 from joint_ner_re.requirements import has_allennlp, require_allennlp
 from joint_ner_re.runtime.files import MANIFEST, is_exported
@@ -34,7 +35,7 @@ def add_relation_probability(parser: argparse.ArgumentParser) -> None:
     """Add the option that gives a trained model another `relation_probability`."""
     parser.add_argument(
         "--relation-probability",
-        choices=["pair", "whole"],
+        choices=RELATION_PROBABILITIES,
         help="what a relation's probability says, here and in the new archive. pair: that the "
         "entities are related so, if they are right; whole: that they are right, too (default: as "
         "the model has it)",

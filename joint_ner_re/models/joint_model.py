@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from joint_ner_re.configuration import CheckedOptions
+from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.labels import (
     ENTITY_NAMESPACE,
     RELATION_NAMESPACE,
@@ -56,7 +57,6 @@ logger = logging.getLogger(__name__)
 # Relation scores in memory at once. Each takes four bytes, and there are a few copies.
 MAX_SCORES_AT_ONCE = 4_000_000
 RELATION_ARGUMENTS = ("any", "seen")
-RELATION_PROBABILITIES = ("pair", "whole")
 HEADLINES = ("entity_f1", "relation_f1", "mean_f1", "ner_loss", "relation_loss")
 
 

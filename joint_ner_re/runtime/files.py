@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from joint_ner_re.corpora.units import check_unit
+from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence_rules import SENTENCE_RULES
 
@@ -138,7 +139,8 @@ def read_manifest(directory: str) -> Manifest:
     # Those that were exported before there were signatures predict between all entity types.
     content.setdefault("signatures", None)
     content.setdefault("relation_probability", "pair")
-    probabilities = ("pair", "whole") if content["format"] == PROBABILITY_FORMAT else ("pair",)
+    known = content["format"] == PROBABILITY_FORMAT
+    probabilities = RELATION_PROBABILITIES if known else RELATION_PROBABILITIES[:1]
     checks: tuple[tuple[str, Any, Callable[[Any], Any], str], ...] = (
         ("entity_types", list, _names, "names, at least one"),
         ("relation_types", list, lambda v: not v or _names(v), "names"),

@@ -7,7 +7,6 @@ import load
 import pytest
 
 import joint_ner_re
-from joint_ner_re.exporting import export
 
 RECORD = {
     "id": "", "text": "Ada in Kesh", "tokens": ["Ada", "in", "Kesh"],
@@ -39,11 +38,10 @@ def test_answers_may_differ_by_rounding_only():
         assert not load.is_same(other, RECORD)
 
 
-def test_a_short_load(tiny_archive, fixtures, tmp_path, monkeypatch, capfd):
-    export(tiny_archive, tmp_path / "model")
+def test_a_short_load(tiny_exported, fixtures, monkeypatch, capfd):
     monkeypatch.setattr(
         sys, "argv",
-        ["load.py", str(tmp_path / "model"), str(fixtures / "conll04_spert.json"), "--seconds",
+        ["load.py", str(tiny_exported), str(fixtures / "conll04_spert.json"), "--seconds",
          "0.5", "--clients", "2", "--kills", "0"],
     )  # fmt: skip
     load.main()
@@ -60,12 +58,11 @@ def test_a_model_that_does_not_load_ends_the_script(tmp_path):
         load.started(str(tmp_path))
 
 
-def test_a_service_that_is_killed_gives_no_wrong_answer(tiny_archive, fixtures, tmp_path):
-    export(tiny_archive, tmp_path / "model")
+def test_a_service_that_is_killed_gives_no_wrong_answer(tiny_exported, fixtures):
     texts = ["Ada left Kesh.", "It rained."]
-    extractor = joint_ner_re.load(tmp_path / "model")
+    extractor = joint_ner_re.load(tiny_exported)
     expected = [document.to_dict() for document in extractor.extract_many(texts)]
-    found = load.load_with_kills(str(tmp_path / "model"), texts, expected, 1, 2, 0.5)
+    found = load.load_with_kills(str(tiny_exported), texts, expected, 1, 2, 0.5)
     # Both clients were refused until the service was there again, and then answered.
     assert found.errors > 1 and found.different == 0
     assert len(found.seconds) > 2

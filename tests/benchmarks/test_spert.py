@@ -8,7 +8,6 @@ import runtime
 import spert
 
 import joint_ner_re
-from joint_ner_re.exporting import export
 
 ARGS = """
 import argparse
@@ -66,8 +65,8 @@ def checkout(tmp_path):
     return tmp_path / "checkout"
 
 
-def test_both_sides_have_rows(checkout, tiny_archive, fixtures, tmp_path, monkeypatch, capfd):
-    export(tiny_archive, tmp_path / "exported")
+def test_both_sides_have_rows(checkout, tiny_exported, fixtures, tmp_path, monkeypatch, capfd):
+    (tmp_path / "exported").symlink_to(tiny_exported)
     (tmp_path / "trained").mkdir()
     (tmp_path / "trained" / "types.json").write_text('"types"')
     corpus = fixtures / "conll04_spert.json"

@@ -17,18 +17,12 @@ from missing import LARGE, PROGRAM, without
 
 import joint_ner_re
 from joint_ner_re.commands.serve import PORT, Serve
-from joint_ner_re.exporting import export
 from joint_ner_re.service.limits import Limits
 from joint_ner_re.service.scores import scores_beside
 from joint_ner_re.service.server import ServerError, address_of, bound_socket, is_loopback
 
 TEXT = "Ada Marek lives in Kesh. Oleg Hart joined the Navy in 1961."
 LIGHT = without(*LARGE) + PROGRAM
-
-
-@pytest.fixture(scope="module")
-def exported(tiny_archive, shared_directory):
-    return shared_directory("served", lambda d: export(tiny_archive, d / "model")) / "model"
 
 
 @contextmanager
@@ -49,10 +43,10 @@ def serving(root, model, *options):
         process.communicate()
 
 
-def test_it_serves_and_sigterm_finishes_what_is_running(root, exported):
-    expected = joint_ner_re.load(exported, relation_threshold=0.0)(TEXT).to_dict()
+def test_it_serves_and_sigterm_finishes_what_is_running(root, tiny_exported):
+    expected = joint_ner_re.load(tiny_exported, relation_threshold=0.0)(TEXT).to_dict()
     options = ("--relation-threshold", "0", "--max-texts", "400", "--allowed-hosts", "demo.org,x")
-    with serving(root, exported, *options) as (process, address), httpx.Client() as client:
+    with serving(root, tiny_exported, *options) as (process, address), httpx.Client() as client:
         assert client.get(address + "health").json() == {"status": "ok"}
         assert client.get(address + "model").json()["limits"]["max_texts"] == 400
         statuses = [
@@ -75,7 +69,7 @@ def test_it_serves_and_sigterm_finishes_what_is_running(root, exported):
             httpx.get(address + "health")
 
 
-def test_a_taken_port_and_a_strange_host_are_one_line(root, exported):
+def test_a_taken_port_and_a_strange_host_are_one_line(root, tiny_exported):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -83,7 +77,7 @@ def test_a_taken_port_and_a_strange_host_are_one_line(root, exported):
         with pytest.raises(ServerError, match=f"cannot listen at port {port} of 127.0.0.1: .*--p"):
             bound_socket("127.0.0.1", port)
         done = subprocess.run(
-            [sys.executable, "-c", LIGHT, "serve", str(exported), "--port", str(port)],
+            [sys.executable, "-c", LIGHT, "serve", str(tiny_exported), "--port", str(port)],
             cwd=root, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode == 1 and done.stdout == ""
@@ -111,10 +105,10 @@ def test_the_options_begin_with_the_limits_and_loopback():
     assert Limits(args.max_characters, args.max_texts, args.max_waiting, args.timeout) == Limits()
 
 
-def test_without_fastapi_the_error_says_what_to_install(root, exported):
+def test_without_fastapi_the_error_says_what_to_install(root, tiny_exported):
     code = without(*LARGE, "fastapi") + PROGRAM
     done = subprocess.run(
-        [sys.executable, "-c", code, "serve", str(exported)],
+        [sys.executable, "-c", code, "serve", str(tiny_exported)],
         cwd=root, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
@@ -124,9 +118,9 @@ def test_without_fastapi_the_error_says_what_to_install(root, exported):
     )
 
 
-def test_a_name_that_is_none_is_one_line(root, exported):
+def test_a_name_that_is_none_is_one_line(root, tiny_exported):
     done = subprocess.run(
-        [sys.executable, "-c", LIGHT, "serve", str(exported), "--allowed-hosts", "http://demo.org"],
+        [sys.executable, "-c", LIGHT, "serve", str(tiny_exported), "--allowed-hosts", "http://demo.org"],
         cwd=root, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
@@ -157,8 +151,8 @@ def test_an_archive_is_served_by_allennlp(allennlp, tiny_archive, capfd):
     assert answers == [joint_ner_re.load(tiny_archive)(TEXT).to_dict()]
 
 
-def test_scores_come_along_with_an_exported_model(tiny_archive, exported, tmp_path):
-    found = scores_beside(exported)
+def test_scores_come_along_with_an_exported_model(tiny_archive, tiny_exported, tmp_path):
+    found = scores_beside(tiny_exported)
     measured = json.loads((tiny_archive.parent / "metrics.json").read_text())
     assert set(found) == {
         f"{task}_{name}"
