@@ -12,7 +12,7 @@ DEMO := build/demo
 # Processes that share the tests. Each takes about 2 GB.
 WORKERS ?= 2
 
-.PHONY: demo install pinned test lint types docs unit coverage bench bench-quick fuzz kills audit lock clean
+.PHONY: demo install test lint types docs unit coverage bench bench-quick fuzz kills audit lock clean
 
 # Train on a small corpus, evaluate, predict on raw text, and draw the predictions.
 demo: export PYTHONWARNINGS = ignore
@@ -33,9 +33,6 @@ demo: $(READY)
 
 # Make the virtual environment and install the package into it.
 install: $(READY)
-
-# The same without the package; .ci/run fills both of its environments in this way.
-pinned: $(PINNED)
 
 # Lint, type checks, documentation and all tests. Pytest's summary comes last.
 test: lint types docs unit
@@ -86,13 +83,18 @@ $(READY): $(PINNED) setup.cfg
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-# A virtual environment with the pinned set: again when the lock changes.
-$(PINNED): requirements/lock.txt
+# A virtual environment with the pinned set: again when the lock changes. uv downloads side by side, and
+# environments share its files. It does not read pip's settings: where only those lead to the packages,
+# pip installs them.
+$(PINNED): requirements/uv.txt requirements/lock.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), \
 		"Python 3.11 to 3.13 is needed: make PYTHON=..., not " + sys.version.split()[0]'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 3 GB with torch, some minutes the first time."
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes \
+		-r requirements/lock.txt || \
+		$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	touch $@
 
 # Check the pinned packages for known vulnerabilities, which needs a network. A package that cannot be
@@ -110,12 +112,14 @@ kills: $(READY)
 
 # Update the pinned packages: names, versions and hashes. `serve.txt` is the part of `lock.txt` that the
 # Dockerfile installs; a test compares the two.
-lock:
-	uv pip compile setup.cfg requirements/allennlp.in requirements/build.in --extra dev \
+lock: $(PINNED)
+	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --output-file requirements/uv.txt
+	$(BIN)/uv pip compile setup.cfg requirements/allennlp.in requirements/build.in --extra dev \
 		--override requirements/overrides.txt \
 		--universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --output-file requirements/lock.txt
-	uv pip compile setup.cfg --extra runtime --extra serve --extra hub \
+	$(BIN)/uv pip compile setup.cfg --extra runtime --extra serve --extra hub \
 		--constraint requirements/lock.txt \
 		--python-version 3.12 --python-platform linux --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --output-file requirements/serve.txt
