@@ -1,23 +1,31 @@
-"""Turns the matrices of an exported model into 8 bits."""
+"""Turns the matrices of exported encoders into 8 bits."""
 
-import logging
+from __future__ import annotations
+
 import os
-from tempfile import TemporaryDirectory
+from typing import Any
 
-from onnxruntime.quantization import QuantType, quantize_dynamic
+import numpy
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from joint_ner_re.runtime.files import Manifest
 
-# What is quantised, by measuring: the products of the pretrained encoder take most of the time.
-# The layers above it are small, and their errors would add up over a sentence.
-OPERATORS = ("MatMul",)
+_LARGEST = 63
+"""The largest weight. Processors without VNNI add two products in 16 bits, which hold 2 x 63 x 255
+but not 2 x 127 x 255: with 8 bits their sums would be cut off (ONNX Runtime calls this
+`reduce_range`)."""
+
+_STEPS = 255.0
+_SMALLEST = 1e-6
+"""The least range of a row, for rows whose values are all the same."""
 
 
 def to_eight_bits(directory: str, manifest: Manifest) -> None:
-    """Quantise the pretrained encoders' matrices, channel by channel; inputs of products are
-    quantised while the model runs.
+    """Quantise the products of the pretrained encoders, which take most of the time.
 
-    Embeddings, normalisations, softmax, BiRNN layers, tag and relation scores stay in 32 bits.
+    Embeddings, attention scores, normalisations, BiRNN layers, tag and relation scores stay in 32
+    bits: they are small, and their errors would add up over a sentence.
 
     # Parameters
 
@@ -27,24 +35,114 @@ def to_eight_bits(directory: str, manifest: Manifest) -> None:
     """
     for feature in manifest.features:
         if feature["kind"] == "pieces":
-            _quantise(os.path.join(directory, feature["graph"]))
+            path = os.path.join(directory, feature["graph"])
+            model = onnx.load(path)
+            quantise(model)
+            onnx.checker.check_model(model)
+            onnx.save(model, path)
 
 
-def _quantise(path: str) -> None:
-    # The library warns that one could prepare the graph, which would change nothing here.
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(max(logging.ERROR, level))
-    try:
-        with TemporaryDirectory(dir=os.path.dirname(path), prefix=".bits") as temporary:
-            target = os.path.join(temporary, "graph.onnx")
-            quantize_dynamic(
-                path,
-                target,
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                op_types_to_quantize=list(OPERATORS),
+def quantise(model: onnx.ModelProto) -> None:
+    r"""Compute every product with a constant matrix from integers, in place.
+
+    A row $x$ of the left side gets a scale and an offset of its own, a column of the matrix $W$ a
+    scale:
+
+    $$ x \approx s q + m, \qquad W_{ij} \approx w_j Q_{ij}, \qquad
+       (x W)_j \approx s w_j \sum_i q_i Q_{ij} + m \, w_j \sum_i Q_{ij} $$
+
+    with $m = \min_i x_i$, $s = (\max_i x_i - m) / 255$, $q$ from 0 to 255 and $Q$ from -63 to 63.
+    Encoders have a few pieces with values ten times those of all others, above all the markers at
+    both ends. With one scale for all pieces, as
+    `onnxruntime.quantization.quantize_dynamic` has it, they take the others' precision away, and a
+    sentence's result depends on its batch.
+
+    # Parameters
+
+    model : `onnx.ModelProto`
+        Of the opset of this package's exports.
+    """
+    graph = model.graph
+    matrices = {
+        weight.name: weight
+        for weight in graph.initializer
+        if len(weight.dims) == 2 and weight.data_type == TensorProto.FLOAT
+    }
+    rewriter = _Rewriter()
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in matrices:
+            rewriter.product(node, matrices[node.input[1]])
+        else:
+            rewriter.nodes.append(node)
+    used = {name for node in rewriter.nodes for name in node.input}
+    weights = [weight for weight in graph.initializer if weight.name in used]
+    graph.ClearField("node")
+    graph.node.extend(rewriter.nodes)
+    graph.ClearField("initializer")
+    graph.initializer.extend([*weights, *rewriter.weights])
+
+
+class _Rewriter:
+    """The nodes and weights of the new graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.weights: list[TensorProto] = []
+        self._steps = self._weight("steps", numpy.float32(_STEPS))
+        self._one = self._weight("one", numpy.float32(1))
+        self._smallest = self._weight("smallest", numpy.float32(_SMALLEST))
+        # Several products share their left side, as queries, keys and values do, or their matrix.
+        self._rows: dict[str, tuple[str, str, str]] = {}
+        self._columns: dict[str, tuple[str, str, str]] = {}
+
+    def product(self, node: NodeProto, matrix: TensorProto) -> None:
+        """Put integers in the place of a product."""
+        quantised, scales, offsets = self._of_rows(node.input[0])
+        integers, column_scales, sums = self._of_columns(matrix)
+        name = f"{node.output[0]}_integers"
+        total = self._node("MatMulInteger", [quantised, integers], name)
+        total = self._node("Cast", [total], f"{name}_float", to=TensorProto.FLOAT)
+        total = self._node("Mul", [total, column_scales], f"{name}_columns")
+        total = self._node("Mul", [total, scales], f"{name}_rows")
+        offset = self._node("Mul", [offsets, sums], f"{name}_offset")
+        self._node("Add", [total, offset], node.output[0])
+
+    def _of_rows(self, value: str) -> tuple[str, str, str]:
+        """The names of a value's integers, and of its rows' scales and offsets."""
+        if value not in self._rows:
+            name = f"{value}_rows"
+            least = self._node("ReduceMin", [value], f"{name}_min", axes=[-1], keepdims=1)
+            most = self._node("ReduceMax", [value], f"{name}_max", axes=[-1], keepdims=1)
+            width = self._node("Sub", [most, least], f"{name}_difference")
+            width = self._node("Max", [width, self._smallest], f"{name}_range")
+            rate = self._node("Div", [self._steps, width], f"{name}_rate")
+            scale = self._node("Div", [width, self._steps], f"{name}_scale")
+            shifted = self._node("Sub", [value, least], f"{name}_shifted")
+            scaled = self._node("Mul", [shifted, rate], f"{name}_scaled")
+            # With a scale of one it only rounds.
+            integers = self._node("QuantizeLinear", [scaled, self._one], f"{name}_integers")
+            self._rows[value] = integers, scale, least
+        return self._rows[value]
+
+    def _of_columns(self, matrix: TensorProto) -> tuple[str, str, str]:
+        """The names of a matrix's integers, and of its columns' scales and sums."""
+        if matrix.name not in self._columns:
+            values = numpy_helper.to_array(matrix)
+            scales = numpy.abs(values).max(axis=0) / _LARGEST
+            scales = numpy.where(scales == 0, 1, scales).astype("float32")
+            integers = numpy.round(values / scales).astype("int8")
+            sums = integers.sum(axis=0, dtype="int64") * scales
+            self._columns[matrix.name] = (
+                self._weight(f"{matrix.name}_integers", integers),
+                self._weight(f"{matrix.name}_scales", scales),
+                self._weight(f"{matrix.name}_sums", sums.astype("float32")),
             )
-            os.replace(target, path)
-    finally:
-        root.setLevel(level)
+        return self._columns[matrix.name]
+
+    def _node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def _weight(self, name: str, values: numpy.ndarray | numpy.generic) -> str:
+        self.weights.append(numpy_helper.from_array(numpy.asarray(values), name))
+        return name
