@@ -50,7 +50,8 @@ docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m mkdocs build --quiet --strict --clean
 
 # Each worker has a part of the tests and takes over those of others when its own are done. One thread
-# each, because all tensors are tiny.
+# each, because all tensors are tiny. Tests start many processes; each would compile the package again.
+unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 

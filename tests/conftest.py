@@ -1,9 +1,9 @@
 """What the tests of several rooms share. Heavy imports wait until a fixture needs them."""
 
+import gc
 import json
 import os
 import shutil
-import sys
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from in_process import run_allennlp
 
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
 # of tests with several threads. OpenMP reads this once, when PyTorch is imported.
@@ -20,6 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # How long an example takes says how busy the machine is.
 settings.register_profile("joint_ner_re", deadline=None)
 settings.load_profile("joint_ner_re")
+
+
+def pytest_collection_finish():
+    """The libraries and thousands of tests stay until the end. The garbage collector, which would
+    visit them again and again, took a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
@@ -80,16 +90,9 @@ def in_root(monkeypatch):
 
 
 @pytest.fixture
-def allennlp(monkeypatch):
+def allennlp():
     """Runs `allennlp` with these arguments, in this process."""
-
-    def run(*arguments):
-        from allennlp.commands import main
-
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
+    return run_allennlp
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,6 @@ import pytest
 import spacy
 import torch
 from allennlp import models
-from allennlp.commands import main
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
@@ -382,17 +381,13 @@ ENTRIES = [
 # What would run, in the configuration and in the weights; and what is only damaged.
 @pytest.mark.parametrize("change", [("dataset_reader", "PAYLOAD"), (), ("model.encoder", None)])
 def test_nothing_runs_whichever_way_it_comes_in(
-    hostile, target, fixtures, monkeypatch, few_threads, entry, change
+    hostile, target, fixtures, allennlp, few_threads, entry, change
 ):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-        main(prog="allennlp")
-
     with pytest.raises(
         (ConfigurationError, SystemExit),
         match="subprocess.Popen|weights.th|best.th|config.json: model.encoder is null",
     ):
-        entry(hostile(*change), fixtures / "conll04_spert.json", run)
+        entry(hostile(*change), fixtures / "conll04_spert.json", allennlp)
     assert not target.exists()
 
 

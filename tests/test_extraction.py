@@ -3,7 +3,6 @@ import gzip
 import json
 import os
 import signal
-import sys
 
 import pytest
 
@@ -75,13 +74,10 @@ def test_each_line_has_its_line(run, tmp_path):
     assert len(list(read_corpus(tmp_path / "out.jsonl"))) == 12
 
 
-def test_the_output_is_that_of_predict(run, monkeypatch, tiny_archive, source, tmp_path):
-    from allennlp.commands import main
-
+def test_the_output_is_that_of_predict(run, allennlp, tiny_archive, source, tmp_path):
     arguments = ["predict", tiny_archive, source, "--output-file", tmp_path / "predicted.jsonl"]
     arguments += ["--silent", "--batch-size", "64"]
-    monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
-    main(prog="allennlp")
+    allennlp(*arguments)
     found = run(batch_documents=64).splitlines()
     assert found == (tmp_path / "predicted.jsonl").read_bytes().splitlines()
 

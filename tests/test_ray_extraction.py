@@ -3,7 +3,6 @@
 import gzip
 import json
 import shutil
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -163,15 +162,12 @@ def corpus(ray, tmp_path_factory):
 
 
 def test_a_directory_and_an_archive_by_the_command(
-    corpus, source, tiny_archive, few_threads, tmp_path, monkeypatch, capsys
+    corpus, source, tiny_archive, few_threads, tmp_path, allennlp, capsys
 ):
-    from allennlp.commands import main
-
     options = {"--workers": 1, "--batch-documents": 4, "--block-documents": 4}
     arguments = ["extract-ray", tiny_archive, corpus, tmp_path / "out", *sum(options.items(), ())]
-    monkeypatch.setattr(sys, "argv", ["allennlp", *map(str, arguments)])
     with pytest.raises(SystemExit, match='3 of them could not be processed; they have the key "er'):
-        main(prog="allennlp")
+        allennlp(*arguments)
     assert f"{tmp_path / 'out'}: 19 documents\n" in capsys.readouterr().out
     # The compressed file is one block, the others' blocks end with the file.
     assert [len(part.splitlines()) for part in parts(tmp_path / "out")] == [7, 4, 4, 1, 3]

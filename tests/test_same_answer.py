@@ -5,7 +5,6 @@ Scores may differ by rounding, 1e-5 at most; entities and relations may not. Ray
 """
 
 import json
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -110,9 +109,7 @@ def test_with_entities_that_overlap(make, fixtures, monkeypatch, tokens, threads
 
 @pytest.mark.parametrize("size", [1, 4, 64])
 @pytest.mark.parametrize("command", ["predict", "extract"])
-def test_through_the_commands(tiny_archive, alone, tmp_path, monkeypatch, command, size):
-    from allennlp.commands import main
-
+def test_through_the_commands(tiny_archive, alone, tmp_path, allennlp, command, size):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     texts = TEXTS[::-1] + TEXTS[::2]
     source.write_text("".join(text + "\n" for text in texts), "utf-8")
@@ -121,9 +118,7 @@ def test_through_the_commands(tiny_archive, alone, tmp_path, monkeypatch, comman
         rest += ["--overrides", json.dumps({"model.relation_threshold": 0.0})]
     else:
         rest = [out, "--relation-threshold", 0.0, "--batch-documents", size]
-    arguments = ["allennlp", command, tiny_archive, source, *rest]
-    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
-    main(prog="allennlp")
+    allennlp(command, tiny_archive, source, *rest)
     records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert [record["text"] for record in records] == texts
     for record in records:

@@ -319,7 +319,7 @@ def test_the_vectors_of_words_have_their_sizes(published_files, tmp_path):
 def test_the_known_values_of_the_paper_are_set(name, published_files):
     config = Params.from_file(CONFIGS / name).as_dict()
     model = config["model"]
-    # design/model.md, "Known values": 1 shared, 1 NER and 2 relation layers of 256 GRU units ...
+    # The known values of the paper: 1 shared, 1 NER and 2 relation layers of 256 GRU units ...
     for task, depth in (("shared", 1), ("ner", 1), ("relation", 2)):
         layers = model["encoder"][task]
         assert layers == {

@@ -199,7 +199,7 @@ def propose(
     levels = _levels(count, reasons)
     trained = count.sentences if has_dev else ceil(count.sentences * 0.7)
     batch_size = 4 if trained < 200 else 8 if trained < 2000 else 16
-    epochs = min(max(ceil(UPDATES * batch_size / max(trained, 1)), 10), 40)
+    epochs = min(max(ceil(UPDATES * batch_size / max(trained, 1)), 8), 40)
     reasons["epochs"] = f"For {trained} training sentences; more sentences need fewer epochs."
     return Proposal(reader, levels, batch_size, epochs, reasons, count)
 

@@ -138,6 +138,8 @@ def test_epochs_follow_the_size(tmp_path):
     assert (proposal.batch_size, proposal.epochs) == (8, 10)
     put(tmp_path / "b.jsonl", *map(record, range(320)))
     assert propose(tmp_path / "b.jsonl").epochs == 30
+    put(tmp_path / "c.jsonl", *map(record, range(1600)))
+    assert propose(tmp_path / "c.jsonl").epochs == 8  # never fewer
 
 
 def test_mistakes_are_one_line(allennlp, tmp_path, monkeypatch):

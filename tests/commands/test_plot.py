@@ -1,8 +1,7 @@
 import json
-import sys
+from functools import partial
 
 import pytest
-from allennlp.commands import main
 
 import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re.corpora import write_corpus
@@ -10,12 +9,8 @@ from joint_ner_re.sentence import Entity, Sentence
 
 
 @pytest.fixture
-def plot(monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allennlp", "plot", *map(str, arguments)])
-        main(prog="allennlp")
-
-    return run
+def plot(allennlp):
+    return partial(allennlp, "plot")
 
 
 def test_plot_scores(plot, tmp_path, capsys):

@@ -19,13 +19,12 @@ import re
 import runpy
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import pytest
+from in_process import run_allennlp
 
 FENCE = re.compile(
     r"^(?P<skip><!-- not run: [^\n]+ -->\n)?```(?P<language>\w*)\n(?P<content>.*?)^```$",
@@ -150,11 +149,7 @@ def run(line: str) -> str:
         if words[0] == "python":
             runpy.run_path(words[1], run_name="__main__")
         else:
-            from allennlp.commands import main
-
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, "argv", words)
-                main(prog="allennlp")
+            run_allennlp(*words[1:])
     # Loggers that were given the streams of this command would fail in the next one.
     logging.getLogger().handlers = handlers
     return output.getvalue()

@@ -24,15 +24,16 @@ from joint_ner_re.pretrained import (
 DOORS = """
 import json, os, sys, traceback
 import spacy
-from allennlp.commands import main
+from allennlp import commands
 from allennlp.common.plugins import import_plugins
 import joint_ner_re.spacy_component
 
 import_plugins()
+commands.import_plugins = lambda: None
 
 def command(*arguments):
     sys.argv = ["allennlp", *arguments]
-    main(prog="allennlp")
+    commands.main(prog="allennlp")
 
 def component(archive):
     nlp = spacy.blank("en")
