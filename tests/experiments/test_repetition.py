@@ -30,7 +30,8 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def whole(finished, tiny):
+def whole(finished, tiny, is_png):
+    # With `is_png` pictures are drawn.
     if not finished.exists():
         cross_validate(tiny(), finished, SOURCE)
     return finished

@@ -197,7 +197,7 @@ def process(directory, space, trials, *arguments):
 
 def test_two_processes_share_a_study_and_a_killed_ones_trial_goes_on(tmp_path, small):
     directory = tmp_path / "study"
-    overrides = ["-o", '{"trainer.num_epochs": 12}', "--pruner", "none"]
+    overrides = ["-o", '{"trainer.num_epochs": 6}', "--pruner", "none"]
     killed = process(directory, small, 4, *overrides)
     deadline = time.monotonic() + 100
     # Killed in the middle of its first training.
@@ -212,7 +212,7 @@ def test_two_processes_share_a_study_and_a_killed_ones_trial_goes_on(tmp_path, s
     study = study_of(directory)
     assert points(study) == [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0)]
     assert {trial["state"] for trial in study["trials"]} == {"COMPLETE"}
-    assert {trial["epochs"] for trial in study["trials"]} == {12}
+    assert {trial["epochs"] for trial in study["trials"]} == {6}
     assert "".join(said).count("trial 0: was left behind by a killed process") == 1
     assert "trial_0: resumes from its last checkpoint" in "".join(said)
 
