@@ -16,9 +16,15 @@ _LARGEST = 63
 but not 2 x 127 x 255: with 8 bits their sums would be cut off (ONNX Runtime calls this
 `reduce_range`)."""
 
-_STEPS = 255.0
+_STEPS = 127
+"""The largest number of a row. Numbers are stored without a sign, from 128 on."""
+
 _SMALLEST = 1e-6
-"""The least range of a row, for rows whose values are all the same."""
+"""For rows of zeros, which cannot be divided by their largest value."""
+
+_RUNTIME = "com.microsoft"
+"""The domain of ONNX Runtime's own operators, of which one multiplies integers and scales the
+result at once."""
 
 
 def to_eight_bits(directory: str, manifest: Manifest) -> None:
@@ -45,17 +51,15 @@ def to_eight_bits(directory: str, manifest: Manifest) -> None:
 def quantise(model: onnx.ModelProto) -> None:
     r"""Compute every product with a constant matrix from integers, in place.
 
-    A row $x$ of the left side gets a scale and an offset of its own, a column of the matrix $W$ a
-    scale:
+    Each row $x$ of the left side and each column of the matrix $W$ gets a scale of its own:
 
-    $$ x \approx s q + m, \qquad W_{ij} \approx w_j Q_{ij}, \qquad
-       (x W)_j \approx s w_j \sum_i q_i Q_{ij} + m \, w_j \sum_i Q_{ij} $$
+    $$ x \approx s q, \qquad W_{ij} \approx w_j Q_{ij}, \qquad
+       (x W)_j \approx s w_j \sum_i q_i Q_{ij} $$
 
-    with $m = \min_i x_i$, $s = (\max_i x_i - m) / 255$, $q$ from 0 to 255 and $Q$ from -63 to 63.
-    Encoders have a few pieces with values ten times those of all others, above all the markers at
-    both ends. With one scale for all pieces, as
-    `onnxruntime.quantization.quantize_dynamic` has it, they take the others' precision away, and a
-    sentence's result depends on its batch.
+    with $s = \max_i |x_i| / 127$, $q$ from -127 to 127 and $Q$ from -63 to 63. Encoders have a few
+    pieces with values ten times those of all others, above all the markers at both ends. With one
+    scale for all pieces, as `onnxruntime.quantization.quantize_dynamic` has it, they take the
+    others' precision away, and a sentence's result depends on its batch.
 
     # Parameters
 
@@ -80,6 +84,7 @@ def quantise(model: onnx.ModelProto) -> None:
     graph.node.extend(rewriter.nodes)
     graph.ClearField("initializer")
     graph.initializer.extend([*weights, *rewriter.weights])
+    model.opset_import.append(helper.make_opsetid(_RUNTIME, 1))
 
 
 class _Rewriter:
@@ -88,54 +93,48 @@ class _Rewriter:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.weights: list[TensorProto] = []
-        self._steps = self._weight("steps", numpy.float32(_STEPS))
-        self._one = self._weight("one", numpy.float32(1))
+        self._step = self._weight("step", numpy.float32(1 / _STEPS))
+        self._zero = self._weight("zero", numpy.uint8(128))
         self._smallest = self._weight("smallest", numpy.float32(_SMALLEST))
         # Several products share their left side, as queries, keys and values do, or their matrix.
-        self._rows: dict[str, tuple[str, str, str]] = {}
-        self._columns: dict[str, tuple[str, str, str]] = {}
+        self._rows: dict[str, tuple[str, str]] = {}
+        self._columns: dict[str, tuple[str, str]] = {}
 
     def product(self, node: NodeProto, matrix: TensorProto) -> None:
         """Put integers in the place of a product."""
-        quantised, scales, offsets = self._of_rows(node.input[0])
-        integers, column_scales, sums = self._of_columns(matrix)
-        name = f"{node.output[0]}_integers"
-        total = self._node("MatMulInteger", [quantised, integers], name)
-        total = self._node("Cast", [total], f"{name}_float", to=TensorProto.FLOAT)
-        total = self._node("Mul", [total, column_scales], f"{name}_columns")
-        total = self._node("Mul", [total, scales], f"{name}_rows")
-        offset = self._node("Mul", [offsets, sums], f"{name}_offset")
-        self._node("Add", [total, offset], node.output[0])
+        rows, largest = self._of_rows(node.input[0])
+        columns, scales = self._of_columns(matrix)
+        total = self._node(
+            "MatMulIntegerToFloat",
+            [rows, columns, self._step, scales, self._zero],
+            f"{node.output[0]}_scaled",
+            domain=_RUNTIME,
+        )
+        self._node("Mul", [total, largest], node.output[0])
 
-    def _of_rows(self, value: str) -> tuple[str, str, str]:
-        """The names of a value's integers, and of its rows' scales and offsets."""
+    def _of_rows(self, value: str) -> tuple[str, str]:
+        """The names of a value's integers and of its rows' largest values."""
         if value not in self._rows:
-            name = f"{value}_rows"
-            least = self._node("ReduceMin", [value], f"{name}_min", axes=[-1], keepdims=1)
-            most = self._node("ReduceMax", [value], f"{name}_max", axes=[-1], keepdims=1)
-            width = self._node("Sub", [most, least], f"{name}_difference")
-            width = self._node("Max", [width, self._smallest], f"{name}_range")
-            rate = self._node("Div", [self._steps, width], f"{name}_rate")
-            scale = self._node("Div", [width, self._steps], f"{name}_scale")
-            shifted = self._node("Sub", [value, least], f"{name}_shifted")
-            scaled = self._node("Mul", [shifted, rate], f"{name}_scaled")
-            # With a scale of one it only rounds.
-            integers = self._node("QuantizeLinear", [scaled, self._one], f"{name}_integers")
-            self._rows[value] = integers, scale, least
+            sizes = self._node("Abs", [value], f"{value}_sizes")
+            largest = self._node("ReduceMax", [sizes], f"{value}_largest", axes=[-1], keepdims=1)
+            largest = self._node("Max", [largest, self._smallest], f"{value}_divisor")
+            scaled = self._node("Div", [value, largest], f"{value}_scaled")
+            integers = self._node(
+                "QuantizeLinear", [scaled, self._step, self._zero], f"{value}_integers"
+            )
+            self._rows[value] = integers, largest
         return self._rows[value]
 
-    def _of_columns(self, matrix: TensorProto) -> tuple[str, str, str]:
-        """The names of a matrix's integers, and of its columns' scales and sums."""
+    def _of_columns(self, matrix: TensorProto) -> tuple[str, str]:
+        """The names of a matrix's integers and of its columns' scales."""
         if matrix.name not in self._columns:
             values = numpy_helper.to_array(matrix)
             scales = numpy.abs(values).max(axis=0) / _LARGEST
             scales = numpy.where(scales == 0, 1, scales).astype("float32")
             integers = numpy.round(values / scales).astype("int8")
-            sums = integers.sum(axis=0, dtype="int64") * scales
             self._columns[matrix.name] = (
                 self._weight(f"{matrix.name}_integers", integers),
                 self._weight(f"{matrix.name}_scales", scales),
-                self._weight(f"{matrix.name}_sums", sums.astype("float32")),
             )
         return self._columns[matrix.name]
 
