@@ -40,8 +40,9 @@ def main() -> None:
         with ending(f"{PROGRAM} {name}", "Run the same command again."):
             _forward_to_allennlp()
         return
-    if light and not light[0].needs_allennlp:
-        _spare_torch(arguments)
+    if light and light[0].spares_torch(arguments):
+        # It would take longer to import than such a command takes.
+        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     parser = make_parser(light[0] if light else None)
     args = parser.parse_args()
     if hasattr(args, "func"):
@@ -76,15 +77,6 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
                     "--include-package", action="append", help="additional packages to include"
                 )
     return parser
-
-
-def _spare_torch(arguments: list[str]) -> None:
-    """Keep spaCy from importing PyTorch, which takes longer than such a command.
-
-    spaCy takes it if it is installed, and needs it only for some pipelines.
-    """
-    if not any(argument.startswith("--tok") for argument in arguments):
-        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def _forwarded() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -86,6 +87,31 @@ def test_spacy_brings_only_what_is_needed(root, fixtures, options, imported):
     assert done.returncode == 0, done.stderr
     # Where it goes into a file, there is no progress bar.
     assert done.stderr == f"{imported}\n"
+
+
+def test_an_exported_model_needs_no_pytorch(root, tiny_exported, tmp_path):
+    (tmp_path / "in.txt").write_text("Ada Marek left Kesh.\n")
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, "extract", tiny_exported, "in.txt", "out.jsonl"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("['spacy']\n")
+
+
+def test_pytorch_is_there_for_whatever_may_need_it(tiny_exported, tmp_path):
+    commands = {command.name: command for command in COMMANDS}
+    copy = shutil.copytree(tiny_exported, tmp_path / "model")
+    manifest = copy / "joint_ner_re.json"
+    assert commands["serve"].spares_torch([str(copy), "--port", "0"])
+    assert not commands["extract-ray"].spares_torch([str(copy), "in", "out"])
+    assert not commands["extract"].spares_torch(["model.tar.gz", "in", "out"])
+    # A spaCy pipeline.
+    content = json.loads(manifest.read_text()) | {"pipeline": "en_core_web_trf"}
+    manifest.write_text(json.dumps(content))
+    assert not commands["extract"].spares_torch([str(copy), "in", "out"])
+    manifest.write_text("{")
+    assert not commands["extract"].spares_torch([str(copy), "in", "out"])
 
 
 @pytest.mark.parametrize(

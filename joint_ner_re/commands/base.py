@@ -34,6 +34,11 @@ class Command:
         """Whether the command needs no AllenNLP with these arguments, as the user types them."""
         return not self.needs_allennlp
 
+    def spares_torch(self, arguments: Sequence[str]) -> bool:
+        """Whether nothing that the command does with these arguments needs PyTorch, which spaCy
+        would import; only pipelines may need it."""
+        return not self.needs_allennlp and not any(one.startswith("--tok") for one in arguments)
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments and options."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """`allennlp extract-ray`: predicts for a corpus that is too large for one process."""
 
 import argparse
+from collections.abc import Sequence
 
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.commands.options import RunsModel, add_archive, local_archive
@@ -15,6 +16,10 @@ class ExtractOnRay(RunsModel):
         "Find entities and relations in a large corpus, in many processes on one machine or many, "
         "with Ray Data. The same command resumes after an interruption."
     )
+
+    def spares_torch(self, arguments: Sequence[str]) -> bool:
+        """Never: Ray looks for PyTorch itself."""
+        return False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_archive(parser)

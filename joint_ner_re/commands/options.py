@@ -11,7 +11,8 @@ from joint_ner_re.commands.base import Command
 from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.hub import SCHEME, local_model
 from joint_ner_re.requirements import has_allennlp, require_allennlp
-from joint_ner_re.runtime.files import MANIFEST, is_exported
+from joint_ner_re.runtime.files import MANIFEST, ExportedModelError, is_exported, read_manifest
+from joint_ner_re.tokenization import is_language
 
 if TYPE_CHECKING:
     from joint_ner_re.experiments.repetition import Source
@@ -88,6 +89,16 @@ class RunsModel(Command):
         """
         exported = any(is_exported(one) or one.startswith(SCHEME) for one in arguments)
         return exported or (bool(arguments) and not has_allennlp())
+
+    def spares_torch(self, arguments: Sequence[str]) -> bool:
+        """Whether the model is an exported one that has its tokens from spaCy's rules."""
+        exported = [one for one in arguments if is_exported(one)]
+        try:
+            pipelines = [read_manifest(one).pipeline for one in exported]
+        # The command itself says what is wrong with a model.
+        except (OSError, ExportedModelError):
+            return False
+        return bool(pipelines) and all(map(is_language, pipelines))
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
