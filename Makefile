@@ -51,7 +51,7 @@ docs: $(READY)
 
 # Each worker has a part of the tests and takes over those of others when its own are done. One thread
 # each, because all tensors are tiny. Tests start many processes; each would compile the package again.
-unit: export PYTHONDONTWRITEBYTECODE =
+unit coverage: export PYTHONDONTWRITEBYTECODE =
 unit: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
@@ -92,9 +92,9 @@ $(PINNED): requirements/uv.txt requirements/lock.txt
 		"Python 3.11 to 3.13 is needed: make PYTHON=..., not " + sys.version.split()[0]'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 3 GB with torch, some minutes the first time."
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes \
-		-r requirements/lock.txt || \
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.txt && \
+		$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps \
+		--require-hashes -r requirements/lock.txt || \
 		$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
 	touch $@
 

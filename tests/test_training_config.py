@@ -46,13 +46,6 @@ def everything(path, directory, overrides=""):
     )
 
 
-def derived(tmp_path, name, text):
-    """The settings of a configuration that refines a shipped one."""
-    path = tmp_path / "mine.jsonnet"
-    path.write_text(f"(import '{CONFIGS / name}') + {text}")
-    return Params.from_file(path).as_dict()
-
-
 def refined(text="{}", names=SHIPPED):
     """The settings of configurations that refine shipped ones, by their names.
 
@@ -170,7 +163,7 @@ def test_the_demo_needs_no_environment_variable(monkeypatch):
 
 
 @pytest.mark.parametrize("missing", ["dataset_reader", "train_data_path", "validation_data_path"])
-def test_what_every_configuration_must_say_is_asked_for(tmp_path, missing):
+def test_what_every_configuration_must_say_is_asked_for(missing):
     given = {
         "dataset_reader": "dataset_reader+: { type: 'joint_ner_re' }",
         "train_data_path": "train_data_path: 'x'",
@@ -178,7 +171,7 @@ def test_what_every_configuration_must_say_is_asked_for(tmp_path, missing):
     }
     body = ", ".join(text for name, text in given.items() if name != missing)
     with pytest.raises(ConfigurationError, match=f"Must override {missing}"):
-        derived(tmp_path, "joint_ner_re.libsonnet", f"{{ {body} }}")
+        refined(f"{{ {body} }}", ["joint_ner_re.libsonnet"])
 
 
 # Pretrained encoders
@@ -252,9 +245,9 @@ def test_what_is_not_in_the_paper_is_off_unless_a_name_says_so(corpus, published
 
 
 @pytest.mark.parametrize("epochs, more", [(0, []), (3, [{"type": "unfreeze", "epoch": 3}])])
-def test_an_encoder_may_be_frozen_at_first(published_files, tmp_path, epochs, more):
+def test_an_encoder_may_be_frozen_at_first(published_files, epochs, more):
     name = "ade_minilm_finetuned.jsonnet"
-    settings = derived(tmp_path, name, f"{{ frozen_epochs:: {epochs} }}")
+    (settings,) = refined(f"{{ frozen_epochs:: {epochs} }}", [name]).values()
     assert settings["trainer"]["callbacks"] == [{"type": "progress"}, *more]
 
 
@@ -315,10 +308,9 @@ def test_epochs_are_set_in_one_place(published_files):
         assert config["trainer"]["num_epochs"] == 2, name
 
 
-def test_one_depth_can_be_changed_alone(published_files, tmp_path):
-    encoder = derived(tmp_path, "conll04_scratch.jsonnet", "{ layers+:: { ner: 0 } }")["model"][
-        "encoder"
-    ]
+def test_one_depth_can_be_changed_alone(published_files):
+    (config,) = refined("{ layers+:: { ner: 0 } }", ["conll04_scratch.jsonnet"]).values()
+    encoder = config["model"]["encoder"]
     assert [encoder[task]["num_layers"] for task in ("shared", "ner", "relation")] == [1, 0, 2]
 
 
@@ -328,9 +320,9 @@ def test_the_fold_is_set_in_one_place(published_files):
         assert config["dataset_reader"]["fold"] == 3, name
 
 
-def test_the_vectors_of_words_have_their_sizes(published_files, tmp_path):
-    scratch = derived(tmp_path, "conll04_scratch.jsonnet", "{ word_size:: 17 }")
-    paper = derived(tmp_path, "conll04.jsonnet", "{ word_size:: 50 }")
+def test_the_vectors_of_words_have_their_sizes(published_files):
+    (scratch,) = refined("{ word_size:: 17 }", ["conll04_scratch.jsonnet"]).values()
+    (paper,) = refined("{ word_size:: 50 }", ["conll04.jsonnet"]).values()
     sizes = [
         config["model"]["text_field_embedder"]["token_embedders"]["tokens"]["embedding_dim"]
         for config in (scratch, paper)

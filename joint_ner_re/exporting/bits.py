@@ -17,7 +17,7 @@ but not 2 x 127 x 255: with 8 bits their sums would be cut off (ONNX Runtime cal
 `reduce_range`)."""
 
 _STEPS = 127
-"""The largest number of a row. Numbers are stored without a sign, from 128 on."""
+"""The largest number of a row. Numbers are stored without a sign: 128 is added to each."""
 
 _SMALLEST = 1e-6
 """For rows of zeros, which cannot be divided by their largest value."""
