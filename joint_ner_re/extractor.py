@@ -333,6 +333,8 @@ def load(
         If a model of the hub has no revision, or cannot be fetched.
     `ExportedModelError`
         If a file of an exported model is missing or damaged.
+    `FileNotFoundError`
+        If there is no such file or directory.
     `ConfigurationError`
         If the archive is damaged, or contains something that could run.
     `ModuleNotFoundError`
@@ -366,6 +368,12 @@ def load_any(
         from joint_ner_re.runtime.predictor import load_exported
 
         return load_exported(path, threads)
+    if "://" not in os.fspath(path) and not os.path.exists(os.path.expanduser(path)):
+        # Said here, before seconds of imports.
+        raise FileNotFoundError(
+            f"{os.fspath(path)}: no such file or directory; expected a model.tar.gz, its "
+            "directory, one that `allennlp export` wrote, or owner/name@REVISION on the hub"
+        )
     require_allennlp()
     # Imported late, since this imports AllenNLP and PyTorch.
     from joint_ner_re.predictors.loading import load_predictor

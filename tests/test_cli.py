@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 from allennlp.commands import find_learning_rate
+from programs import printed
 
 from joint_ner_re.corpora import read_corpus
 
@@ -229,13 +230,24 @@ def command(*arguments, cwd, **environment):
     )
 
 
-def test_from_elsewhere_the_package_is_included_by_name(root, tiny_archive, tmp_path):
+def test_from_elsewhere_a_plugin_file_names_the_package(root, tiny_archive, tmp_path):
+    """The package is a plugin like its module, which the checkout's own file names."""
+    (tmp_path / ".allennlp_plugins").write_text("joint_ner_re\n")
     (tmp_path / "in.txt").write_text("Ada left Kesh.\n")
     done = command(
         "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
-        "--include-package", "joint_ner_re", cwd=tmp_path, PYTHONPATH=str(root),
+        cwd=tmp_path, PYTHONPATH=str(root),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+    assert [s.text for s in read_corpus(tmp_path / "out.jsonl")] == ["Ada left Kesh."]
+
+
+def test_from_elsewhere_the_package_is_included_by_name(tiny_archive, tmp_path):
+    (tmp_path / "in.txt").write_text("Ada left Kesh.\n")
+    printed(
+        "allennlp", "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
+        "--include-package", "joint_ner_re", directory=tmp_path,
+    )  # fmt: skip
     assert [s.text for s in read_corpus(tmp_path / "out.jsonl")] == ["Ada left Kesh."]
 
 

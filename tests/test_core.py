@@ -67,11 +67,27 @@ print(time.process_time() - begin)
 
 
 def test_without_allennlp_the_error_says_how_to_install_it(root):
-    for code in ("import joint_ner_re.plugin", "import joint_ner_re; joint_ner_re.load('a')"):
+    for code in (
+        "import joint_ner_re.plugin",
+        "import joint_ner_re; joint_ner_re.load('setup.cfg')",
+    ):
         done = python(without("allennlp") + code, root)
         assert done.returncode == 1
         assert "pip install --no-deps allennlp==2.10.1" in done.stderr
         assert "joint_ner_re[train]" in done.stderr
+
+
+def test_a_model_that_is_not_there_is_an_error_before_anything_is_imported(without_libraries):
+    code = """
+import joint_ner_re
+
+try:
+    joint_ner_re.load("frist.tar.gz")
+except FileNotFoundError as error:
+    print(error)
+"""
+    expected = "frist.tar.gz: no such file or directory; expected a model.tar.gz, "
+    assert without_libraries(code).startswith(expected)
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -82,19 +98,3 @@ def test_an_unknown_name_is_an_attribute_error():
         with pytest.raises(AttributeError, match=f"{module.__name__!r} has no attribute 'nothing'"):
             getattr(module, "nothing")  # noqa: B009
         assert all(getattr(module, name) is not None for name in module.__all__)
-
-
-def test_the_package_is_a_plugin_like_its_module(root, tmp_path):
-    """The checkout's `.allennlp_plugins` has the module, with which tests/test_cli.py trains."""
-    (tmp_path / ".allennlp_plugins").write_text("joint_ner_re\n")
-    code = f"""
-import sys
-
-sys.path.insert(0, {str(root)!r})
-from allennlp.common.plugins import import_plugins
-import_plugins()
-from allennlp.models import Model
-print("joint_ner_re" in Model.list_available())
-"""
-    done = python(code, tmp_path)
-    assert done.stdout.split() == ["True"], done.stderr

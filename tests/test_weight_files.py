@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import subprocess
 import sys
 import zipfile
 from collections import OrderedDict
@@ -11,6 +10,7 @@ from collections import OrderedDict
 import pytest
 import torch
 from allennlp.common.checks import ConfigurationError
+from programs import printed
 
 from joint_ner_re.weight_files import read_weights
 
@@ -221,16 +221,12 @@ BOMBS = {
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells the memory")
-def test_small_files_that_ask_for_gigabytes_take_no_memory(tmp_path):
+def test_small_files_that_ask_for_gigabytes_take_no_memory(root, tmp_path):
     """The process may take 256 MB more than it has, and takes less than 50 for all of them."""
     for kind in BOMBS:
         bomb(str(tmp_path / kind), kind)
-    done = subprocess.run(
-        [sys.executable, "-c", READ, *(str(tmp_path / kind) for kind in BOMBS)],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    *lines, memory = done.stdout.splitlines()
+    paths = (tmp_path / kind for kind in BOMBS)
+    *lines, memory = printed("-c", READ, *paths, directory=root).splitlines()
     assert len(lines) == len(BOMBS)
     for line, (kind, expected) in zip(lines, BOMBS.items()):
         assert expected in line, (kind, line)

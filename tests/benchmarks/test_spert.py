@@ -106,7 +106,7 @@ def test_a_checkout_that_fails_ends_the_script_with_its_reason(checkout):
 
 def test_a_model_that_is_not_there_ends_the_script_with_its_reason(tmp_path):
     row = runtime.Row("start", str(tmp_path / "none"), "", 1)
-    with pytest.raises(SystemExit, match="ended by itself: .*none"):
+    with pytest.raises(SystemExit, match="ended by itself: .*none: no such file"):
         row.answer()
 
 

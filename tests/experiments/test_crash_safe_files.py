@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from allennlp.common import util as common_util
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Vocabulary
 from allennlp.training import GradientDescentTrainer
+from programs import printed
 
 import joint_ner_re.plugin  # noqa: F401 (registers what the configurations name)
 from joint_ner_re.experiments.runs import read_config
@@ -185,15 +184,10 @@ def test_a_file_takes_its_name_when_it_is_whole(monkeypatch, whole, tmp_path, ki
 def test_another_process_gives_the_same_archive(whole, tmp_path):
     """At another time, in another directory, and with another order of sets."""
     os.utime(whole, (0, 0))
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "allennlp", "train", "fixtures/tiny.jsonnet",
-         "-s", str(tmp_path / "elsewhere" / "run"), "-o", json.dumps(CHANGES)],
-        cwd=ROOT,
-        env={
-            **os.environ, "PYTHONHASHSEED": "2", "OMP_NUM_THREADS": "1",
-            "ALLENNLP_LOG_LEVEL": "WARNING",
-        },
-        check=True,
+    printed(
+        "allennlp", "train", "fixtures/tiny.jsonnet", "-s", tmp_path / "elsewhere" / "run",
+        "-o", json.dumps(CHANGES),
+        directory=ROOT, variables={"ALLENNLP_LOG_LEVEL": "WARNING"},
     )  # fmt: skip
     first, second = whole / "model.tar.gz", tmp_path / "elsewhere" / "run" / "model.tar.gz"
     with tarfile.open(first) as one, tarfile.open(second) as other:

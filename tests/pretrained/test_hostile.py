@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 
@@ -11,6 +10,7 @@ import pytest
 import transformers
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
+from programs import printed
 
 from joint_ner_re.pretrained import (
     MaskedPiecesModel,
@@ -191,11 +191,7 @@ def test_it_is_refused_at_every_door(composite, hostile_archive, target, fixture
         archive = str(tmp_path / name)
         doors.append((name, archive, data, str(tmp_path / f"{name}.json"), f"{archive}.log"))
     (tmp_path / "doors.json").write_text(json.dumps(doors))
-    done = subprocess.run(
-        [sys.executable, "-c", DOORS, tmp_path / "doors.json"],
-        cwd=root, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    printed("-c", DOORS, tmp_path / "doors.json", directory=root)
     assert not target.exists()
     for *_, log in doors:
         with open(log, encoding="utf-8") as file:

@@ -11,11 +11,15 @@ import signal
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import forkserver, get_context, set_start_method
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
+
+import pytest
 
 # All that `joint_ner_re.plugin` imports, but not that, which changes what AllenNLP logs and where.
 # The package imports it for itself, if AllenNLP is there first.
@@ -39,6 +43,7 @@ class Program:
     # Parameters
 
     module : `str`
+        Or `"-c"`, as Python has it: the first of the arguments is code then.
     arguments : `object`
         They are made strings.
     directory : `Path`
@@ -58,8 +63,7 @@ class Program:
         variables: Mapping[str, str | None] = _NONE,
         terminal: int | None = None,
     ) -> None:
-        context = get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context = _forking()
         if terminal is None:
             pipes = [os.pipe() for _ in range(3)]
             ends = [pipes[0][0], pipes[1][1], pipes[2][1]]
@@ -108,6 +112,26 @@ class Program:
         return out, err
 
 
+def printed(*command: Any, **options: Any) -> str:
+    """What a `Program` with these arguments writes to `stdout`; its status must be 0."""
+    program = Program(*command, **options)
+    out, err = program.communicate()
+    assert program.returncode == 0, err
+    return out
+
+
+@cache
+def _forking() -> ForkServerContext:
+    """Where the programs are forked from: a process that begins here, with a hash seed of its own,
+    so that their sets have another order than those of the tests' process."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "2")
+        forkserver.ensure_running()
+    return context
+
+
 def _run(
     module: str,
     arguments: list[str],
@@ -127,9 +151,16 @@ def _run(
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    set_start_method(None, force=True)
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     # In the background of a shell it would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, directory)
+    if module == "-c":
+        code, *sys.argv[1:] = arguments
+        # Its classes can be pickled.
+        sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(code, "<string>", "exec"), vars(sys.modules["__main__"]))
+        return
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

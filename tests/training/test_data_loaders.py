@@ -1,10 +1,9 @@
 """Data loader workers end, whatever the parent did with PyTorch before it forked them."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from programs import printed
 
 # The parent's threads are started before it forks; the worker then does work that PyTorch divides.
 PROGRAM = """
@@ -40,9 +39,5 @@ for in_memory in (None, 2):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is nothing to fork with")
 def test_a_worker_does_not_wait_for_threads_of_the_parent(root):
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=root, env={**os.environ, "OMP_NUM_THREADS": "2"}, timeout=180, check=True,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert found.stdout == f"{[3_000_001, 3_000_005]}\n" * 2
+    found = printed("-c", PROGRAM, directory=root, variables={"OMP_NUM_THREADS": "2"})
+    assert found == f"{[3_000_001, 3_000_005]}\n" * 2
