@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 from in_process import run_allennlp
+from jsonnet_once import remember
 
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
 # of tests with several threads. OpenMP reads this once, when PyTorch is imported.
@@ -31,6 +32,7 @@ def pytest_collection_finish():
     gc.set_threshold(50_000, 20, 100)
 
 
+remember()
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
 WORDS = [

@@ -17,10 +17,17 @@ commands, such as `allennlp predict`, follow the same rules, for all kinds of mo
 
 from joint_ner_re.archives.errors import ArchiveError
 from joint_ner_re.archives.loading import load_archive
-from joint_ner_re.archives.members import CONFIG, extracted, read_config, write_with_config
+from joint_ner_re.archives.members import (
+    COMPRESSION,
+    CONFIG,
+    extracted,
+    read_config,
+    write_with_config,
+)
 from joint_ner_re.archives.trust import check_config
 
 __all__ = [
+    "COMPRESSION",
     "CONFIG",
     "ArchiveError",
     "check_config",

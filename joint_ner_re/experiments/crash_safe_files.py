@@ -28,16 +28,13 @@ from allennlp.training import GradientDescentTrainer
 from allennlp.training import util as training_util
 
 from joint_ner_re.allennlp_changes import make
+from joint_ner_re.archives import COMPRESSION
 from joint_ner_re.metrics.score import BEST_EPOCH, HEADLINES
 from joint_ner_re.token_agreement import TOKENS
 from joint_ner_re.training.checkpointer import BEST, save
 from joint_ner_re.writing import PathLike, remove_leftovers, replacing, write_text
 
 logger = logging.getLogger(__name__)
-
-# Weights hardly shrink: level 9 makes an archive of 89 MB 8 % smaller, but takes 3.6 s of CPU time
-# in place of 0.4 to write it, and 0.7 in place of 0.2 whenever it is read.
-COMPRESSION = 0
 
 
 def _atomic(write: Callable, position: int, keyword: str = "") -> Callable:
