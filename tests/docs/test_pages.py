@@ -3,12 +3,16 @@ code is complete."""
 
 import json
 import re
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fences import blocks, commands, follow
 from notebooks import cells, run_notebook
+from programs import printed
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -77,6 +81,12 @@ def test_a_how_to_works_as_written(page, quickstart, monkeypatch):
 
 def test_the_notebook_works_as_written(quickstart, monkeypatch):
     monkeypatch.chdir(quickstart)
+
+    def run(command, check, capture_output, text):
+        assert command[:2] == [sys.executable, "-m"] and check and capture_output and text
+        return SimpleNamespace(stdout=printed(*command[2:], directory=quickstart))
+
+    monkeypatch.setattr(subprocess, "run", run)
     ran = run_notebook(NOTEBOOK)
     assert ran.shown["load"] == (["Drug", "Adverse-Effect", "Dose"], ["Causes", "Has_Dose"])
     doc = ran.shown["draw"]

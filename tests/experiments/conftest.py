@@ -2,6 +2,7 @@
 
 import json
 import struct
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -40,9 +41,18 @@ def evaluated(path):
 
 @pytest.fixture(autouse=True)
 def pictures(request, monkeypatch):
-    """Draws only for tests that look at pictures: it takes a second."""
+    """Draws only for tests that look at pictures, and within this context: it takes a second."""
+    draw = Figure.savefig
     if "is_png" not in request.fixturenames:
         monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: file.write(b"a picture"))
+
+    @contextmanager
+    def drawn():
+        with monkeypatch.context() as patch:
+            patch.setattr(Figure, "savefig", draw)
+            yield
+
+    return drawn
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def whole(finished, tiny, is_png):
-    # With `is_png` pictures are drawn.
+def whole(finished, tiny, pictures):
     if not finished.exists():
-        cross_validate(tiny(), finished, SOURCE)
+        with pictures():
+            cross_validate(tiny(), finished, SOURCE)
     return finished
 
 
