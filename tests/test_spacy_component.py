@@ -56,7 +56,7 @@ def archive(shared_directory, few_threads):
 
     no_dropout = {f"model.encoder.{stack}.dropout": 0.0 for stack in ("shared", "ner", "relation")}
     changes = {
-        "trainer.num_epochs": 60,
+        "trainer.num_epochs": 45,
         "trainer.optimizer.lr": 0.02,
         "trainer.learning_rate_scheduler": None,
         "trainer.validation_metric": "-loss",
