@@ -3,13 +3,13 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 
 import pytest
 from allennlp.commands import find_learning_rate
-from programs import printed
 
 from joint_ner_re.corpora import read_corpus
 
@@ -229,12 +229,13 @@ def command(*arguments, cwd, **environment):
     )
 
 
-def test_from_elsewhere_the_package_is_included_by_name(tiny_archive, tmp_path):
+def test_from_elsewhere_the_package_is_included_by_name(root, tiny_archive, tmp_path):
     (tmp_path / "in.txt").write_text("Ada left Kesh.\n")
-    printed(
-        "allennlp", "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
-        "--include-package", "joint_ner_re", directory=tmp_path,
+    done = command(
+        "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
+        "--include-package", "joint_ner_re", cwd=tmp_path, PYTHONPATH=str(root),
     )  # fmt: skip
+    assert done.returncode == 0, done.stdout
     assert [s.text for s in read_corpus(tmp_path / "out.jsonl")] == ["Ada left Kesh."]
 
 
@@ -244,9 +245,7 @@ def test_in_a_checkout_the_package_is_found_and_hashing_changes_nothing(
     # A copy, so that nothing but the plugin file and the directory itself can find the package.
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    # The package itself is a plugin like its module, which the checkout's own file names: with
-    # that file the other tests' programs begin.
-    (checkout / ".allennlp_plugins").write_text("joint_ner_re\n")
+    shutil.copy(root / ".allennlp_plugins", checkout)
     for name in ("joint_ner_re", "training_config", "fixtures"):
         (checkout / name).symlink_to(root / name)
     done = command(

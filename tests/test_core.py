@@ -98,3 +98,19 @@ def test_an_unknown_name_is_an_attribute_error():
         with pytest.raises(AttributeError, match=f"{module.__name__!r} has no attribute 'nothing'"):
             getattr(module, "nothing")  # noqa: B009
         assert all(getattr(module, name) is not None for name in module.__all__)
+
+
+def test_the_package_is_a_plugin_like_its_module(root, tmp_path):
+    """The checkout's `.allennlp_plugins` has the module, with which tests/test_cli.py trains."""
+    (tmp_path / ".allennlp_plugins").write_text("joint_ner_re\n")
+    code = f"""
+import sys
+
+sys.path.insert(0, {str(root)!r})
+from allennlp.common.plugins import import_plugins
+import_plugins()
+from allennlp.models import Model
+print("joint_ner_re" in Model.list_available())
+"""
+    done = python(code, tmp_path)
+    assert done.stdout.split() == ["True"], done.stderr

@@ -3,7 +3,6 @@
 import json
 import struct
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,10 @@ def tiny(fixtures, in_root, few_threads):
     """The configuration of fixtures/tiny.jsonnet, changed by overrides."""
 
     def config(**overrides):
-        # A copy of its own for each test.
-        shipped = json.loads(evaluated(str(fixtures / "tiny.jsonnet")))
+        shipped = read_config(str(fixtures / "tiny.jsonnet"))
         return with_overrides(shipped, {**OVERRIDES, **overrides})
 
     return config
-
-
-@cache
-def evaluated(path):
-    """A configuration as JSON. Jsonnet takes a sixth of a second."""
-    return json.dumps(read_config(path))
 
 
 @pytest.fixture(autouse=True)

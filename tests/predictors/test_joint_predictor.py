@@ -388,13 +388,13 @@ def test_batches_side_by_side_predict_as_one_after_the_other(
     words = DOCUMENT.split()
     sentences = [
         Sentence([f"{word}{number % 7}" for word in words[: 1 + number % len(words)]])
-        for number in range(60)
+        for number in range(120)
     ]
     together = [predictor.predict_sentences(sentences) for _ in range(3)]
     monkeypatch.setattr("joint_ner_re.predictors.threads.MAX_THREADS", 1)
     torch.set_num_threads(1)
     assert together == [predictor.predict_sentences(sentences)] * 3
-    assert sum(len(sentence.relations) for sentence in together[0]) > 50
+    assert sum(len(sentence.relations) for sentence in together[0]) > 100
 
 
 def test_a_model_with_a_state_of_its_own_predicts_in_one_thread(
