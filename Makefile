@@ -34,9 +34,10 @@ demo: $(READY)
 # Make the virtual environment and install the package into it.
 install: $(READY)
 
-# Lint, type checks and documentation, side by side, then all tests. Pytest's summary comes last.
+# Lint and type checks, side by side, then all tests, of which one builds the documentation. Pytest's
+# summary comes last.
 test: $(READY)
-	$(MAKE) --no-print-directory --jobs=2 lint types docs
+	$(MAKE) --no-print-directory --jobs=2 lint types
 	$(MAKE) --no-print-directory unit
 
 lint: $(READY)

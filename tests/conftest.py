@@ -14,6 +14,7 @@ from filelock import FileLock
 from hypothesis import settings
 from in_process import run_allennlp
 from jsonnet_once import remember
+from programs import forking
 
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
 # of tests with several threads. OpenMP reads this once, when PyTorch is imported.
@@ -111,19 +112,19 @@ def few_threads():
 
 
 @pytest.fixture(scope="module")
-def forked_processes(few_threads):
-    """Makes the processes of a distributed training copies of this one.
+def few_imports(few_threads):
+    """The processes of a distributed training are forked from one that has imported AllenNLP.
 
-    AllenNLP starts new ones, each of which imports everything again: ten seconds of CPU time. What
-    docs/train.md shows is tested with these.
+    As those that AllenNLP starts, they know nothing of this one, and import the package themselves.
     """
     import torch
 
+    forking()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             torch.multiprocessing,
             "spawn",
-            partial(torch.multiprocessing.start_processes, start_method="fork"),
+            partial(torch.multiprocessing.start_processes, start_method="forkserver"),
         )
         yield
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -28,6 +27,7 @@ from allennlp.data import DatasetReader
 from allennlp.models import Model
 from allennlp.nn.initializers import Initializer
 from allennlp.predictors import Predictor
+from programs import Program
 
 from joint_ner_re.archives import (
     check_config,
@@ -403,12 +403,10 @@ def test_nothing_runs_in_a_process_of_its_own(hostile, target, fixtures, root):
     """As a user types it: AllenNLP's command finds the package, and with it the guard."""
     archive = hostile("model.encoder.shared", "PAYLOAD")
     data = fixtures / "conll04_spert.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "allennlp", "predict", archive, data, "--silent"],
-        cwd=root, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode
-    assert "model.encoder.shared is 'subprocess.Popen'" in done.stderr
+    predict = Program("allennlp", "predict", archive, data, "--silent", directory=root)
+    _, errors = predict.communicate()
+    assert predict.returncode
+    assert "model.encoder.shared is 'subprocess.Popen'" in errors
     assert not target.exists()
 
 

@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 from allennlp.commands import find_learning_rate
+from programs import printed
 
 from joint_ner_re.corpora import read_corpus
 
@@ -217,25 +218,13 @@ def test_print_results_finds_the_run(allennlp, tiny_run, capsys):
 # Processes of their own: how a user's shell finds the package.
 
 
-def command(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "allennlp", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_from_elsewhere_the_package_is_included_by_name(root, tiny_archive, tmp_path):
     (tmp_path / "in.txt").write_text("Ada left Kesh.\n")
-    done = command(
-        "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
-        "--include-package", "joint_ner_re", cwd=tmp_path, PYTHONPATH=str(root),
+    printed(
+        "allennlp", "predict", tiny_archive, "in.txt", "--output-file", "out.jsonl", "--silent",
+        "--include-package", "joint_ner_re",
+        directory=tmp_path, variables={"PYTHONPATH": str(root)},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout
     assert [s.text for s in read_corpus(tmp_path / "out.jsonl")] == ["Ada left Kesh."]
 
 
@@ -248,9 +237,12 @@ def test_in_a_checkout_the_package_is_found_and_hashing_changes_nothing(
     shutil.copy(root / ".allennlp_plugins", checkout)
     for name in ("joint_ner_re", "training_config", "fixtures"):
         (checkout / name).symlink_to(root / name)
-    done = command(
-        "train", "fixtures/tiny.jsonnet", "-s", "run", cwd=checkout, PYTHONPATH="",
-        PYTHONHASHSEED="12",
+    # The only test that starts AllenNLP as a shell does.
+    done = subprocess.run(
+        [sys.executable, "-m", "allennlp", "train", "fixtures/tiny.jsonnet", "-s", "run"],
+        cwd=checkout,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "", "PYTHONHASHSEED": "12"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     found, expected = (metrics_of(run / "metrics.json") for run in (checkout / "run", tiny_run))

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from missing import LARGE, without
+from programs import printed
 
 CORE = (
     "joint_ner_re, joint_ner_re.corpora, joint_ner_re.metrics, joint_ner_re.sentence, "
@@ -112,5 +113,4 @@ import_plugins()
 from allennlp.models import Model
 print("joint_ner_re" in Model.list_available())
 """
-    done = python(code, tmp_path)
-    assert done.stdout.split() == ["True"], done.stderr
+    assert printed("-c", code, directory=tmp_path).split() == ["True"]

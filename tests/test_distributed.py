@@ -35,7 +35,7 @@ PLAIN = {
 
 
 @pytest.fixture(scope="module")
-def train(root, tmp_path_factory, forked_processes):
+def train(root, tmp_path_factory, few_imports):
     """Trains with fixtures/tiny.jsonnet on these sentences; `None` takes a setting out."""
 
     def trained(sentences, validation, **change):

@@ -1001,7 +1001,8 @@ def test_spacy_finds_the_component_without_an_import(archive, tmp_path):
     points = {p.name: p for p in distribution().entry_points if p.group == "spacy_factories"}
     assert "joint_ner_re" in points, "installed before the entry point was: pip install -e ."
     assert points["joint_ner_re"].load() is joint_ner_re_spacy.make_joint_component
-    assert run(INSTALLED, archive, SHOT, directory=tmp_path) == f"{SHOT_ENTITIES} ['Kill']\n"
+    found = printed("-c", INSTALLED, archive, SHOT, directory=tmp_path)
+    assert found == f"{SHOT_ENTITIES} ['Kill']\n"
 
 
 UNUSED = """

@@ -133,7 +133,7 @@ def test_looking_at_predictions_works_as_written(quickstart, monkeypatch):
         assert (quickstart / name).stat().st_size
 
 
-def test_training_works_as_written(tmp_path, few_threads, monkeypatch):
+def test_training_works_as_written(tmp_path, few_imports, monkeypatch):
     monkeypatch.chdir(like_a_checkout(tmp_path))
     texts = "  epochs:: 1,\n  train_data_path: 'fixtures/sample/{}.jsonl'"
     # Of a quarter of the texts.
@@ -324,7 +324,8 @@ def test_the_documentation_is_built_and_needs_no_network(tmp_path):
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
-    build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site")))
+    # As `make docs` does: a warning is an error.
+    build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True))
     pages = list((tmp_path / "site").rglob("*.html"))
     assert {"index.html", "configuration.html", "sentence.html"} <= {page.name for page in pages}
     for page in pages:

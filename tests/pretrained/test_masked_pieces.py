@@ -203,7 +203,7 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(train, interrupt):
     assert fingerprint(load_encoder(str(found / "encoder"))) == whole
 
 
-def test_two_processes_train_one_encoder(train, forked_processes):
+def test_two_processes_train_one_encoder(train, few_imports):
     # Of five sentences in batches of two per process one has nothing in the last one.
     run = train("run", distributed={"cuda_devices": [-1, -1]})
     weights = torch.load(run / "best.th", map_location="cpu")

@@ -1,8 +1,8 @@
 """Programs in processes of their own that begin at once.
 
-Such a process is forked from one that has imported everything. Otherwise it is as Python makes it,
-with arguments, variables, a directory and streams of its own. To import AllenNLP anew takes ten
-seconds.
+Such a process is forked from one that has imported AllenNLP, which takes ten seconds, and nothing
+of this package. Otherwise it is as Python makes it, with arguments, variables, a directory and
+streams of its own.
 """
 
 import os
@@ -22,19 +22,6 @@ from typing import Any
 
 import pytest
 
-# All that `joint_ner_re.plugin` imports, but not that, which changes what AllenNLP logs and where.
-# The package imports it for itself, if AllenNLP is there first.
-PRELOADED = [
-    "joint_ner_re",
-    "allennlp.commands",
-    *(
-        f"joint_ner_re.{name}"
-        for name in (
-            "dataset_readers", "experiments.crash_safe_files", "models", "modules", "predictors",
-            "pretrained", "training", "commands.allennlp_endings", "commands.subcommands",
-        )
-    ),
-]  # fmt: skip
 _NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -64,7 +51,7 @@ class Program:
         variables: Mapping[str, str | None] = _NONE,
         terminal: int | None = None,
     ) -> None:
-        context = _forking()
+        context = forking()
         if terminal is None:
             pipes = [os.pipe() for _ in range(3)]
             ends = [pipes[0][0], pipes[1][1], pipes[2][1]]
@@ -122,11 +109,11 @@ def printed(*command: Any, **options: Any) -> str:
 
 
 @cache
-def _forking() -> ForkServerContext:
+def forking() -> ForkServerContext:
     """Where the programs are forked from: a process that begins here, with a hash seed of its own,
     so that their sets have another order than those of the tests' process."""
     context = get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED, *_modules_of_allennlp()])
+    context.set_forkserver_preload(["allennlp.commands", *_modules_of_allennlp()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONHASHSEED", "2")
         forkserver.ensure_running()
@@ -155,6 +142,7 @@ def _run(
     import torch
     from allennlp.common import plugins
 
+    assert not [name for name in sys.modules if name.startswith("joint_ner_re")]
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -169,7 +157,7 @@ def _run(
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     # In the background of a shell it would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.path.insert(0, directory)
+    sys.path[:0] = [directory, *filter(None, (variables.get("PYTHONPATH") or "").split(os.pathsep))]
     # AllenNLP would look for each of its modules again, which takes two seconds.
     walk = plugins.import_module_and_submodules
     plugins.import_module_and_submodules = lambda name, exclude=None: (

@@ -146,7 +146,7 @@ def test_an_archive_holds_the_changed_encoder(train, bert_directory, tmp_path):
 
 
 def test_several_processes_freeze_and_train_the_encoder(
-    train, bert_directory, forked_processes, tmp_path
+    train, bert_directory, few_imports, tmp_path
 ):
     accelerator = {"type": "torch", "find_unused_parameters": True}
     distributed = {"cuda_devices": [-1, -1], "ddp_accelerator": accelerator}
@@ -157,7 +157,7 @@ def test_several_processes_freeze_and_train_the_encoder(
     assert len(same(then, after)) < len(then)
 
 
-def test_several_processes_without_the_option_are_an_error(train, forked_processes):
+def test_several_processes_without_the_option_are_an_error(train, few_imports):
     with pytest.raises(Exception, match="find_unused_parameters.: true"):
         train("run", unfreeze=2, distributed={"cuda_devices": [-1, -1]})
 
