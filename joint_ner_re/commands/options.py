@@ -11,8 +11,7 @@ from joint_ner_re.commands.base import Command
 from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.hub import SCHEME, local_model
 from joint_ner_re.requirements import has_allennlp, require_allennlp
-from joint_ner_re.runtime.files import MANIFEST, ExportedModelError, is_exported, read_manifest
-from joint_ner_re.tokenization import is_language
+from joint_ner_re.runtime.files import MANIFEST, is_exported, needs_torch
 
 if TYPE_CHECKING:
     from joint_ner_re.experiments.repetition import Source
@@ -93,12 +92,7 @@ class RunsModel(Command):
     def spares_torch(self, arguments: Sequence[str]) -> bool:
         """Whether the model is an exported one that has its tokens from spaCy's rules."""
         exported = [one for one in arguments if is_exported(one)]
-        try:
-            pipelines = [read_manifest(one).pipeline for one in exported]
-        # The command itself says what is wrong with a model.
-        except (OSError, ExportedModelError):
-            return False
-        return bool(pipelines) and all(map(is_language, pipelines))
+        return bool(exported) and not any(map(needs_torch, exported))
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:

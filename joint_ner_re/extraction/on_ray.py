@@ -30,7 +30,8 @@ from joint_ner_re.extraction.checks import (
 from joint_ner_re.extraction.source import FileState, file_state
 from joint_ner_re.extractor import load_any
 from joint_ner_re.resumable import ResumeError, claimed, compare_settings, read_settings
-from joint_ner_re.runtime.files import is_exported
+from joint_ner_re.runtime.files import is_exported, needs_torch
+from joint_ner_re.spacy_import import spare_torch
 from joint_ner_re.writing import PathLike, replacing, write_json
 
 logger = logging.getLogger(__name__)
@@ -263,6 +264,8 @@ class _Worker:
         threads: int = 1,
     ) -> None:
         self._text_column = text_column
+        if not needs_torch(archive):
+            spare_torch()
         self._predictor = load_any(archive, cuda_device, threads)
         if relation_threshold is not None:
             self._predictor.relation_threshold = relation_threshold

@@ -15,6 +15,7 @@ from joint_ner_re.corpora.units import check_unit
 from joint_ner_re.documents import RELATION_PROBABILITIES
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence_rules import SENTENCE_RULES
+from joint_ner_re.tokenization import is_language
 
 MANIFEST = "joint_ner_re.json"
 VOCABULARY = "vocabulary.json"
@@ -97,6 +98,18 @@ class Manifest(NamedTuple):
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """Whether this is the directory of an exported model."""
     return os.path.isfile(os.path.join(path, MANIFEST))
+
+
+def needs_torch(path: str | os.PathLike[str]) -> bool:
+    """Whether a model needs PyTorch: an archive does, and a spaCy pipeline that makes the tokens of
+    an exported model may."""
+    if not is_exported(path):
+        return True
+    try:
+        return not is_language(read_manifest(os.fspath(path)).pipeline)
+    # Whoever loads the model is told what is wrong with it.
+    except (OSError, ExportedModelError):
+        return True
 
 
 def write_manifest(manifest: Manifest, directory: str, version: str) -> None:

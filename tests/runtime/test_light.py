@@ -13,8 +13,8 @@ from joint_ner_re.predictors.loading import load_predictor
 TEXT = "Ada Marek lives in Kesh. Oleg Hart joined the Navy in 1961."
 
 
-def without_libraries(root, code, *arguments, also=(), **variables):
-    code = without(*LARGE, *also) + code
+def without_libraries(root, code, *arguments, missing=LARGE, also=(), **variables):
+    code = without(*missing, *also) + code
     done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", code, *map(str, arguments)],
         cwd=root, capture_output=True, text=True, timeout=120, env={**os.environ, **variables},
@@ -86,6 +86,18 @@ worker = _Worker(sys.argv[1], sys.argv[2], -1, 1, 0.25, None, 1)
 print(worker._predictor.relation_threshold)
 """
     assert without_libraries(root, code, tiny_exported, tmp_path / "out") == "0.25\n"
+
+
+def test_a_worker_of_ray_spares_torch_where_it_is_installed(root, tiny_exported, tmp_path):
+    code = """
+from joint_ner_re.extraction.on_ray import _Worker
+
+worker = _Worker(sys.argv[1], sys.argv[2], -1, 1, None)
+worker._predictor.predict_batch_json([{"text": "Ada left Kesh."}])
+print("spacy" in sys.modules, sys.modules["torch"])
+"""
+    found = without_libraries(root, code, tiny_exported, tmp_path / "out", missing=())
+    assert found == "True None\n"
 
 
 def test_without_a_model_the_help_still_says_that_extract_needs_allennlp(root):
