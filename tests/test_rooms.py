@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -169,9 +170,13 @@ def imports_of(path, root=ROOT):
     return found
 
 
-FILES = sorted(ROOT.rglob("*.py"))
-IMPORTS = {path.relative_to(ROOT).as_posix(): imports_of(path) for path in FILES}
-each_file = pytest.mark.parametrize("file", [f for f in IMPORTS if f != "__init__.py"])
+FILES = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.rglob("*.py"))]
+each_file = pytest.mark.parametrize("file", [file for file in FILES if file != "__init__.py"])
+
+
+@cache
+def imports(file):
+    return imports_of(ROOT / file)
 
 
 def room_of(file):
@@ -195,12 +200,12 @@ def lies_in(file, rooms):
 def test_doors_open_downwards_only(file):
     room = room_of(file)
     assert room in BELOW, f"{room} is a new room: say here what it may import"
-    assert rooms_in(IMPORTS[file]) <= {room, *BELOW[room]}
+    assert rooms_in(imports(file)) <= {room, *BELOW[room]}
 
 
 def test_the_front_door_imports_rooms_and_nothing_else():
-    assert others_in(IMPORTS["__init__.py"]) <= set(sys.stdlib_module_names)
-    assert rooms_in(IMPORTS["__init__.py"]) <= set(BELOW)
+    assert others_in(imports("__init__.py")) <= set(sys.stdlib_module_names)
+    assert rooms_in(imports("__init__.py")) <= set(BELOW)
 
 
 def test_no_room_stands_above_itself():
@@ -213,19 +218,19 @@ def test_no_room_stands_above_itself():
 @each_file
 def test_the_core_imports_no_tensor_library(file):
     if lies_in(file, CORE):
-        assert not others_in(IMPORTS[file]) & TENSOR_LIBRARIES
+        assert not others_in(imports(file)) & TENSOR_LIBRARIES
 
 
 @each_file
 def test_the_runtime_imports_nothing_of_training(file):
     if lies_in(file, RUNTIME):
         known = {*sys.stdlib_module_names, "numpy", "onnxruntime", "tokenizers"}
-        assert others_in(IMPORTS[file]) <= known
+        assert others_in(imports(file)) <= known
 
 
 @each_file
 def test_the_lowest_rooms_import_the_standard_library_only(file):
-    foreign = others_in(IMPORTS[file]) - set(sys.stdlib_module_names)
+    foreign = others_in(imports(file)) - set(sys.stdlib_module_names)
     if lies_in(file, ["tokenization"]):
         # For the type checker alone.
         foreign -= {"spacy"}
@@ -238,12 +243,12 @@ def test_the_lowest_rooms_import_the_standard_library_only(file):
 def test_only_corpora_knows_its_parsers():
     """Others enter by `read_corpus`; a parser is a module that the room's own door imports."""
     parsers = {
-        name for name in IMPORTS["corpora/__init__.py"]
+        name for name in imports("corpora/__init__.py")
         if name.startswith(f"{PACKAGE}.corpora.")
         and name.split(".")[-1] not in ("annotations", "documents", "errors", "files")
     }  # fmt: skip
     assert f"{PACKAGE}.corpora.ade_rel" in parsers
-    users = {file for file, names in IMPORTS.items() if names & parsers}
+    users = {file for file in FILES if imports(file) & parsers}
     assert all(file.startswith("corpora/") for file in users)
 
 
@@ -251,9 +256,9 @@ def test_only_corpora_knows_its_parsers():
 
 
 def test_the_walk_sees_what_is_there():
-    assert "joint_ner_re.sentence" in IMPORTS["tag_codec.py"]
-    assert "torch" in IMPORTS["modules/crf.py"]
-    assert {"models", "modules"} <= rooms_in(IMPORTS["plugin.py"])
+    assert "joint_ner_re.sentence" in imports("tag_codec.py")
+    assert "torch" in imports("modules/crf.py")
+    assert {"models", "modules"} <= rooms_in(imports("plugin.py"))
 
 
 def test_the_walk_sees_every_kind_of_import(tmp_path):

@@ -1,6 +1,8 @@
 """The boundaries that are expected here were set by hand: a bar stands where a sentence ends."""
 
 import time
+from functools import cache
+from itertools import product
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,17 +11,18 @@ from hypothesis import strategies as st
 from joint_ner_re.sentence_rules import sentence_ends, sentence_starts
 from joint_ner_re.tokenization import TextTokenizer
 
-TOKENIZERS = {
-    (granularity, rules): TextTokenizer(granularity=granularity, sentence_rules=rules)
-    for granularity in ("standard", "fine")
-    for rules in ("punctuation", "abbreviations")
-}
+RULES = list(product(("standard", "fine"), ("punctuation", "abbreviations")))
+
+
+@cache
+def tokenizer_of(granularity, rules):
+    return TextTokenizer(granularity=granularity, sentence_rules=rules)
 
 
 def cut(marked, rules="abbreviations", granularity="standard"):
     """The sentences of a text, with a bar between them where the rules see an end."""
     text = marked.replace("|", "")
-    (sentences,) = TOKENIZERS[granularity, rules].split([text])
+    (sentences,) = tokenizer_of(granularity, rules).split([text])
     begins = [sentence[0][0] for sentence in sentences[1:]]
     pieces = [text[begin:end] for begin, end in zip([0, *begins], [*begins, len(text)])]
     return "|".join(pieces)
@@ -116,12 +119,12 @@ TEXTS = st.text(max_size=40) | st.lists(
 ).map("".join)
 
 
-@pytest.mark.parametrize("granularity, rules", TOKENIZERS, ids=lambda value: value)
+@pytest.mark.parametrize("granularity, rules", RULES, ids=lambda value: value)
 @settings(deadline=None, max_examples=60)
 @given(text=TEXTS)
 @example(text="It was seen.The rest")
 def test_every_text_keeps_all_its_tokens_in_order(granularity, rules, text):
-    tokenizer = TOKENIZERS[granularity, rules]
+    tokenizer = tokenizer_of(granularity, rules)
     (sentences,) = tokenizer.split([text])
     (tokens,) = tokenizer.tokenize([text])
     assert [span for sentence in sentences for span in sentence] == tokens
