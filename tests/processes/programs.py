@@ -5,6 +5,7 @@ of this package. Otherwise it is as Python makes it, with arguments, variables, 
 streams of its own.
 """
 
+import importlib
 import os
 import runpy
 import signal
@@ -169,5 +170,10 @@ def _run(
         sys.modules["__main__"] = ModuleType("__main__")
         exec(compile(code, "<string>", "exec"), vars(sys.modules["__main__"]))
         return
+    if module == "joint_ner_re":
+        # In a shell it comes before AllenNLP, which it would join otherwise.
+        allennlp = sys.modules.pop("allennlp")
+        importlib.import_module(module)
+        sys.modules["allennlp"] = allennlp
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
