@@ -5,6 +5,7 @@ of this package. Otherwise it is as Python makes it, with arguments, variables, 
 streams of its own.
 """
 
+import gc
 import importlib
 import os
 import runpy
@@ -143,7 +144,10 @@ def _run(
     import torch
     from allennlp.common import plugins
 
+    assert "allennlp.commands" in sys.modules, "it was forked from another process"
     assert not [name for name in sys.modules if name.startswith("joint_ner_re")]
+    # What is imported stays, and stays shared with the other processes.
+    gc.freeze()
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
