@@ -135,9 +135,9 @@ def test_looking_at_predictions_works_as_written(quickstart, monkeypatch):
 
 def test_training_works_as_written(tmp_path, few_imports, monkeypatch):
     monkeypatch.chdir(like_a_checkout(tmp_path))
-    texts = "  epochs:: 1,\n  train_data_path: 'fixtures/sample/{}.jsonl'"
-    # Of a quarter of the texts.
-    assert follow(DOCS / "train.md", {texts.format("train"): texts.format("dev")})
+    paths = [f"train_data_path: 'fixtures/sample/train.jsonl',\n{end}" for end in ("  valid", "}")]
+    # With a quarter of the texts.
+    assert follow(DOCS / "train.md", {path: path.replace("train.", "dev.") for path in paths})
     assert (tmp_path / "runs/rates/lr-losses.png").exists()
 
 
