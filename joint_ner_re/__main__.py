@@ -15,7 +15,6 @@ from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.catalogue import COMMANDS
 from joint_ner_re.commands.endings import ending
 from joint_ner_re.requirements import require_allennlp
-from joint_ner_re.spacy_import import spare_torch
 from joint_ner_re.version import VERSION
 
 PROGRAM = "joint-ner-re"
@@ -42,7 +41,8 @@ def main() -> None:
             _forward_to_allennlp()
         return
     if light and light[0].spares_torch(arguments):
-        spare_torch()
+        # It would take longer to import than such a command takes.
+        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     parser = make_parser(light[0] if light else None)
     args = parser.parse_args()
     if hasattr(args, "func"):

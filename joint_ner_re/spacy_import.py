@@ -1,4 +1,4 @@
-"""Imports spaCy without what nothing here uses: its command line and, in some programs, PyTorch."""
+"""Imports spaCy without what nothing here uses: its command line and, where asked, PyTorch."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from typing import Any
 _INFO = "spacy.cli.info"
 
 
-def import_spacy() -> None:
+def import_spacy(with_torch: bool = True) -> None:
     """Import spaCy, if it is not imported yet.
 
     `spacy.info` and `spacy.cli` are imported when somebody asks for them, as programs do that call
     `spacy.cli.download`.
+
+    # Parameters
+
+    with_torch : `bool`, optional (default = `True`)
+        Whether spaCy may import PyTorch where it is installed, which takes 2 seconds and 500 MB.
+        Without it, spaCy has no PyTorch as long as the process runs; others can still import it.
     """
     if "spacy" in sys.modules or _INFO in sys.modules:
         return
     stand_in = ModuleType(_INFO)
     stand_in.info = None  # type: ignore[attr-defined]
-    sys.modules[_INFO] = stand_in
+    hidden: dict[str, Any] = {_INFO: stand_in}
+    if not with_torch and "torch" not in sys.modules:
+        hidden["torch"] = None
+    sys.modules.update(hidden)
     try:
         spacy = importlib.import_module("spacy")
     finally:
-        del sys.modules[_INFO]
+        for name in hidden:
+            del sys.modules[name]
     del spacy.info
     spacy.__getattr__ = _on_demand  # type: ignore[method-assign]
-
-
-def spare_torch() -> None:
-    """Make this process one without PyTorch, which spaCy imports where it is installed.
-
-    That takes 2 seconds and 500 MB. Where PyTorch is imported already, nothing changes.
-    """
-    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def _on_demand(name: str) -> Any:

@@ -31,7 +31,7 @@ from joint_ner_re.extraction.source import FileState, file_state
 from joint_ner_re.extractor import load_any
 from joint_ner_re.resumable import ResumeError, claimed, compare_settings, read_settings
 from joint_ner_re.runtime.files import is_exported, needs_torch
-from joint_ner_re.spacy_import import spare_torch
+from joint_ner_re.spacy_import import import_spacy
 from joint_ner_re.writing import PathLike, replacing, write_json
 
 logger = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ class _Worker:
     ) -> None:
         self._text_column = text_column
         if not needs_torch(archive):
-            spare_torch()
+            import_spacy(with_torch=False)
         self._predictor = load_any(archive, cuda_device, threads)
         if relation_threshold is not None:
             self._predictor.relation_threshold = relation_threshold
