@@ -104,13 +104,11 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_package_is_a_plugin_like_its_module(root, tmp_path):
     """The checkout's `.allennlp_plugins` has the module, with which tests/test_cli.py trains."""
     (tmp_path / ".allennlp_plugins").write_text("joint_ner_re\n")
-    code = f"""
-import sys
-
-sys.path.insert(0, {str(root)!r})
+    code = """
 from allennlp.common.plugins import import_plugins
 import_plugins()
 from allennlp.models import Model
 print("joint_ner_re" in Model.list_available())
 """
-    assert printed("-c", code, directory=tmp_path).split() == ["True"]
+    found = printed("-c", code, directory=tmp_path, variables={"PYTHONPATH": str(root)})
+    assert found.split() == ["True"]

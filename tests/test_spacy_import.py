@@ -5,12 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from missing import without
 
-WITHOUT_TORCH = """
-import sys
-# It is not needed, and takes long.
-sys.modules["torch"] = None
-"""
 BEFORE = """
 from joint_ner_re.tokenization import TextTokenizer
 assert list(TextTokenizer().tokenize(["So it is."]))
@@ -40,7 +36,8 @@ STATEMENTS = (
 
 def python(code, root, *arguments):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH + code, *arguments],
+        # PyTorch is not needed, and takes long to import.
+        [sys.executable, "-c", without("torch") + code, *arguments],
         cwd=root, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
