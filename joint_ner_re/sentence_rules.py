@@ -37,6 +37,7 @@ _MARK = re.compile(
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n|\u2029")
 # What may stand before the first letter of a sentence.
 _OPENING = re.compile(r"[\s\"'“‘„«‹(\[{¿¡•*–—-]*")
+_OPENS_A_WORD = re.compile(r"[\[({/\"'“‘«,;:=–—]")
 _EDGES = "\"'“”‘’„«»‹›()[]{}<>,;:–—-/+=*"
 # Enough of a text for the word beside a mark; longer ones are no abbreviations.
 _WINDOW = 32
@@ -145,20 +146,20 @@ def _ends_here(text: str, match: re.Match[str], has_capitals: bool) -> bool:
         return False
     if match["mark"][0] in _WIDE:
         return True
-    before = _word_before(text, match.start())
     if not text[end].isspace():
-        return _lacks_a_space(text, match, before)
+        return _lacks_a_space(text, match)
     opening = _OPENING.match(text, end)
     assert opening is not None
     words = text[opening.end() : opening.end() + _WINDOW].split(None, 1)
     following = words[0] if words else ""
-    if match["mark"] == "." and _continues(text, match, before, following):
+    if match["mark"] == "." and _continues(text, match, following):
         return False
     return not following[:1].islower() or not has_capitals or _is_a_name(following)
 
 
-def _continues(text: str, match: re.Match[str], before: str, following: str) -> bool:
+def _continues(text: str, match: re.Match[str], following: str) -> bool:
     """Whether the full stop belongs to an abbreviation, an initial or the number of an item."""
+    before = _word_before(text, match.start())
     word, first = before.lower(), following[:1]
     if len(before) > 1 and before.isupper() and before.isalpha():
         # "CF", "MR" and "MS" are no abbreviations that a full stop ends.
@@ -197,8 +198,8 @@ def _word_before(text: str, end: int) -> str:
     window = text[max(0, end - _WINDOW) : end]
     if not window or window[-1].isspace():
         return ""
-    word = window.split()[-1]
-    return re.split(r"[\[({/\"'“‘«,;:=–—]", word)[-1].lstrip(_EDGES)
+    word = window.rsplit(None, 1)[-1]
+    return _OPENS_A_WORD.split(word)[-1].lstrip(_EDGES)
 
 
 def _second_word_before(text: str, end: int, word: str) -> str:
@@ -210,18 +211,19 @@ def _second_word_before(text: str, end: int, word: str) -> str:
     return words[-2].strip(_EDGES).lower()
 
 
-def _lacks_a_space(text: str, match: re.Match[str], before: str) -> bool:
+def _lacks_a_space(text: str, match: re.Match[str]) -> bool:
     """Whether a sentence begins right after a full stop, as in "was seen.The"."""
     if match["mark"] != "." or match["closing"] or match["cited"]:
         return False
     end = match.end()
-    following = text[end : end + 3]
+    if not text[end].isupper():
+        return False
+    before = _word_before(text, match.start())
     return (
         len(before) > 3
         and before.isalpha()
         and before[1:].islower()
         and before.lower() not in _CALLS_FOR_MORE
-        and following[:1].isupper()
         and _first_word(text[end : end + _WINDOW]) in _BEGINNERS
     )
 

@@ -1,11 +1,14 @@
 """What the tests of several rooms share. Heavy imports wait until a fixture needs them."""
 
+import atexit
 import gc
 import json
 import os
 import shutil
+import struct
 from copy import deepcopy
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +22,12 @@ from programs import forking
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
 # of tests with several threads. OpenMP reads this once, when PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# With more, PyTorch's compiler, which nothing here uses, starts a process when it is imported.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # At its end, a worker would take apart all that it has imported, for two seconds.
+    atexit.register(os._exit, 0)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("joint_ner_re", deadline=None)
@@ -127,6 +136,37 @@ def few_imports(few_threads):
             partial(torch.multiprocessing.start_processes, start_method="forkserver"),
         )
         yield
+
+
+_put_off = []
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """Draws only what a test looks at, with `is_png`: a picture takes a third of a second."""
+    from matplotlib.figure import Figure
+
+    def put_off(figure, file, draw=Figure.savefig, **options):
+        _put_off.append(partial(draw, figure, **options))
+        file.write(b"picture %d" % (len(_put_off) - 1))
+
+    monkeypatch.setattr(Figure, "savefig", put_off)
+
+
+@pytest.fixture
+def is_png():
+    """Whether a file is a PNG picture of a sensible size."""
+
+    def check(path):
+        data = path.read_bytes()
+        if data.startswith(b"picture "):
+            drawn = BytesIO()
+            _put_off[int(data.split()[1])](drawn)
+            data = drawn.getvalue()
+        width, height = struct.unpack(">II", data[16:24])
+        return data[:8] == b"\x89PNG\r\n\x1a\n" and 300 < width < 5000 and 200 < height < 5000
+
+    return check
 
 
 @pytest.fixture

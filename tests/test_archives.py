@@ -343,7 +343,7 @@ def through_an_experiment(archive, data, run):
 
 
 def through_a_predictor(archive, data, run):
-    Predictor.from_path(str(archive))
+    Predictor.from_path(str(archive), import_plugins=False)
 
 
 def through_a_training(archive, data, run):

@@ -55,10 +55,10 @@ def archive(shared_directory, few_threads):
 
     no_dropout = {f"model.encoder.{stack}.dropout": 0.0 for stack in ("shared", "ner", "relation")}
     changes = {
-        "trainer.num_epochs": 60,
+        "validation_data_path": None,
+        "trainer.num_epochs": 40,
         "trainer.optimizer.lr": 0.02,
         "trainer.learning_rate_scheduler": None,
-        "trainer.validation_metric": "-loss",
         "data_loader.batch_sampler.batch_size": 4,
         "vocabulary.min_count": {},
         "model.relation_scorer.dropout": 0.0,

@@ -10,7 +10,7 @@ FEW = '{"trainer.num_epochs": 1, "dataset_reader.num_folds": 2, "dataset_reader.
 
 
 @pytest.fixture
-def allennlp(allennlp, few_threads, in_root):
+def allennlp(allennlp, few_threads, in_root, pictures):
     return allennlp
 
 

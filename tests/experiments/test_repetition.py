@@ -30,10 +30,9 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def whole(finished, tiny, pictures):
+def whole(finished, tiny):
     if not finished.exists():
-        with pictures():
-            cross_validate(tiny(), finished, SOURCE)
+        cross_validate(tiny(), finished, SOURCE)
     return finished
 
 

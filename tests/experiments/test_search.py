@@ -58,6 +58,24 @@ def few_steps(tiny):
     return config
 
 
+@pytest.fixture
+def untrained(monkeypatch):
+    """Trials are as if trained: their scores are made of their depths."""
+
+    def train(config, directory, keep_checkpoints):
+        encoder = config["model"]["encoder"]
+        score = 0.3 * encoder["ner"]["num_layers"] + 0.2 * encoder["shared"]["num_layers"]
+        scores = {"entity_f1": score, "relation_f1": score, "mean_f1": score}
+        training = {
+            "best_epoch": 0, "epochs": 1, "best": scores, "last": scores, "seconds": 1.0,
+            "parameters": {"trainable": 1, "total": 1},
+        }  # fmt: skip
+        directory.mkdir()
+        (directory / "training.json").write_text(json.dumps(training))
+
+    monkeypatch.setattr(search_module, "train", train)
+
+
 def test_a_study_that_somebody_else_made_runs_nothing(few_steps, small, payload, target, tmp_path):
     """Optuna keeps JSON. Whatever stands in its place is not unpickled."""
     directory = tmp_path / "study"
@@ -126,7 +144,7 @@ def test_other_settings_than_depths(few_steps, is_png, tmp_path):
     assert is_png(directory / "study.png")
 
 
-def test_trials_go_on_up_to_their_number(few_steps, small, tmp_path):
+def test_trials_go_on_up_to_their_number(few_steps, small, untrained, tmp_path):
     directory = tmp_path / "study"
     search(directory, few_steps(), small, source=SOURCE, trials=1)
     search(directory, few_steps(), small, source=SOURCE, trials=2)
@@ -221,7 +239,9 @@ class Killed(BaseException):
     """Stands for a kill."""
 
 
-def test_a_trial_that_takes_its_process_down_is_given_up(few_steps, small, monkeypatch, tmp_path):
+def test_a_trial_that_takes_its_process_down_is_given_up(
+    few_steps, small, untrained, monkeypatch, tmp_path
+):
     directory = tmp_path / "study"
     with monkeypatch.context() as patch:
 
@@ -239,7 +259,7 @@ def test_a_trial_that_takes_its_process_down_is_given_up(few_steps, small, monke
 
 
 def test_what_was_killed_before_it_had_begun_is_found_again(
-    few_steps, small, monkeypatch, tmp_path
+    few_steps, small, untrained, monkeypatch, tmp_path
 ):
     directory = tmp_path / "study"
     with monkeypatch.context() as patch:
@@ -257,7 +277,7 @@ def test_what_was_killed_before_it_had_begun_is_found_again(
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_kill_between_two_parameters_leaves_no_trial_without_the_others(
-    few_steps, small, sampler, monkeypatch, tmp_path
+    few_steps, small, untrained, sampler, monkeypatch, tmp_path
 ):
     suggest = optuna.trial.Trial._suggest
     begun = []
@@ -290,7 +310,7 @@ def test_a_kill_between_two_parameters_leaves_no_trial_without_the_others(
 
 @pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.COMPLETE])
 def test_a_stored_trial_without_all_its_parameters_is_done_anew(
-    few_steps, small, state, tmp_path, capsys
+    few_steps, small, untrained, state, tmp_path, capsys
 ):
     """Earlier versions left such trials when they were killed, and later scored them."""
     directory = tmp_path / "study"

@@ -21,7 +21,7 @@ DOCUMENT = "Ada Marek lives in Kesh.  She works for Brod Mining! Hart\nshot Pell
 @pytest.fixture(scope="module")
 def predictor(tiny_archive):
     """The tiny model, made to predict a relation of every type for every ordered pair."""
-    predictor = Predictor.from_path(str(tiny_archive))
+    predictor = Predictor.from_path(str(tiny_archive), import_plugins=False)
     predictor._model.relation_threshold = 0.0
     return predictor
 

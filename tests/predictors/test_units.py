@@ -18,7 +18,8 @@ TEXT = "Ada Marek lives in Kesh. Hart shot Pell in Lisgard. Brod Mining is in Ke
 def loaded(archive, **options):
     """The tiny model with options of the reader, predicting each relation for each pair."""
     overrides = {f"dataset_reader.{name}": value for name, value in options.items()}
-    predictor = Predictor.from_path(str(archive), overrides=Params(overrides).params)
+    overrides = Params(overrides).params
+    predictor = Predictor.from_path(str(archive), import_plugins=False, overrides=overrides)
     predictor._model.relation_threshold = 0.0
     return predictor
 

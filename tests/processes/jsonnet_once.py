@@ -5,6 +5,7 @@ Jsonnet takes a sixth of a second for each, because it reads its own library fir
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,7 +14,7 @@ import _jsonnet
 ROOT = Path(__file__).parents[2]
 _NONE: Mapping[str, str] = MappingProxyType({})
 _file, _snippet = _jsonnet.evaluate_file, _jsonnet.evaluate_snippet
-_known: dict[tuple[str, ...], str] = {}
+_known: dict[tuple[str, str], str] = {}
 
 
 def remember() -> None:
@@ -22,28 +23,27 @@ def remember() -> None:
 
 
 def evaluate_file(name: str, ext_vars: Mapping[str, str] = _NONE) -> str:
-    """What a file gives. Only the repository's own stay as they are while the tests run."""
+    """What a file gives. Only the repository's own stay as they are while the tests run; of others
+    the text says whether they are known."""
     path = Path(name).resolve()
-
-    def evaluate() -> str:
-        return _file(name, ext_vars=dict(ext_vars))
-
-    return _once(evaluate, ext_vars, str(path)) if path.is_relative_to(ROOT) else evaluate()
+    if path.is_relative_to(ROOT):
+        return _once(partial(_file, name), ext_vars, str(path))
+    if path.is_file():
+        return evaluate_snippet(name, path.read_text("utf-8"), ext_vars)
+    return _file(name, ext_vars=dict(ext_vars))
 
 
 def evaluate_snippet(name: str, text: str, ext_vars: Mapping[str, str] = _NONE) -> str:
     """What a text gives."""
-
-    def evaluate() -> str:
+    if "import" in text:
         return _snippet(name, text, ext_vars=dict(ext_vars))
+    return _once(partial(_snippet, name, text), ext_vars, text)
 
-    return evaluate() if "import" in text else _once(evaluate, ext_vars, name, text)
 
-
-def _once(evaluate: Callable[[], str], ext_vars: Mapping[str, str], *key: str) -> str:
-    # pytest names each test in a variable.
-    known = {name: value for name, value in ext_vars.items() if not name.startswith("PYTEST")}
-    key = (*key, json.dumps(known, sort_keys=True))
+def _once(evaluate: Callable[..., str], ext_vars: Mapping[str, str], what: str) -> str:
+    # No configuration reads other variables, and those differ from test to test.
+    read = {name: value for name, value in ext_vars.items() if name.startswith("JOINT_NER_RE")}
+    key = (what, json.dumps(read, sort_keys=True))
     if key not in _known:
-        _known[key] = evaluate()
+        _known[key] = evaluate(ext_vars=read)
     return _known[key]
