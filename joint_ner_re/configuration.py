@@ -15,6 +15,7 @@ import os
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Union
 
 from allennlp.commands.train import TrainModel
@@ -271,13 +272,7 @@ def _check_options(
     constructor = getattr(cls, method) if method else cls.__init__
     if not _is_made_from_options(cls):
         return
-    known: dict[str, inspect.Parameter] = {}
-    if constructor is not object.__init__:
-        known = {
-            key: parameter
-            for key, parameter in infer_params(cls, constructor).items()
-            if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
-        }
+    known = _options_of(cls, constructor)
     if issubclass(cls, CheckedOptions):
         value = cls.current_options(dict(value))
     for key, item in value.items():
@@ -297,6 +292,18 @@ def _check_options(
             _check(parameter.annotation, item, inside, judge)
     for check_sizes in _SIZE_CHECKS:
         check_sizes(cls, value, name)
+
+
+@cache
+def _options_of(cls: Any, constructor: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters that are options. They are asked for again for each choice of a union."""
+    if constructor is object.__init__:
+        return {}
+    return {
+        key: parameter
+        for key, parameter in infer_params(cls, constructor).items()
+        if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    }
 
 
 def _is_made_from_options(cls: Any) -> bool:
