@@ -1,5 +1,7 @@
 """That the campaign finds what it looks for; its volume is run by `make fuzz`."""
 
+import logging
+
 import parsers
 import pytest
 import watch
@@ -13,6 +15,10 @@ def campaign(monkeypatch, tmp_path):
     """Failures among a few files of a format, with a reader in the place of the real one."""
     monkeypatch.setattr(parsers, "FILES", 60)
     monkeypatch.setattr(parsers, "large", lambda data: [])
+    # A campaign has a process of its own, and takes its log over.
+    logger = logging.getLogger("joint_ner_re")
+    monkeypatch.setattr(logger, "handlers", logger.handlers)
+    monkeypatch.setattr(logger, "propagate", logger.propagate)
 
     def run(format, reader=read_corpus):
         monkeypatch.setattr(parsers, "read_corpus", reader)
