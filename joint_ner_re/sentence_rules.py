@@ -205,7 +205,7 @@ def _word_before(text: str, end: int) -> str:
 def _second_word_before(text: str, end: int, word: str) -> str:
     """The word before the last one, in lower case."""
     begin = max(0, end - 2 * _WINDOW)
-    words = text[begin:end].split()
+    words = text[begin:end].rsplit(None, 2)
     if len(words) < 2 or words[-1].strip(_EDGES) != word:
         return ""
     return words[-2].strip(_EDGES).lower()

@@ -39,10 +39,6 @@ def evidence():
     return evidence
 
 
-def is_png(path):
-    return path.read_bytes().startswith(b"\x89PNG")
-
-
 def texts(axes):
     return [text.get_text() for text in axes.texts]
 
@@ -120,7 +116,7 @@ def test_names_with_dollars_and_long_names_are_shown(tmp_path):
     assert [label.get_text() for label in labels][:2] == [r"\$x^\$", "a_very_long…type_of_Drug"]
 
 
-def test_all_figures_of_predictions_are_written(tmp_path):
+def test_all_figures_of_predictions_are_written(is_png, tmp_path):
     paths = draw_scores(tmp_path / "new" / "figures", "t", [(PREDICTED, GOLD)])
     assert [path.name for path in paths] == ["scores.png", "confusion.png", "precision_recall.png"]
     assert all(map(is_png, paths))
