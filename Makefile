@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PINNED := $(VENV)/.pinned
 CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
-# Processes that share the tests. Each takes about 2 GB.
+# Processes that share the tests, each of about 2 GB, and those of mypy.
 WORKERS ?= 2
 
 .PHONY: demo install test lint types docs unit coverage bench bench-quick fuzz kills audit lock clean
@@ -48,7 +48,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 
 # Build the documentation: build/docs/index.html. Warnings are errors.
 docs: export NO_MKDOCS_2_WARNING = true
