@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import settings
 from in_process import run_allennlp
 from jsonnet_once import remember
-from programs import forking
+from programs import forking, share_forking
 
 # PyTorch's threads wait for each other in busy loops, which on a busy machine multiplies the time
 # of tests with several threads. OpenMP reads this once, when PyTorch is imported.
@@ -32,6 +32,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # How long an example takes says how busy the machine is.
 settings.register_profile("joint_ner_re", deadline=None)
 settings.load_profile("joint_ner_re")
+
+
+def pytest_configure(config):
+    """All tests together need it in each worker; some of them start it where it is needed."""
+    in_charge = "PYTEST_XDIST_WORKER" not in os.environ and config.getoption("numprocesses", None)
+    if in_charge and config.args_source is config.ArgsSource.TESTPATHS:
+        share_forking()
 
 
 def pytest_collection_finish():

@@ -24,6 +24,8 @@ from typing import Any
 
 import pytest
 
+# Names the variable with the address of the process that several others fork from.
+_SHARED = "TESTS_FORK_FROM"
 _NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -113,13 +115,36 @@ def printed(*command: Any, **options: Any) -> str:
 @cache
 def forking() -> ForkServerContext:
     """Where the programs are forked from: a process that begins here, with a hash seed of its own,
-    so that their sets have another order than those of the tests' process."""
+    so that their sets have another order than those of the tests' process.
+
+    Where one is shared, it is that one.
+    """
     context = get_context("forkserver")
+    if _SHARED in os.environ:
+        _join(os.environ[_SHARED])
+        return context
     context.set_forkserver_preload(["allennlp.commands", *_modules_of_allennlp()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONHASHSEED", "2")
         forkserver.ensure_running()
     return context
+
+
+def share_forking() -> None:
+    """Begin that process here and share it with the processes that this one starts from now on, as
+    long as this one runs. Each would import AllenNLP for one of its own otherwise."""
+    forking()
+    os.environ[_SHARED] = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+
+
+def _join(address: str) -> None:
+    """Fork from the process at this address, which is not this one's child: `multiprocessing` can
+    only share it with processes that are forked themselves."""
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server._forkserver_address = address
+    # In the place of what tells the process that its parent has ended.
+    server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
+    server.ensure_running = lambda: None
 
 
 def _modules_of_allennlp() -> list[str]:
