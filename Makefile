@@ -37,11 +37,11 @@ demo: $(READY)
 # Make the virtual environment and install the package into it.
 install: $(READY)
 
-# Lint and type checks, side by side, then all tests, of which one builds the documentation. Pytest's
-# summary comes last.
+# Lint, then all tests, of which one builds the documentation, with the type checks beside them: tests
+# wait for processes now and then. Pytest's summary comes last.
 test: $(READY)
-	$(MAKE) --no-print-directory --jobs=2 lint types
-	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory --jobs=2 types unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
