@@ -35,7 +35,8 @@ settings.load_profile("joint_ner_re")
 
 
 def pytest_configure(config):
-    """All tests together need it in each worker; some of them start it where it is needed."""
+    """If all tests run, each worker starts programs: they share the process that these are forked
+    from. If only some run, a worker begins one of its own when a test needs it."""
     in_charge = "PYTEST_XDIST_WORKER" not in os.environ and config.getoption("numprocesses", None)
     if in_charge and config.args_source is config.ArgsSource.TESTPATHS:
         share_forking()

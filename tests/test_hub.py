@@ -93,6 +93,7 @@ def server(monkeypatch, tmp_path):
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
         module = "huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE"
         monkeypatch.setattr(module, template)
+        # By default its end takes half a second.
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

@@ -131,16 +131,17 @@ def forking() -> ForkServerContext:
 
 
 def share_forking() -> None:
-    """Begin that process here and share it with the processes that this one starts from now on, as
-    long as this one runs. Each would import AllenNLP for one of its own otherwise."""
+    """Begin the process that programs are forked from, and share it with the processes that this
+    one starts from now on. Otherwise each would import AllenNLP once more. It ends with this one.
+    """
     forking()
-    os.environ[_SHARED] = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+    os.environ[_SHARED] = forkserver._forkserver._forkserver_address
 
 
 def _join(address: str) -> None:
     """Fork from the process at this address, which is not this one's child: `multiprocessing` can
     only share it with processes that are forked themselves."""
-    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server = forkserver._forkserver
     server._forkserver_address = address
     # In the place of what tells the process that its parent has ended.
     server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
