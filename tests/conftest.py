@@ -42,6 +42,13 @@ def pytest_configure(config):
         share_forking()
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Workers must agree on the names of tests. An archive has in it when it was made."""
+    if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()):
+        return argname
+    return None
+
+
 def pytest_collection_finish():
     """The libraries and thousands of tests stay until the end. The garbage collector, which would
     visit them again and again, took a tenth of the tests' time."""
