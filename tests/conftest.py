@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import struct
+import sys
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +56,15 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    _remember_signatures()
+
+
+def _remember_signatures():
+    """AllenNLP looks at the parameters of each constructor again for each model."""
+    from_params = sys.modules.get("allennlp.common.from_params")
+    if from_params:
+        for name in ("infer_method_params", "takes_kwargs"):
+            setattr(from_params, name, cache(getattr(from_params, name)))
 
 
 # No power fails while the tests run, and waiting for the disk took them 20 seconds.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from joint_ner_re.extraction import ExtractionError, Summary, extract, on_ray
+from joint_ner_re.extraction.blocks import cut_file
 from joint_ner_re.extraction.on_ray import extract_on_ray
 from joint_ner_re.extractor import load_any
 from joint_ner_re.resumable import ResumeError, locked
@@ -231,7 +232,7 @@ def test_two_runs_do_not_write_one_directory(ray, run, source, copy):
 
 
 # The one that goes on to the end comes first: a run that failed keeps its CPU for a while.
-@pytest.mark.parametrize("change", ["edit", "cut", "append"])
+@pytest.mark.parametrize("change", ["edit", "cut"])
 def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, change, monkeypatch):
     """The change comes after the input was cut into blocks, and before the first is predicted."""
     mine = Path(shutil.copy(source, tmp_path / source.name))
@@ -239,10 +240,7 @@ def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, ch
     predict = on_ray._predict
 
     def changing_first(*arguments):
-        if change == "edit":
-            mine.write_bytes(before.replace(b"nine", b"five"))
-        else:
-            mine.write_bytes(before[:100] if change == "cut" else before + b"One more.\n")
+        mine.write_bytes(before.replace(b"nine", b"five") if change == "edit" else before[:100])
         yield from predict(*arguments)
 
     shutil.rmtree(copy)
@@ -256,6 +254,20 @@ def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, ch
         assert run(mine) == Summary(19, 3, 0)
         # Ray may have killed a worker while it wrote a file; the next run leaves none of these.
         assert not list(copy.glob(".*.tmp"))
+
+
+def test_a_worker_sees_that_the_input_has_grown(tiny_exported, source, few_threads, tmp_path):
+    """Its block is the same, and is the file's last no more."""
+    mine = Path(shutil.copy(source, tmp_path / source.name))
+    cut = cut_file(str(mine), 8)
+    rows = {"block": [json.dumps((0, str(mine), cut.file_bytes, *cut.cuts[0]))]}
+    (tmp_path / "out" / "_run").mkdir(parents=True)
+    worker = on_ray._Worker(str(tiny_exported), str(tmp_path / "out"), -1, 4, None)
+    assert worker(rows)["documents"].tolist() == [8]
+    mine.write_bytes(mine.read_bytes() + b"\nOne more.")
+    size = f"{cut.file_bytes + 10:,} bytes instead of {cut.file_bytes:,}"
+    with pytest.raises(ExtractionError, match=f"8 of 8 documents, and the file has {size}"):
+        worker(rows)
 
 
 def test_an_input_without_documents_is_refused(ray, run, tmp_path):
