@@ -37,18 +37,18 @@ demo: $(READY)
 # Make the virtual environment and install the package into it.
 install: $(READY)
 
-# Lint, then all tests, of which one builds the documentation, with the type checks beside them: tests
-# wait for processes now and then. Pytest's summary comes last.
+# Lint, then all tests, of which one builds the documentation, with the type checks beside them, in the
+# time in which tests wait for processes. Pytest's summary comes last.
 test: $(READY)
 	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory --jobs=2 types unit
+	$(MAKE) --no-print-directory --jobs=2 types unit GENTLY="nice -n 15"
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy --num-workers $(WORKERS)
+	$(GENTLY) $(BIN)/mypy --num-workers $(WORKERS)
 
 # Build the documentation: build/docs/index.html. Warnings are errors.
 docs: export NO_MKDOCS_2_WARNING = true

@@ -2,8 +2,10 @@
 
 import atexit
 import gc
+import itertools
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -71,6 +73,7 @@ def _remember_signatures():
 os.fsync = lambda descriptor: None
 remember()
 ROOT = Path(__file__).parents[1]
+_NUMBERS = itertools.count()
 FIXTURES = ROOT / "fixtures"
 WORDS = [
     "the",
@@ -110,6 +113,15 @@ def shared_directory(tmp_path_factory):
         return directory
 
     return shared
+
+
+@pytest.fixture
+def tmp_path(request, tmp_path_factory):
+    """Pytest's own looks through the directories of all tests before for a number that is free."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    directory = tmp_path_factory.getbasetemp() / f"{name}-{next(_NUMBERS)}"
+    directory.mkdir(mode=0o700)
+    return directory
 
 
 @pytest.fixture(scope="session")
