@@ -19,6 +19,7 @@ from missing import LARGE, without
 from programs import printed
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
+from spacy.vocab import Vocab
 
 import joint_ner_re_spacy
 from joint_ner_re.corpora import read_corpus, write_corpus
@@ -259,12 +260,12 @@ def test_a_sentence_of_ten_thousand_tokens(loaded, predictor):
 
 
 def through_bytes(doc):
-    return Doc(spacy.blank("en").vocab).from_bytes(doc.to_bytes())
+    return Doc(Vocab()).from_bytes(doc.to_bytes())
 
 
 def through_doc_bin(doc):
     stored = DocBin(store_user_data=True, docs=[doc]).to_bytes()
-    (restored,) = DocBin().from_bytes(stored).get_docs(spacy.blank("en").vocab)
+    (restored,) = DocBin().from_bytes(stored).get_docs(Vocab())
     return restored
 
 
@@ -883,7 +884,7 @@ def free_names():
 def test_making_a_component_registers_its_attributes(free_names):
     assert not Doc.has_extension("relations")
     JointComponent()
-    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc = Doc(Vocab(), words=["a"])
     assert doc._.relations == [] and doc._.joint_entities is None
     assert doc[0:1]._.joint_score is None
     JointComponent()
@@ -892,7 +893,7 @@ def test_making_a_component_registers_its_attributes(free_names):
 def test_an_attribute_of_the_same_kind_is_left_as_it_is(free_names):
     Doc.set_extension("relations", default=None)
     JointComponent()
-    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc = Doc(Vocab(), words=["a"])
     assert doc._.relations is None
     assert resolve_relations(doc) == []
 
