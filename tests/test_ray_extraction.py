@@ -257,7 +257,7 @@ def test_an_input_that_changes_ends_the_run(ray, run, source, copy, tmp_path, ch
 
 
 def test_a_worker_sees_that_the_input_has_grown(tiny_exported, source, few_threads, tmp_path):
-    """Its block is the same, and is the file's last no more."""
+    """Its own block has not changed: the file's size has."""
     mine = Path(shutil.copy(source, tmp_path / source.name))
     cut = cut_file(str(mine), 8)
     rows = {"block": [json.dumps((0, str(mine), cut.file_bytes, *cut.cuts[0]))]}
