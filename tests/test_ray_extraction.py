@@ -263,11 +263,17 @@ def test_a_worker_sees_that_the_input_has_grown(tiny_exported, source, few_threa
     rows = {"block": [json.dumps((0, str(mine), cut.file_bytes, *cut.cuts[0]))]}
     (tmp_path / "out" / "_run").mkdir(parents=True)
     worker = on_ray._Worker(str(tiny_exported), str(tmp_path / "out"), -1, 4, None)
-    assert worker(rows)["documents"].tolist() == [8]
-    mine.write_bytes(mine.read_bytes() + b"\nOne more.")
-    size = f"{cut.file_bytes + 10:,} bytes instead of {cut.file_bytes:,}"
-    with pytest.raises(ExtractionError, match=f"8 of 8 documents, and the file has {size}"):
+    before = mine.read_bytes()
+    mine.write_bytes(before + b"\nOne more.")
+    what = (
+        "has changed while it was read: after document 0 there are 8 of 8 documents, and the file "
+        f"has {cut.file_bytes + 10:,} bytes instead of {cut.file_bytes:,}"
+    )
+    with pytest.raises(ExtractionError, match=what):
         worker(rows)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    mine.write_bytes(before)
+    assert worker(rows)["documents"].tolist() == [8]
 
 
 def test_an_input_without_documents_is_refused(ray, run, tmp_path):

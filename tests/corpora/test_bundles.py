@@ -73,8 +73,6 @@ def test_the_export_of_a_project(put, caplog):
         # The checksum is another one.
         (packed({"a.tsv": DOCUMENT}, zipfile.ZIP_STORED).replace(b"Ada l", b"Bob l"), "cannot be"),
     ],
-    # An archive holds the time at which it was made: in a name, workers would not agree on it.
-    ids=["no document", "cut", "too long", "another checksum"],
 )
 def test_damaged_and_huge_archives_are_errors(put, content, reason):
     path = put(content)
