@@ -5,4 +5,9 @@
   encoder:: std.extVar('JOINT_NER_RE_ENCODER'),
   // All of its layers are mixed.
   encoder_layers:: null,
+
+  token_embedders+:: {
+    // The vectors of a word take 40 kB. With less memory, name a cache_directory.
+    contextual+: { cache_megabytes: 8192 },
+  },
 }

@@ -47,7 +47,9 @@ class TransformerEmbedder(TokenEmbedder):
     max_length : `int`, optional (default = `None`)
         How many pieces, including markers, the encoder reads at once. Default: its own limit.
     cache_megabytes : `int`, optional (default = `4096`)
-        How much memory the cached vectors of a frozen encoder may take; 0 keeps none in memory.
+        How much memory the cached vectors of a frozen encoder may take, in 10**6 bytes; 0 keeps
+        none in memory. A word needs 4 bytes for each layer and unit: 40 kB for 13 layers of 768
+        units. A warning says when no more fit.
     cache_directory : `str`, optional (default = `None`)
         Also cache vectors on disk, for other runs. Several runs can read and write at once. The
         file is as large as all its vectors (0.4 GB for CoNLL04 and six layers).
@@ -163,7 +165,7 @@ class TransformerEmbedder(TokenEmbedder):
             with torch.no_grad(), _precision(self._device, full=keeps):
                 encoded = self._encode(list(missing.values())).flatten(2).float().cpu()
             for row, (key, sentence) in zip(encoded, missing.items()):
-                found[key] = row[: sentence.length].contiguous()
+                found[key] = row[: sentence.length]
             if keeps:
                 cache.put({key: found[key] for key in missing})  # type: ignore[misc]
         kept: list[Tensor] = [found[key] for key in keys]  # type: ignore[misc]

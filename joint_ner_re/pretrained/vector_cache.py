@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
+from math import ceil
 from threading import Lock
 from typing import Any
 
@@ -45,7 +46,8 @@ class VectorCache:
         The width: a tensor has the shape (words, size).
     megabytes : `int`
         How much to keep in memory, in 10**6 bytes. When it is full, nothing is dropped: every epoch
-        needs each tensor once, so the oldest would be needed next.
+        needs each tensor once, so the oldest would be needed next. Without a database, a warning
+        says so when a tensor comes for the second time.
     path : `str`, optional (default = `None`)
         The database. `None` keeps nothing on disk.
 
@@ -57,7 +59,11 @@ class VectorCache:
 
     def __init__(self, size: int, megabytes: int, path: str | None = None) -> None:
         self._size = size
+        self._megabytes = megabytes
         self._room = megabytes * _BYTES_PER_MEGABYTE
+        # What did not fit, with its size in bytes.
+        self._too_much: dict[bytes, int] = {}
+        self._warned = False
         self._path = path
         self._kept: dict[bytes, Tensor] = {}
         self._database: tuple[int, sqlite3.Connection] | None = None
@@ -121,19 +127,35 @@ class VectorCache:
         self._on_disk = False
         logger.warning("%s: %s; from now on nothing is cached on disk", self._path, error)
 
-    def clear(self) -> None:
-        """Discard all tensors in memory."""
-        self._kept.clear()
-
     def __len__(self) -> int:
         """The number of tensors in memory."""
         return len(self._kept)
 
     def _keep(self, key: bytes, tensor: Tensor) -> None:
         needed = tensor.numel() * tensor.element_size()
-        if key not in self._kept and needed <= self._room:
+        if key in self._kept:
+            return
+        if needed <= self._room:
             self._room -= needed
-            self._kept[key] = tensor
+            # A slice of a batch would keep the memory of the whole batch, padding included.
+            shared = tensor.untyped_storage().nbytes() > needed
+            self._kept[key] = tensor.clone() if shared else tensor
+        elif self._megabytes and not self._on_disk:
+            self._warn_of_repetition(key, needed)
+
+    def _warn_of_repetition(self, key: bytes, needed: int) -> None:
+        """Say once that tensors are computed again and again, when the first one is."""
+        if not self._warned and key in self._too_much:
+            self._warned = True
+            logger.warning(
+                "the vectors of %d sentences do not fit into the memory for them, so they are "
+                "computed again in every epoch: set cache_megabytes to at least %d instead of %d, "
+                "or name a cache_directory",
+                len(self._too_much),
+                ceil(self._megabytes + sum(self._too_much.values()) / _BYTES_PER_MEGABYTE),
+                self._megabytes,
+            )
+        self._too_much[key] = needed
 
     def _finite(self, data: bytes) -> Tensor | None:
         numbers = torch.from_numpy(numpy.frombuffer(data, dtype="<f4").copy())

@@ -25,8 +25,6 @@ def test_what_is_put_is_got():
     assert torch.equal(cache.get(b"a", 4), tensor)
     assert cache.get(b"none", 0).shape == (0, 3)
     assert cache.get(b"b", 4) is None
-    cache.clear()
-    assert cache.get(b"a", 1) is None
 
 
 def test_memory_is_bounded_and_what_came_first_stays():
@@ -36,6 +34,43 @@ def test_memory_is_bounded_and_what_came_first_stays():
     assert len(cache) == 2 and cache.get(b"\x02", 40_000) is None
     cache.put({b"small": numbers(1)})
     assert cache.get(b"small", 1) is not None
+
+
+def test_a_slice_of_a_batch_does_not_keep_the_batch():
+    cache = VectorCache(3, megabytes=1)
+    batch = torch.randn(8, 100, 3)
+    cache.put({b"a": batch[2, :50], b"all": batch})
+    kept = cache.get(b"a", 50)
+    assert kept is not None and torch.equal(kept, batch[2, :50])
+    # 50 rows of three numbers of four bytes.
+    assert kept.untyped_storage().nbytes() == 600
+    assert cache.get(b"all", 100) is batch
+
+
+def test_when_tensors_are_computed_again_a_warning_says_so_once(caplog):
+    cache = VectorCache(3, megabytes=1)
+    tensors = {bytes([key]): numbers(40_000) for key in range(4)}
+    with caplog.at_level(logging.WARNING):
+        cache.put(tensors)
+        cache.put({b"\x00": numbers(40_000)})
+        assert not caplog.records
+        for _ in range(2):
+            cache.put({key: tensors[key] for key in (b"\x02", b"\x03")})
+    (record,) = caplog.records
+    # Each of the two takes 0.48 megabytes.
+    assert "the vectors of 2 sentences do not fit" in record.message
+    assert "cache_megabytes to at least 2 instead of 1" in record.message
+
+
+@pytest.mark.parametrize("megabytes, on_disk", [(0, False), (1, True)])
+def test_without_memory_by_choice_and_with_a_database_nothing_warns(
+    tmp_path, caplog, megabytes, on_disk
+):
+    cache = VectorCache(3, megabytes, str(tmp_path / "v.sqlite") if on_disk else None)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            cache.put({bytes([key]): numbers(40_000) for key in range(4)})
+    assert not caplog.records
 
 
 def test_no_memory_keeps_nothing():
