@@ -1,12 +1,16 @@
-// Refines minilm.libsonnet: fine-tunes the encoder at its own learning rate, from the start or after
-// `frozen_epochs`.
+// Refines minilm.libsonnet: fine-tunes the encoder or its upper layers at its own learning rate, from
+// the start or after `frozen_epochs`.
 {
   local config = self,
 
   encoder_learning_rate:: 3e-5,
   frozen_epochs:: 0,
+  // How many of its upper layers are trained; `null`: all of it.
+  trained_layers:: null,
 
-  token_embedders+:: { contextual+: { train_parameters: true } },
+  token_embedders+:: {
+    contextual+: { train_parameters: true, trained_layers: config.trained_layers },
+  },
 
   trainer+: {
     optimizer+: {

@@ -14,7 +14,13 @@ from overrides import overrides
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from joint_ner_re.pretrained.encoder import drop_upper_layers, fingerprint, load_encoder, max_pieces
+from joint_ner_re.pretrained.encoder import (
+    drop_upper_layers,
+    fingerprint,
+    layer_stack,
+    load_encoder,
+    max_pieces,
+)
 from joint_ner_re.pretrained.tokenizer import Markers, Pieces, piece_tokenizer
 from joint_ner_re.pretrained.vector_cache import VectorCache
 
@@ -53,6 +59,10 @@ class TransformerEmbedder(TokenEmbedder):
     cache_directory : `str`, optional (default = `None`)
         Also cache vectors on disk, for other runs. Several runs can read and write at once. The
         file is as large as all its vectors (0.4 GB for CoNLL04 and six layers).
+    trained_layers : `int`, optional (default = `None`)
+        With `train_parameters`: training changes only so many layers, the highest in the mix. What
+        is below them keeps its weights, without dropout, and takes no time for gradients. Default:
+        training changes the whole encoder.
 
     # Raises
 
@@ -69,15 +79,22 @@ class TransformerEmbedder(TokenEmbedder):
         max_length: int | None = None,
         cache_megabytes: int = 4096,
         cache_directory: str | None = None,
+        trained_layers: int | None = None,
     ) -> None:
         super().__init__()
         self._markers = piece_tokenizer(model_name).markers
         self.encoder = load_encoder(model_name)
         self.train_parameters = train_parameters
         self._frozen = not train_parameters
-        self.encoder.requires_grad_(train_parameters)
         depth = self.encoder.config.num_hidden_layers + 1
         self._layers = _checked_layers(layers, depth)
+        # The parts of the encoder that training changes.
+        self._trained: list[nn.Module] = [self.encoder]
+        if trained_layers is not None:
+            highest = max(self._layers)
+            _check_trained_layers(trained_layers, highest, train_parameters)
+            self._trained = list(layer_stack(self.encoder)[highest - trained_layers : highest])
+        self._set_gradients()
         drop_upper_layers(self.encoder, max(self._layers))
         self._window = _checked_window(max_length, max_pieces(self.encoder), self._markers)
         self.mix = nn.Parameter(torch.zeros(len(self._layers))) if len(self._layers) > 1 else None
@@ -101,9 +118,16 @@ class TransformerEmbedder(TokenEmbedder):
     @overrides
     def train(self, mode: bool = True) -> "TransformerEmbedder":
         super().train(mode)
-        if self._frozen:
-            self.encoder.eval()
+        self.encoder.eval()
+        if not self._frozen:
+            for part in self._trained:
+                part.train(mode)
         return self
+
+    def _set_gradients(self) -> None:
+        self.encoder.requires_grad_(False)
+        for part in self._trained:
+            part.requires_grad_(not self._frozen)
 
     def freeze(self, frozen: bool) -> None:
         """Freeze or unfreeze an encoder that has `train_parameters`.
@@ -112,7 +136,7 @@ class TransformerEmbedder(TokenEmbedder):
         """
         if frozen != self._frozen:
             self._frozen = frozen
-            self.encoder.requires_grad_(not frozen)
+            self._set_gradients()
             self._forget()
             self.train(self.training)
 
@@ -297,6 +321,18 @@ def _checked_layers(layers: list[int] | None, depth: int) -> list[int]:
             f"layers is {layers}; expected some of 0 to {depth - 1}, or of -{depth} to -1"
         )
     return sorted({layer % depth for layer in layers})
+
+
+def _check_trained_layers(number: int, highest: int, train_parameters: bool) -> None:
+    if not train_parameters:
+        raise ConfigurationError(
+            f"trained_layers is {number}, but train_parameters is false: nothing is trained; leave "
+            "one of the two out"
+        )
+    if not 1 <= number <= highest:
+        raise ConfigurationError(
+            f"trained_layers is {number}; expected 1 to {highest}, the highest layer in the mix"
+        )
 
 
 def _checked_window(given: int | None, limit: int | None, markers: Markers) -> int | None:

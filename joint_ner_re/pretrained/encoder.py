@@ -147,6 +147,24 @@ def drop_upper_layers(encoder: PreTrainedModel, depth: int) -> None:
             module.layer = stack[:depth]
 
 
+def layer_stack(encoder: PreTrainedModel) -> torch.nn.ModuleList:
+    """The layers of an encoder, the lowest first.
+
+    # Raises
+
+    `ConfigurationError`
+        If it has no weights for each layer of its own, as ALBERT.
+    """
+    number = encoder.config.num_hidden_layers
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == number:
+            return module
+    raise ConfigurationError(
+        f"{encoder.config.model_type} has the same weights in several layers, so they are trained "
+        "together: leave trained_layers out"
+    )
+
+
 def max_pieces(encoder: PreTrainedModel) -> int | None:
     """How many pieces, including markers, the encoder can read at once; `None` if unlimited."""
     positions = getattr(encoder.config, "max_position_embeddings", None)

@@ -57,11 +57,11 @@ each = pytest.mark.parametrize("name", ARCHITECTURES)
 def directory(bert_directory, tmp_path):
     """Makes an encoder of an architecture, with the tokenizer of the tests' BERT."""
 
-    def make(name):
+    def make(name, **changes):
         tokenizer = BertTokenizerFast.from_pretrained(str(bert_directory))
         architecture = ARCHITECTURES[name]
         torch.manual_seed(5)
-        settings = {**SMALL, "vocab_size": len(tokenizer), **FURTHER.get(name, {})}
+        settings = {**SMALL, "vocab_size": len(tokenizer), **FURTHER.get(name, {}), **changes}
         config = architecture.config_class.from_dict(settings)
         architecture.model_class(config).save_pretrained(str(tmp_path))
         tokenizer.save_pretrained(str(tmp_path))
@@ -90,6 +90,20 @@ def test_it_can_be_trained(directory, name):
     embedder = TransformerEmbedder(directory(name), train_parameters=True)
     embedder(torch.tensor([[6, 7]]), torch.tensor([[1, 2]])).square().sum().backward()
     assert embedder.encoder.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
+@each
+def test_its_upper_layers_alone_can_be_trained(directory, name):
+    place = directory(name, num_hidden_layers=2)
+    options = {"train_parameters": True, "trained_layers": 1}
+    if name == "albert":
+        with pytest.raises(ConfigurationError, match="albert has the same weights in several"):
+            TransformerEmbedder(place, **options)
+        return
+    embedder = TransformerEmbedder(place, **options)
+    embedder(torch.tensor([[6, 7]]), torch.tensor([[1, 2]])).square().sum().backward()
+    learning = [n for n, p in embedder.encoder.named_parameters() if p.grad is not None]
+    assert learning and all(re.search(r"\blayers?\.1\.", name) for name in learning)
 
 
 @each

@@ -188,6 +188,32 @@ def test_trained_every_weight_has_a_gradient_and_there_is_dropout(bert_directory
     assert missing == []
 
 
+@pytest.mark.parametrize("layers, trained", [([0, 1, 2], "layer.1."), ([0, 1], "layer.0.")])
+def test_only_the_upper_layers_are_trained_and_have_dropout(bert_directory, layers, trained):
+    embedder = TransformerEmbedder(
+        str(bert_directory), train_parameters=True, trained_layers=1, layers=layers
+    ).train()
+    for module in embedder.encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    batch = batch_of(bert_directory)
+    embedder.mix.data = torch.tensor([0.0, *[-1e4] * (len(layers) - 1)])
+    assert torch.equal(embedder(**batch), embedder(**batch))
+    embedder.mix.data.zero_()
+    first = embedder(**batch)
+    assert not torch.equal(first, embedder(**batch))
+    (first * torch.randn_like(first)).sum().backward()
+    learning = {name for name, p in embedder.encoder.named_parameters() if p.grad is not None}
+    assert learning and all(trained in name for name in learning)
+    assert learning == {n for n, p in embedder.encoder.named_parameters() if p.requires_grad}
+    embedder.freeze(True)
+    assert not any(p.requires_grad for p in embedder.encoder.parameters())
+    embedder.freeze(False)
+    assert learning == {n for n, p in embedder.encoder.named_parameters() if p.requires_grad}
+    embedder.eval()
+    assert torch.equal(embedder(**batch), embedder(**batch))
+
+
 def test_after_it_was_trained_a_frozen_encoder_gives_other_vectors(bert_directory):
     embedder = new_embedder(bert_directory, train_parameters=True)
     batch = batch_of(bert_directory)
@@ -318,6 +344,15 @@ def test_loading_other_weights_forgets_the_vectors(bert_directory):
         ({"max_length": 3}, "max_length is 3; expected at least 4, and at most 16"),
         ({"max_length": 17}, "max_length is 17"),
         ({"cache_megabytes": -1}, "cache_megabytes is -1; expected 0 or more"),
+        ({"trained_layers": 1}, "train_parameters is false: nothing is trained"),
+        (
+            {"train_parameters": True, "trained_layers": 0},
+            "trained_layers is 0; expected 1 to 2, the highest layer in the mix",
+        ),
+        (
+            {"train_parameters": True, "trained_layers": 2, "layers": [0, 1]},
+            "trained_layers is 2; expected 1 to 1",
+        ),
         (
             {"train_parameters": True, "cache_directory": "x"},
             "vectors of an encoder that changes cannot be kept",
