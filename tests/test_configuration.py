@@ -65,7 +65,7 @@ CONFIG = {
                 "contextual": {
                     "type": "transformer", "model_name": "ENCODER", "train_parameters": False,
                     "layers": [1], "max_length": 10, "cache_megabytes": 10,
-                    "cache_directory": None,
+                    "cache_directory": None, "trained_layers": None,
                 },
             },
         },

@@ -326,8 +326,8 @@ def _checked_layers(layers: list[int] | None, depth: int) -> list[int]:
 def _check_trained_layers(number: int, highest: int, train_parameters: bool) -> None:
     if not train_parameters:
         raise ConfigurationError(
-            f"trained_layers is {number}, but train_parameters is false: nothing is trained; leave "
-            "one of the two out"
+            f"trained_layers is {number}, but train_parameters is false, so none is trained; "
+            "expected true, or no trained_layers"
         )
     if not 1 <= number <= highest:
         raise ConfigurationError(

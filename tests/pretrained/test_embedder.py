@@ -344,7 +344,7 @@ def test_loading_other_weights_forgets_the_vectors(bert_directory):
         ({"max_length": 3}, "max_length is 3; expected at least 4, and at most 16"),
         ({"max_length": 17}, "max_length is 17"),
         ({"cache_megabytes": -1}, "cache_megabytes is -1; expected 0 or more"),
-        ({"trained_layers": 1}, "train_parameters is false: nothing is trained"),
+        ({"trained_layers": 1}, "train_parameters is false, so none is trained; expected true"),
         (
             {"train_parameters": True, "trained_layers": 0},
             "trained_layers is 0; expected 1 to 2, the highest layer in the mix",
