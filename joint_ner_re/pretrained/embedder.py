@@ -88,14 +88,14 @@ class TransformerEmbedder(TokenEmbedder):
         self._frozen = not train_parameters
         depth = self.encoder.config.num_hidden_layers + 1
         self._layers = _checked_layers(layers, depth)
+        highest = max(self._layers)
         # The parts of the encoder that training changes.
         self._trained: list[nn.Module] = [self.encoder]
         if trained_layers is not None:
-            highest = max(self._layers)
             _check_trained_layers(trained_layers, highest, train_parameters)
             self._trained = list(layer_stack(self.encoder)[highest - trained_layers : highest])
         self._set_gradients()
-        drop_upper_layers(self.encoder, max(self._layers))
+        drop_upper_layers(self.encoder, highest)
         self._window = _checked_window(max_length, max_pieces(self.encoder), self._markers)
         self.mix = nn.Parameter(torch.zeros(len(self._layers))) if len(self._layers) > 1 else None
         if cache_megabytes < 0:

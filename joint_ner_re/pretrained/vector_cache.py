@@ -61,7 +61,7 @@ class VectorCache:
         self._size = size
         self._megabytes = megabytes
         self._room = megabytes * _BYTES_PER_MEGABYTE
-        # What did not fit, with its size in bytes.
+        # What did not fit, with its size in bytes, until a warning has said so.
         self._too_much: dict[bytes, int] = {}
         self._warned = False
         self._path = path
@@ -140,12 +140,12 @@ class VectorCache:
             # A slice of a batch would keep the memory of the whole batch, padding included.
             shared = tensor.untyped_storage().nbytes() > needed
             self._kept[key] = tensor.clone() if shared else tensor
-        elif self._megabytes and not self._on_disk:
-            self._warn_of_repetition(key, needed)
+        elif self._megabytes and not self._on_disk and not self._warned:
+            self._watch_for_repetition(key, needed)
 
-    def _warn_of_repetition(self, key: bytes, needed: int) -> None:
-        """Say once that tensors are computed again and again, when the first one is."""
-        if not self._warned and key in self._too_much:
+    def _watch_for_repetition(self, key: bytes, needed: int) -> None:
+        """Remember what did not fit, and warn when the first of it comes again."""
+        if key in self._too_much:
             self._warned = True
             logger.warning(
                 "the vectors of %d sentences do not fit into the memory for them, so they are "

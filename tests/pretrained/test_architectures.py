@@ -103,7 +103,7 @@ def test_its_upper_layers_alone_can_be_trained(directory, name):
     embedder = TransformerEmbedder(place, **options)
     embedder(torch.tensor([[6, 7]]), torch.tensor([[1, 2]])).square().sum().backward()
     learning = [n for n, p in embedder.encoder.named_parameters() if p.grad is not None]
-    assert learning and all(re.search(r"\blayers?\.1\.", name) for name in learning)
+    assert learning and all(re.search(r"\blayers?\.1\.", n) for n in learning)
 
 
 @each
