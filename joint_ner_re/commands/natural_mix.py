@@ -35,6 +35,15 @@ class NaturalMix(ShowsProgress):
             "--output-archive",
             help="the archive to write with the threshold of the highest F1 at the mix",
         )
+        parser.add_argument(
+            "--beside",
+            nargs="+",
+            type=Path,
+            default=(),
+            metavar="DIR",
+            help="where the results of other models on the same data are, which the table and the "
+            "figure show, too",
+        )
         add_relation_probability(parser)
         parser.add_argument(
             "-s", "--serialization-dir", help="where natural_mix.json, .md and .png go"
@@ -53,4 +62,5 @@ class NaturalMix(ShowsProgress):
             args.output_archive,
             None if directory is None else Path(directory),
             args.relation_probability,
+            args.beside,
         )

@@ -1,6 +1,6 @@
 """How precise is a model on text in which most sentences hold no relation?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy
 from allennlp.common.checks import ConfigurationError
 
 from joint_ner_re import archives
-from joint_ner_re.experiments.plots import plot_natural_mix
+from joint_ner_re.experiments.plots import plot_natural_mix, plot_natural_mixes
 from joint_ner_re.experiments.progress import say
-from joint_ner_re.experiments.runs import data_name
+from joint_ner_re.experiments.runs import data_name, read_result
 from joint_ner_re.experiments.summary import percent
 from joint_ner_re.experiments.thresholds import (
     AllPairs,
@@ -30,10 +30,15 @@ COLUMNS = {
     "recall": "recall",
     "f1": "F1",
     "false_sentences": "negative sentences with a relation",
+    "false_entities": "entities in 1,000 of them",
     "false_relations": "relations in 1,000 of them",
     "mix_precision": "precision at the mix",
     "mix_f1": "F1 at the mix",
 }
+_IN_A_THOUSAND = {"false_entities", "false_relations"}
+NAME = "natural_mix"
+# What a comparison needs of another model's result.
+_KEYS = {"positives", "negatives", "negatives_for_each", "false_entities", "figures", "curve"}
 
 
 def figures_at(
@@ -85,6 +90,7 @@ def natural_mix(
     output_archive: str | None = None,
     directory: Path | None = None,
     relation_probability: str | None = None,
+    beside: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Score a trained model on sentences with relations and on sentences without any.
 
@@ -106,6 +112,9 @@ def natural_mix(
         Where `natural_mix.json`, `.md` and `.png` go.
     relation_probability : `str`, optional (default = `None`)
         The value of the model's option, here and in the new archive. Default: the model's own.
+    beside : `Sequence[Path]`, optional (default = `()`)
+        The directories of other models' results on the same data, for one table and one figure of
+        all, which name each by its directory.
 
     # Returns
 
@@ -115,11 +124,13 @@ def natural_mix(
     # Raises
 
     `ConfigurationError`
-        If the archive, the data or a number cannot be used.
+        If the archive, the data or a number cannot be used, or a result in `beside` is of other
+        data.
     """
     for name, value in (("negatives_for_each", negatives_for_each), ("max_false", max_false)):
         if value is not None and not value >= 0:
             raise ConfigurationError(f"{name} is {value}; expected 0 or more")
+    others = {str(path): _read(path / f"{NAME}.json") for path in beside}
     config, (with_relations, without) = predict_all_pairs(
         archive, positives, negatives, relation_probability=relation_probability
     )
@@ -149,7 +160,9 @@ def natural_mix(
         },
         "curve": curve,
     }
-    _report(result, directory)
+    for name, other in others.items():
+        _check_same_data(name, other, result)
+    _report(result, directory, others)
     if output_archive is not None:
         config["model"]["relation_threshold"] = chosen
         archives.write_with_config(archive, config, output_archive)
@@ -178,33 +191,59 @@ def _choose(curve: list[dict[str, float]], max_false: float | None) -> float:
     return max(possible or curve[-1:], key=lambda point: point["mix_f1"])["threshold"]
 
 
-def _report(result: Mapping[str, Any], directory: Path | None) -> None:
-    header, rows = _rows(result)
+def _read(path: Path) -> dict[str, Any]:
+    """What `natural_mix.json` of another model holds."""
+    found = read_result(path)
+    if not isinstance(found, dict) or not found.keys() >= _KEYS:
+        raise ConfigurationError(
+            f"{path} is missing or no result of natural-mix; expected what `allennlp natural-mix "
+            f"... -s {path.parent}` writes"
+        )
+    return found
+
+
+def _check_same_data(name: str, other: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    for key in ("positives", "negatives", "negatives_for_each"):
+        if other[key] != result[key]:
+            raise ConfigurationError(
+                f"{name} has {other[key]!r} as {key}; expected {result[key]!r}, as here. Score "
+                "that model again with these data"
+            )
+
+
+def _report(
+    result: Mapping[str, Any], directory: Path | None, others: Mapping[str, Mapping[str, Any]]
+) -> None:
+    own = "this model" if directory is None else str(directory)
+    results = {**others, own: result}
+    header, rows = _rows(results)
     for row in rows:
         say(", ".join(f"{name} {value}" for name, value in zip(header, row)))
     if directory is None:
         return
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "natural_mix.json", result)
+    write_json(directory / f"{NAME}.json", result)
     paragraph = (
         f"{result['positives']['sentences']} sentences of `{result['positives']['data']}` and "
         f"{result['negatives']['sentences']} of `{result['negatives']['data']}`, which have no "
         f"relation; the mix has {result['negatives_for_each']:.2f} of these for each of the "
-        f"others. In 1,000 of them are {result['false_entities']:.0f} entities. Strict micro "
-        "scores in percent."
+        "others. Strict micro scores in percent."
     )
     table = markdown_table(header, rows)
-    write_text(directory / "natural_mix.md", f"# The natural mix\n\n{paragraph}\n\n{table}\n")
-    save_figure(plot_natural_mix(result), directory / "natural_mix.png")
-    say(f"all figures: {directory / 'natural_mix.md'} (.json, .png)")
+    write_text(directory / f"{NAME}.md", f"# The natural mix\n\n{paragraph}\n\n{table}\n")
+    figure = plot_natural_mixes(results) if others else plot_natural_mix(result)
+    save_figure(figure, directory / f"{NAME}.png")
+    say(f"all figures: {directory / NAME}.md (.json, .png)")
 
 
-def _rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def _rows(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     rows = []
-    for name, figures in result["figures"].items():
-        cells = [
-            f"{figures[key]:.0f}" if key == "false_relations" else percent(figures[key])
-            for key in COLUMNS
-        ]
-        rows.append([name, describe_thresholds(result[name]), *cells])
-    return ["threshold", "value", *COLUMNS.values()], rows
+    for model, result in results.items():
+        for name, figures in result["figures"].items():
+            values = {**figures, "false_entities": result["false_entities"]}
+            cells = [
+                f"{values[key]:.0f}" if key in _IN_A_THOUSAND else percent(values[key])
+                for key in COLUMNS
+            ]
+            rows.append([model, name, describe_thresholds(result[name]), *cells])
+    return ["model", "threshold", "value", *COLUMNS.values()], rows

@@ -349,3 +349,45 @@ def plot_natural_mix(result: Mapping[str, Any]) -> Figure:
     axes.set_xlim(0, 1)
     axes.legend(fontsize=8)
     return figure
+
+
+def plot_natural_mixes(results: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Several models at one natural mix: by threshold, and precision against recall.
+
+    # Parameters
+
+    results : `Mapping[str, Mapping[str, Any]]`
+        What `natural_mix.json` holds for each model, by the name to show; all of the same data.
+    """
+    data = next(iter(results.values()))
+    figure, axes = new_figure(
+        f"Relations of {data['positives']['data']}, with {data['negatives_for_each']:.2f} "
+        f"sentences of {data['negatives']['data']} for each",
+        columns=2,
+        size=(11.0, 4.8),
+    )
+    by_threshold, against_recall = axes[0]
+    for place, (name, result) in enumerate(results.items()):
+        style = {"color": COLOURS[place % len(COLOURS)]}
+        curve = result["curve"]
+        limits, recall, precision = (
+            [factor * point[key] for point in curve]
+            for key, factor in (("threshold", 1), ("recall", 100), ("mix_precision", 100))
+        )
+        by_threshold.plot(limits, precision, label=name, **style)
+        by_threshold.plot(limits, recall, "--", **style)
+        against_recall.plot(recall, precision, label=name, **style)
+        chosen = result["figures"]["chosen"]
+        against_recall.plot([100 * chosen["recall"]], [100 * chosen["mix_precision"]], "o", **style)
+    by_threshold.plot([], [], "-", color="#888888", label="precision at this mix")
+    by_threshold.plot([], [], "--", color="#888888", label="recall")
+    by_threshold.set_xlabel("threshold")
+    by_threshold.set_ylabel("percent")
+    by_threshold.set_xlim(0, 1)
+    against_recall.plot([], [], "o", color="#888888", label="the chosen threshold")
+    against_recall.set_xlabel("recall in percent")
+    against_recall.set_ylabel("precision at this mix in percent")
+    for panel in axes[0]:
+        panel.set_ylim(0, 100)
+        panel.legend(fontsize=8)
+    return figure

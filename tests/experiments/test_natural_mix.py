@@ -12,6 +12,7 @@ from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.experiments import natural_mix as module
 from joint_ner_re.experiments import runs
 from joint_ner_re.experiments.natural_mix import figures_at, natural_mix
+from joint_ner_re.experiments.plots import plot_natural_mixes
 from joint_ner_re.experiments.thresholds import Candidates
 from joint_ner_re.metrics import score
 from joint_ner_re.sentence import Sentence
@@ -142,3 +143,57 @@ def test_with_the_probability_of_the_whole(learned, fixtures, negatives, tmp_pat
     expected = score(*predicted(output, positives))
     for figure in ("precision", "recall", "f1"):
         assert whole["figures"]["chosen"][figure] == pytest.approx(expected[f"relation_{figure}"])
+
+
+def test_several_models_in_one_table_and_one_figure(
+    learned, fixtures, negatives, is_png, tmp_path, in_root, allennlp
+):
+    data = (learned, fixtures / "conll04_spert.json", negatives)
+    pair, whole = tmp_path / "pair", tmp_path / "whole"
+    allennlp("natural-mix", *data, "-s", pair)
+    before = (pair / "natural_mix.json").read_bytes()
+    allennlp("natural-mix", *data, "--relation-probability", "whole", "-s", whole, "--beside", pair)
+    table = (whole / "natural_mix.md").read_text().splitlines()
+    rows = [line for line in table if line.startswith(f"| {tmp_path}")]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {pair}"] * 2 + [f"| {whole}"] * 2
+    assert set(rows[:2]) <= set((pair / "natural_mix.md").read_text().splitlines())
+    assert is_png(whole / "natural_mix.png")
+    # The other result is left as it was, and each file holds one model's.
+    assert (pair / "natural_mix.json").read_bytes() == before
+    assert json.loads((whole / "natural_mix.json").read_text())["relation_probability"] == "whole"
+
+
+def test_the_figure_of_several_models_shows_the_curves_of_each():
+    def result(thresholds):
+        curve = [{"threshold": t, **figures_at(POSITIVES, NEGATIVES, 4, t)} for t in thresholds]
+        return {
+            "positives": {"data": "p", "sentences": 2}, "negatives": {"data": "n", "sentences": 10},
+            "negatives_for_each": 4, "curve": curve, "figures": {"chosen": curve[0]},
+        }  # fmt: skip
+
+    figure = plot_natural_mixes({"one": result([0.5, 0.95]), "two": result([0.6])})
+    by_threshold, against_recall = figure.axes
+    names = against_recall.get_legend_handles_labels()[1]
+    assert names == ["one", "two", "the chosen threshold"]
+    curves = {line.get_label(): line.get_xydata() for line in against_recall.lines}
+    # As in the tests above: 2 of 4 found and 2 of 5.4 right at 0.5, and nothing at 0.95.
+    assert curves["one"] == pytest.approx(numpy.array([[50, 100 * 2 / 5.4], [0, 0]]))
+    assert curves["two"] == pytest.approx(numpy.array([[50, 100 * 2 / 3.8]]))
+    precision = {line.get_label(): line.get_xydata() for line in by_threshold.lines}
+    assert precision["one"] == pytest.approx(numpy.array([[0.5, 100 * 2 / 5.4], [0.95, 0]]))
+
+
+def test_a_result_of_other_data_is_not_compared(learned, fixtures, negatives, tmp_path, in_root):
+    data = (str(learned), str(fixtures / "conll04_spert.json"), str(negatives))
+    other = tmp_path / "other"
+    natural_mix(*data, negatives_for_each=2, directory=other)
+    with pytest.raises(ConfigurationError, match="other has 2 as negatives_for_each; expected 4"):
+        natural_mix(*data, negatives_for_each=4, beside=[other])
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"curve": []}'])
+def test_what_is_no_result_of_the_command_is_an_error(content, tmp_path):
+    if content is not None:
+        (tmp_path / "natural_mix.json").write_text(content)
+    with pytest.raises(ConfigurationError, match="natural_mix.json is missing or no result of"):
+        natural_mix("no such model", "p", "n", beside=[tmp_path])
