@@ -20,7 +20,6 @@ def test_frozen_encoders_give_the_same_training_however_their_vectors_come(
         },
     }  # fmt: skip
     config = Params.from_file(str(fixtures / "tiny.jsonnet"), json.dumps(overrides)).as_dict()
-    config["validation_data_loader"] = config["data_loader"]
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     frozen_vectors.main(str(path))
