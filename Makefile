@@ -106,11 +106,11 @@ $(PINNED): requirements/uv.txt requirements/lock.txt
 
 # Check the pinned packages for known vulnerabilities, which needs a network. A package that cannot be
 # looked up is an error. See docs/reliability.md.
-audit: requirements/lock.txt
+audit: requirements/lock.txt requirements/uv.txt
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
-	build/audit/bin/pip-audit --requirement requirements/lock.txt --require-hashes --disable-pip \
-		--strict --progress-spinner off
+	build/audit/bin/pip-audit $(addprefix --requirement ,$^) --require-hashes --disable-pip --strict \
+		--progress-spinner off
 
 # Kill every command that writes at random moments (`kill -9`), for about 25 minutes:
 # build/fuzz/kills.md.
