@@ -9,6 +9,8 @@ local data = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
     type: 'ade',
     fold: $.fold,
     folds: data + 'spert/ade_folds.json',
+    // So that ADE-NEG.txt has the same parts (allennlp natural-mix).
+    positives: data + 'DRUG-AE.rel',
     overlap: 'keep',
   },
   train_data_path: data + 'DRUG-AE.rel#train',

@@ -11,9 +11,6 @@ local ade = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
   // all that is found right where both kinds come as in the corpora (docs/results.md).
   model+: { relation_probability: 'whole', relation_threshold: 0.65 },
 
-  dataset_reader+: {
-    positives: ade + 'DRUG-AE.rel',
-    negative_share: $.negative_share,
-  },
+  dataset_reader+: { negative_share: $.negative_share },
   train_data_path: [ade + 'DRUG-AE.rel#train', ade + 'ADE-NEG.txt#train'],
 }

@@ -41,7 +41,8 @@ class AdeReader(JointReader):
     # Raises
 
     `ConfigurationError`
-        As `JointReader`; and if `negative_share` is not more than 0.
+        As `JointReader`; if `negative_share` is not more than 0; and if a part of ADE-NEG.txt is
+        asked for with `folds` but without `positives`.
     """
 
     def __init__(
@@ -59,13 +60,15 @@ class AdeReader(JointReader):
 
     @overrides
     def sentences(self, path: str, part: str | None) -> Iterable[Sentence]:
-        if (
-            part in ("train", "dev", "test")
-            and self._positives is not None
-            and detect_format(path) == "ade_neg"
-        ):
-            kept = self._negatives(path, part)
-            return [s for s in self._read_corpus(path) if s.id in kept]
+        if part in ("train", "dev", "test") and detect_format(path) == "ade_neg":
+            if self._positives is not None:
+                kept = self._negatives(path, part)
+                return [s for s in self._read_corpus(path) if s.id in kept]
+            if self.partition.folds is not None:
+                raise ConfigurationError(
+                    f"{path}#{part}: the folds of {self.partition.folds} are of the sentences with "
+                    "relations; set the reader's option 'positives' to the path of DRUG-AE.rel"
+                )
         return super().sentences(path, part)
 
     def _negatives(self, path: str, part: str) -> set[str]:

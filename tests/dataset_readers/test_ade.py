@@ -93,6 +93,11 @@ def test_without_a_fold_or_development_part_no_abstract_is_held_out(fixtures, ne
         ids(reader, f"{negatives}#test")
 
 
+def test_parts_of_sentences_without_relations_need_the_others(folds, negatives):
+    with pytest.raises(ConfigurationError, match="'positives' to the path of DRUG-AE.rel"):
+        ids(AdeReader(fold=3, folds=folds), f"{negatives}#dev")
+
+
 def test_an_impossible_share_is_an_error():
     with pytest.raises(ConfigurationError, match="negative_share is 0; expected more than 0"):
         AdeReader(negative_share=0)
