@@ -369,12 +369,13 @@ def plot_natural_mixes(results: Mapping[str, Mapping[str, Any]]) -> Figure:
     by_threshold, against_recall = axes[0]
     for place, (name, result) in enumerate(results.items()):
         style = {"color": COLOURS[place % len(COLOURS)]}
-        curve = result["curve"]
+        # Where nothing is found, precision says nothing.
+        curve = [point for point in result["curve"] if point["recall"]]
         limits, recall, precision = (
             [factor * point[key] for point in curve]
             for key, factor in (("threshold", 1), ("recall", 100), ("mix_precision", 100))
         )
-        by_threshold.plot(limits, precision, label=name, **style)
+        by_threshold.plot(limits, precision, **style)
         by_threshold.plot(limits, recall, "--", **style)
         against_recall.plot(recall, precision, label=name, **style)
         chosen = result["figures"]["chosen"]
@@ -389,5 +390,5 @@ def plot_natural_mixes(results: Mapping[str, Mapping[str, Any]]) -> Figure:
     against_recall.set_ylabel("precision at this mix in percent")
     for panel in axes[0]:
         panel.set_ylim(0, 100)
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=8, loc="lower left")
     return figure

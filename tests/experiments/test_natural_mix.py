@@ -177,10 +177,11 @@ def test_the_figure_of_several_models_shows_the_curves_of_each():
     assert names == ["one", "two", "the chosen threshold"]
     curves = {line.get_label(): line.get_xydata() for line in against_recall.lines}
     # As in the tests above: 2 of 4 found and 2 of 5.4 right at 0.5, and nothing at 0.95.
-    assert curves["one"] == pytest.approx(numpy.array([[50, 100 * 2 / 5.4], [0, 0]]))
+    assert curves["one"] == pytest.approx(numpy.array([[50, 100 * 2 / 5.4]]))
     assert curves["two"] == pytest.approx(numpy.array([[50, 100 * 2 / 3.8]]))
-    precision = {line.get_label(): line.get_xydata() for line in by_threshold.lines}
-    assert precision["one"] == pytest.approx(numpy.array([[0.5, 100 * 2 / 5.4], [0.95, 0]]))
+    precisions, recalls = (by_threshold.lines[place].get_xydata() for place in (0, 1))
+    assert precisions == pytest.approx(numpy.array([[0.5, 100 * 2 / 5.4]]))
+    assert recalls == pytest.approx(numpy.array([[0.5, 50]]))
 
 
 def test_a_result_of_other_data_is_not_compared(learned, fixtures, negatives, tmp_path, in_root):
