@@ -38,7 +38,10 @@ COLUMNS = {
 _IN_A_THOUSAND = {"false_entities", "false_relations"}
 NAME = "natural_mix"
 # What a comparison needs of another model's result.
-_KEYS = {"positives", "negatives", "negatives_for_each", "false_entities", "figures", "curve"}
+_KEYS = {
+    "positives", "negatives", "negatives_for_each", "false_entities", "before", "chosen", "figures",
+    "curve",
+}  # fmt: skip
 
 
 def figures_at(
