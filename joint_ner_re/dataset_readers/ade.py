@@ -7,7 +7,6 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
 from overrides import overrides
 
-from joint_ner_re.corpora import detect_format
 from joint_ner_re.corpora.folds import shuffled
 from joint_ner_re.corpora.negatives import abstracts_of, divide
 from joint_ner_re.dataset_readers.joint_reader import JointReader
@@ -60,7 +59,7 @@ class AdeReader(JointReader):
 
     @overrides
     def sentences(self, path: str, part: str | None) -> Iterable[Sentence]:
-        if part in ("train", "dev", "test") and detect_format(path) == "ade_neg":
+        if part in ("train", "dev", "test") and self._format_of(path) == "ade_neg":
             if self._positives is not None:
                 kept = self._negatives(path, part)
                 return [s for s in self._read_corpus(path) if s.id in kept]

@@ -275,8 +275,11 @@ class JointReader(CheckedOptions, DatasetReader):
         except PartitionError as error:
             raise ConfigurationError(str(error)) from error
 
+    def _format_of(self, path: str) -> str:
+        return self._format or detect_format(path)
+
     def _read_corpus(self, path: str, **options) -> Iterator[Sentence]:
-        format = self._format or detect_format(path)
+        format = self._format_of(path)
         known = format_options(format)
         chosen = {name: value for name, value in self._reading_options.items() if name in known}
         skipped = SkippedErrors(path)

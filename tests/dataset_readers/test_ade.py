@@ -1,6 +1,7 @@
 import pytest
 from allennlp.common.checks import ConfigurationError
 
+from joint_ner_re.corpora import read_corpus, write_corpus
 from joint_ner_re.dataset_readers import AdeReader
 
 
@@ -36,6 +37,18 @@ def test_the_protocol_applies_within_the_parts(fixtures, folds):
     # Sentence 2, in fold 2 with 5, is the one with an overlap.
     reader = AdeReader(fold=2, folds=folds, overlap="drop_sentences")
     assert ids(reader, f"{fixtures / 'ade.rel'}#test") == ["5"]
+
+
+def test_a_format_that_is_given_need_not_be_detected(fixtures, tmp_path):
+    path = tmp_path / "ade.jsonl"
+    write_corpus(read_corpus(fixtures / "ade_spert.json"), path, "jsonl")
+    # No format has such a first line.
+    path.write_text("?\n" + path.read_text("utf-8"), encoding="utf-8")
+    reader = AdeReader(format="jsonl", on_error="skip", fold=0, num_folds=3)
+    whole = ids(reader, path)
+    assert len(whole) == 11
+    parts = [ids(reader, f"{path}#{part}") for part in ("train", "dev", "test")]
+    assert sorted(sum(parts, [])) == sorted(whole)
 
 
 def test_raw_text_is_split_finely(fixtures):
