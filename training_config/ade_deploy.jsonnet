@@ -3,8 +3,6 @@
 local ade = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
 
 (import 'ade_minilm_extended.jsonnet') + {
-  // Sentences of ADE-NEG.txt for each one of the training part.
-  negative_share:: 2,
   batch_size:: 32,
 
   // Chosen on the development parts: relations in at most 3 % of the sentences of ADE-NEG, and 70 % of
@@ -12,6 +10,7 @@ local ade = std.extVar('JOINT_NER_RE_DATA') + '/ade/';
   // With fewer of these sentences and a lower threshold more is found (docs/results.md).
   model+: { relation_probability: 'whole', relation_threshold: 0.65 },
 
-  dataset_reader+: { negative_share: $.negative_share },
+  // Sentences of ADE-NEG.txt for each one of the training part.
+  dataset_reader+: { negative_share: 2 },
   train_data_path: [ade + 'DRUG-AE.rel#train', ade + 'ADE-NEG.txt#train'],
 }

@@ -10,8 +10,8 @@ from allennlp.common.checks import ConfigurationError
 from joint_ner_re import archives
 from joint_ner_re.experiments.plots import plot_natural_mix, plot_natural_mixes
 from joint_ner_re.experiments.progress import say
+from joint_ner_re.experiments.reports import markdown_page, percent, write_report
 from joint_ner_re.experiments.runs import data_name, read_result
-from joint_ner_re.experiments.summary import percent
 from joint_ner_re.experiments.thresholds import (
     AllPairs,
     Candidates,
@@ -19,9 +19,7 @@ from joint_ner_re.experiments.thresholds import (
     describe_thresholds,
     predict_all_pairs,
 )
-from joint_ner_re.figures import save_figure
 from joint_ner_re.tables import markdown_table
-from joint_ner_re.writing import write_json, write_text
 
 # In steps of a hundredth, and of a thousandth where a model that is sure of itself needs it.
 THRESHOLDS = [number / 100 for number in range(1, 99)] + [n / 1000 for n in range(980, 1000)]
@@ -225,18 +223,15 @@ def _report(
     if directory is None:
         return
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / f"{NAME}.json", result)
     paragraph = (
         f"{result['positives']['sentences']} sentences of `{result['positives']['data']}` and "
         f"{result['negatives']['sentences']} of `{result['negatives']['data']}`, which have no "
         f"relation; the mix has {result['negatives_for_each']:.2f} of these for each of the "
         "others. Strict micro scores in percent."
     )
-    table = markdown_table(header, rows)
-    write_text(directory / f"{NAME}.md", f"# The natural mix\n\n{paragraph}\n\n{table}\n")
+    page = markdown_page("# The natural mix", paragraph, markdown_table(header, rows))
     figure = plot_natural_mixes(results) if others else plot_natural_mix(result)
-    save_figure(figure, directory / f"{NAME}.png")
-    say(f"all figures: {directory / NAME}.md (.json, .png)")
+    say(f"all figures: {write_report(directory, NAME, result, page, figure)}")
 
 
 def _rows(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

@@ -327,10 +327,7 @@ def plot_natural_mix(result: Mapping[str, Any]) -> Figure:
     result : `Mapping[str, Any]`
         As in `natural_mix.json`.
     """
-    figure, axes = new_figure(
-        f"Relations of {result['positives']['data']}, with {result['negatives_for_each']:.2f} "
-        f"sentences of {result['negatives']['data']} for each"
-    )
+    figure, axes = new_figure(_mix(result))
     limits = [point["threshold"] for point in result["curve"]]
     for key, label in (
         ("mix_precision", "precision at this mix"),
@@ -351,6 +348,13 @@ def plot_natural_mix(result: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _mix(result: Mapping[str, Any]) -> str:
+    return (
+        f"Relations of {result['positives']['data']}, with {result['negatives_for_each']:.2f} "
+        f"sentences of {result['negatives']['data']} for each"
+    )
+
+
 def plot_natural_mixes(results: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Several models at one natural mix: by threshold, and precision against recall.
 
@@ -359,13 +363,7 @@ def plot_natural_mixes(results: Mapping[str, Mapping[str, Any]]) -> Figure:
     results : `Mapping[str, Mapping[str, Any]]`
         What `natural_mix.json` holds for each model, by the name to show; all of the same data.
     """
-    data = next(iter(results.values()))
-    figure, axes = new_figure(
-        f"Relations of {data['positives']['data']}, with {data['negatives_for_each']:.2f} "
-        f"sentences of {data['negatives']['data']} for each",
-        columns=2,
-        size=(11.0, 4.8),
-    )
+    figure, axes = new_figure(_mix(next(iter(results.values()))), columns=2, size=(11.0, 4.8))
     by_threshold, against_recall = axes[0]
     for place, (name, result) in enumerate(results.items()):
         style = {"color": COLOURS[place % len(COLOURS)]}
