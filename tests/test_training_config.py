@@ -64,9 +64,11 @@ def test_the_shipped_configurations_are_these():
         "ade_mpnet_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
         "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet", "conll04_minilm_final.jsonnet",
         "conll04_minilm_finetuned.jsonnet", "conll04_minilm_more_entities.jsonnet",
-        "conll04_mpnet.jsonnet", "conll04_mpnet_final.jsonnet", "conll04_mpnet_finetuned.jsonnet",
-        "conll04_mpnet_more_entities.jsonnet", "conll04_scratch.jsonnet", "minilm_ade_neg.jsonnet",
-        "sample.jsonnet", "sample_scratch.jsonnet",
+        "conll04_minilm_more_entities_final.jsonnet", "conll04_mpnet.jsonnet",
+        "conll04_mpnet_final.jsonnet", "conll04_mpnet_finetuned.jsonnet",
+        "conll04_mpnet_more_entities.jsonnet", "conll04_mpnet_more_entities_final.jsonnet",
+        "conll04_scratch.jsonnet", "minilm_ade_neg.jsonnet", "sample.jsonnet",
+        "sample_scratch.jsonnet",
     ]  # fmt: skip
 
 
@@ -266,17 +268,31 @@ def test_the_variable_names_the_encoder_whose_layers_are_all_mixed(
 
 
 @pytest.mark.parametrize(
-    "final, tuned",
+    "final, tuned, passes, others",
     [
-        ("conll04_minilm_final.jsonnet", "conll04_minilm_extended.jsonnet"),
-        ("conll04_mpnet_final.jsonnet", "conll04_mpnet_finetuned.jsonnet"),
+        ("conll04_minilm_final", "conll04_minilm_extended", 1, []),
+        ("conll04_mpnet_final", "conll04_mpnet_finetuned", 1, []),
+        *(
+            (f"conll04_{encoder}_more_entities_final", f"conll04_{encoder}_more_entities", 3,
+             ["raw/conll04.corp#entities"])
+            for encoder in ("minilm", "mpnet")
+        ),
     ],
-)
-def test_a_final_configuration_differs_in_its_data_alone(final, tuned, published_files, data_root):
-    config, before = (Params.from_file(CONFIGS / name).as_dict() for name in (final, tuned))
-    parts = [f"{data_root}/conll04/spert/conll04_{part}.json" for part in ("train", "dev")]
-    assert (config.pop("train_data_path"), config.pop("validation_data_path")) == (parts, None)
-    assert [before.pop("train_data_path"), before.pop("validation_data_path")] == parts
+)  # fmt: skip
+def test_a_final_configuration_differs_in_its_data_alone(
+    final, tuned, passes, others, published_files, data_root
+):
+    config, before = (
+        Params.from_file(CONFIGS / f"{name}.jsonnet").as_dict() for name in (final, tuned)
+    )
+    train, dev, *others = (
+        f"{data_root}/conll04/{file}"
+        for file in ("spert/conll04_train.json", "spert/conll04_dev.json", *others)
+    )
+    assert config.pop("train_data_path") == [train, dev] * passes + others
+    assert config.pop("validation_data_path") is None
+    assert before.pop("train_data_path") == [train] * passes + others
+    assert before.pop("validation_data_path") == dev
     assert config == before
 
 
