@@ -1,4 +1,4 @@
-"""The vocabulary namespaces of entity and relation types, and of what relation types connect."""
+"""The vocabulary namespaces of types, their signatures, and what training data annotates."""
 
 import json
 from collections.abc import Collection
@@ -6,6 +6,7 @@ from collections.abc import Collection
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Vocabulary
 
+from joint_ner_re.gazetteer import Gazetteer
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Sentence
 
@@ -13,6 +14,7 @@ from joint_ner_re.sentence import Sentence
 ENTITY_NAMESPACE = "entity_labels"
 RELATION_NAMESPACE = "relation_labels"
 SIGNATURE_NAMESPACE = "signature_labels"
+GAZETTEER_NAMESPACE = "gazetteer_labels"
 
 # A relation type, and the entity types of its head and its tail.
 Signature = tuple[str, str, str]
@@ -71,6 +73,26 @@ def known_signatures(vocab: Vocabulary) -> list[Signature]:
             'again, or set relation_arguments to "any"'
         )
     return found
+
+
+def known_gazetteer(vocab: Vocabulary) -> Gazetteer:
+    """The vocabulary's gazetteer.
+
+    # Raises
+
+    `ConfigurationError`
+        If it has none, or one of its entries is damaged.
+    """
+    labels = label_names(vocab, GAZETTEER_NAMESPACE)
+    if not labels:
+        raise ConfigurationError(
+            f"the vocabulary has no entry in {GAZETTEER_NAMESPACE!r}, in which the gazetteer looks "
+            'words up; expected a training configuration with "vocabulary": {"type": "gazetteer"}'
+        )
+    try:
+        return Gazetteer(labels)
+    except ValueError as error:
+        raise ConfigurationError(f"the vocabulary's {GAZETTEER_NAMESPACE!r}: {error}") from error
 
 
 def check_signatures(sentence: Sentence, known: Collection[Signature]) -> None:

@@ -10,7 +10,7 @@ import torch
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
-from allennlp.data import DataLoader, DatasetReader, Vocabulary
+from allennlp.data import DataLoader, DatasetReader
 from allennlp.models import Model
 from allennlp.training import TrainerCallback
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
@@ -19,6 +19,7 @@ from allennlp.training.optimizers import Optimizer
 import joint_ner_re.plugin  # noqa: F401
 from joint_ner_re import configuration
 from joint_ner_re.configuration import CheckedTrainModel, check, check_training
+from joint_ner_re.dataset_readers import GazetteerVocabulary
 
 LAYERS = {
     "type": "bi_rnn", "num_layers": 1, "hidden_size": 4, "cell": "gru", "dropout": 0.5,
@@ -39,6 +40,7 @@ CONFIG = {
             "tokens": {"type": "single_id", "lowercase_tokens": True},
             "token_characters": {"type": "characters", "min_padding_length": 1},
             "casing": {"type": "casing"},
+            "known": {"type": "gazetteer"},
             "contextual": {"type": "word_pieces", "model_name": "ENCODER"},
         },
     },
@@ -47,7 +49,7 @@ CONFIG = {
     },
     "train_data_path": "train.json",
     "validation_data_path": "dev.json",
-    "vocabulary": {"min_count": {"tokens": 2}},
+    "vocabulary": {"type": "gazetteer", "min_count": {"tokens": 2}},
     "datasets_for_vocab_creation": ["train"],
     "model": {
         "type": "joint_ner_re",
@@ -62,6 +64,7 @@ CONFIG = {
                     "cell": "lstm", "dropout": 0.5, "namespace": "token_characters",
                 },
                 "casing": {"type": "casing"},
+                "known": {"type": "gazetteer", "embedding_dim": 4},
                 "contextual": {
                     "type": "transformer", "model_name": "ENCODER", "train_parameters": False,
                     "layers": [1], "max_length": 10, "cache_megabytes": 10,
@@ -210,7 +213,7 @@ def make(fixtures, bert_directory, few_threads):
     """Makes what a configuration describes, as far as it goes without a corpus."""
     reader = DatasetReader.from_params(Params({"type": "conll04"}))
     corpus = str(fixtures / "conll04_spert.json")
-    vocab = Vocabulary.from_instances(reader.read(corpus))
+    vocab = GazetteerVocabulary.from_annotated_instances(reader.read(corpus))
 
     def made(config):
         config = json.loads(json.dumps(config).replace("ENCODER", str(bert_directory)))

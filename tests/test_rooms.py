@@ -31,7 +31,8 @@ BELOW = {
     "figures": {"requirements", "writing"},
     "sentence": {"messages", "records"},
     "casing": set(),
-    "labels": {"messages", "sentence"},
+    "gazetteer": {"messages", "sentence"},
+    "labels": {"gazetteer", "messages", "sentence"},
     "tag_codec": {"sentence"},
     "token_agreement": {"messages", "sentence"},
     "spacy_import": set(),
@@ -60,7 +61,7 @@ BELOW = {
     "halving": set(),
     "metrics": {"corpora", "lazy", "sentence"},
     "archives": {"allennlp_changes", "configuration", "messages", "weight_files", "writing"},
-    "modules": {"tag_codec", "casing", "configuration"},
+    "modules": {"tag_codec", "casing", "configuration", "labels"},
     "pretrained": {"configuration", "metrics", "modules", "weight_files"},
     "dataset_readers": {
         "configuration",
@@ -68,6 +69,7 @@ BELOW = {
         "tag_codec",
         "sentence",
         "casing",
+        "gazetteer",
         "labels",
         "tokenization",
     },
@@ -93,6 +95,7 @@ BELOW = {
         "casing",
         "corpora",
         "documents",
+        "gazetteer",
         "halving",
         "messages",
         "sentence",
@@ -122,8 +125,8 @@ for number, room in enumerate(LAST):
 # What else, by the beginning of a module's path.
 STANDARD_LIBRARY_ONLY = [
     "__init__", "lazy", "messages", "records", "requirements", "sentence", "sentence_rules",
-    "streams", "writing", "casing", "tag_codec", "metrics/pairing", "metrics/score", "tokenization",
-    "commands/base", "commands/endings",
+    "streams", "writing", "casing", "gazetteer", "tag_codec", "metrics/pairing", "metrics/score",
+    "tokenization", "commands/base", "commands/endings",
 ]  # fmt: skip
 # Importing these rooms needs no library that computes; see test_core.py.
 CORE = [

@@ -60,8 +60,9 @@ def refined(text="{}", names=SHIPPED):
 def test_the_shipped_configurations_are_these():
     assert SHIPPED == [
         "ade.jsonnet", "ade_deploy.jsonnet", "ade_minilm.jsonnet", "ade_minilm_adapted.jsonnet",
-        "ade_minilm_extended.jsonnet", "ade_minilm_finetuned.jsonnet", "ade_mpnet.jsonnet",
-        "ade_mpnet_finetuned.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
+        "ade_minilm_extended.jsonnet", "ade_minilm_finetuned.jsonnet",
+        "ade_minilm_gazetteer.jsonnet", "ade_mpnet.jsonnet", "ade_mpnet_finetuned.jsonnet",
+        "ade_mpnet_gazetteer.jsonnet", "ade_scratch.jsonnet", "conll04.jsonnet",
         "conll04_minilm.jsonnet", "conll04_minilm_extended.jsonnet", "conll04_minilm_final.jsonnet",
         "conll04_minilm_finetuned.jsonnet", "conll04_minilm_more_entities.jsonnet",
         "conll04_minilm_more_entities_final.jsonnet", "conll04_mpnet.jsonnet",

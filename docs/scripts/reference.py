@@ -16,7 +16,7 @@ from allennlp.commands.subcommand import Subcommand
 from allennlp.commands.train import TrainModel
 from allennlp.common import FromParams, Lazy, Params
 from allennlp.common.registrable import Registrable
-from allennlp.data import DataLoader, DatasetReader, TokenIndexer
+from allennlp.data import DataLoader, DatasetReader, TokenIndexer, Vocabulary
 from allennlp.models import Model
 from allennlp.modules import Seq2SeqEncoder
 from allennlp.modules.token_embedders import TokenEmbedder
@@ -65,6 +65,7 @@ PLACES = {
     DataLoader: "`data_loader`, `validation_data_loader`",
     TokenIndexer: "a value of the reader's `token_indexers`",
     TokenEmbedder: "a value of `model.text_field_embedder.token_embedders`",
+    Vocabulary: "`vocabulary`",
     Seq2SeqEncoder: "`model.encoder.shared`, `.ner` or `.relation`",
     EntityFinder: "`model.entity_finder`",
     RelationScorer: "`model.relation_scorer`",
@@ -80,6 +81,7 @@ KINDS = {
     DataLoader: "Data loader",
     TokenIndexer: "Token indexers",
     TokenEmbedder: "Token embedders",
+    Vocabulary: "Vocabulary",
     Seq2SeqEncoder: "Layers",
     EntityFinder: "Entity finder",
     RelationScorer: "Relation scorer",
@@ -148,6 +150,10 @@ def inner_parts(cls: type, place: str) -> Iterator[Part]:
 
 def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """The constructor's parameters; none if the constructor is AllenNLP's own."""
+    for names in Registrable._registry.values():
+        for registered_class, name in names.values():
+            if registered_class is cls and name is not None:
+                return dict(inspect.signature(getattr(cls, name)).parameters)
     if not cls.__init__.__module__.startswith("joint_ner_re"):  # type: ignore[misc]
         return {}
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]

@@ -5,6 +5,7 @@ from joint_ner_re.dataset_readers.ade import AdeReader
 from joint_ner_re.dataset_readers.annotation_field import AnnotationField
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
 from joint_ner_re.dataset_readers.conll04 import Conll04Reader
+from joint_ner_re.dataset_readers.gazetteer_indexer import GazetteerIndexer, GazetteerVocabulary
 from joint_ner_re.dataset_readers.joint_reader import JointReader
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "AnnotationField",
     "CasingIndexer",
     "Conll04Reader",
+    "GazetteerIndexer",
+    "GazetteerVocabulary",
     "JointReader",
 ]
 

@@ -9,14 +9,22 @@ from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIn
 from allennlp.data.tokenizers import CharacterTokenizer
 from allennlp.modules.text_field_embedders import BasicTextFieldEmbedder
 from allennlp.modules.token_embedders import Embedding, TokenEmbedder
+from torch import Tensor, nn
 
 from joint_ner_re.dataset_readers import JointReader
 from joint_ner_re.dataset_readers.casing_indexer import CasingIndexer
+from joint_ner_re.dataset_readers.gazetteer_indexer import GazetteerIndexer
 from joint_ner_re.exporting.encoder import export_encoder
 from joint_ner_re.exporting.graphs import ExportError, Graph
 from joint_ner_re.exporting.recurrent import add_layer
+from joint_ner_re.labels import GAZETTEER_NAMESPACE
 from joint_ner_re.models import JointModel
-from joint_ner_re.modules import CasingEmbedder, CharacterEmbedder, WordVectors
+from joint_ner_re.modules import (
+    CasingEmbedder,
+    CharacterEmbedder,
+    GazetteerEmbedder,
+    WordVectors,
+)
 from joint_ner_re.pretrained import TransformerEmbedder, WordPieceIndexer
 
 Settings = dict[str, Any]
@@ -84,19 +92,26 @@ def _words(
             "max_norm": embedder.max_norm,
         },
     )
-    graph = Graph("words")
-    numbers = graph.input("numbers", "int64", ["tokens"])
-    vectors = graph.node("Gather", [graph.weight(embedder.weight), numbers])
-    if embedder._projection is not None:
-        vectors = graph.linear(vectors, embedder._projection.weight, embedder._projection.bias)
-    graph.output(vectors, "vectors", ["tokens", embedder.get_output_dim()])
-    graph.save(os.path.join(directory, f"{stem}.onnx"))
     return {
         "kind": "words",
-        "graph": f"{stem}.onnx",
+        "graph": _table(embedder.weight, embedder._projection, directory, stem),
         "namespace": _known_namespace(vocab, indexer.namespace),
         "lowercase": indexer.lowercase_tokens,
     }
+
+
+def _table(weight: Tensor, projection: nn.Linear | None, directory: str, stem: str) -> str:
+    """Write a graph from numbers to vectors; its file name."""
+    graph = Graph("words")
+    numbers = graph.input("numbers", "int64", ["tokens"])
+    vectors = graph.node("Gather", [graph.weight(weight), numbers])
+    size = weight.size(1)
+    if projection is not None:
+        vectors = graph.linear(vectors, projection.weight, projection.bias)
+        size = projection.out_features
+    graph.output(vectors, "vectors", ["tokens", size])
+    graph.save(os.path.join(directory, f"{stem}.onnx"))
+    return f"{stem}.onnx"
 
 
 def _characters(
@@ -140,6 +155,16 @@ def _casing(*_: Any) -> Settings:
     return {"kind": "casing"}
 
 
+def _gazetteer(
+    embedder: GazetteerEmbedder, _: GazetteerIndexer, vocab: Vocabulary, directory: str, stem: str
+) -> Settings:
+    return {
+        "kind": "gazetteer",
+        "graph": _table(embedder.embedding.weight, None, directory, stem),
+        "namespace": GAZETTEER_NAMESPACE,
+    }
+
+
 def _pieces(
     embedder: TransformerEmbedder,
     indexer: WordPieceIndexer,
@@ -171,6 +196,7 @@ _KINDS: tuple[tuple[type[TokenEmbedder], type[TokenIndexer], Callable[..., Setti
     (Embedding, SingleIdTokenIndexer, _words),
     (CharacterEmbedder, TokenCharactersIndexer, _characters),
     (CasingEmbedder, CasingIndexer, _casing),
+    (GazetteerEmbedder, GazetteerIndexer, _gazetteer),
     (TransformerEmbedder, WordPieceIndexer, _pieces),
 )
 

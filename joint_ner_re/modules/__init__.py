@@ -4,7 +4,12 @@ from joint_ner_re.configuration import add_given, add_size_check
 from joint_ner_re.modules.bounds import check_module_sizes
 from joint_ner_re.modules.crf import ConstrainedCrf
 from joint_ner_re.modules.crf_entity_finder import CrfEntityFinder
-from joint_ner_re.modules.embedders import CasingEmbedder, CharacterEmbedder, WordVectors
+from joint_ner_re.modules.embedders import (
+    CasingEmbedder,
+    CharacterEmbedder,
+    GazetteerEmbedder,
+    WordVectors,
+)
 from joint_ner_re.modules.encoders import BiRnnLayer, BiRnnStack, SharedAndSpecificEncoder
 from joint_ner_re.modules.entity_finder import EntityFinder
 from joint_ner_re.modules.entity_spans import EntitySpans
@@ -23,6 +28,7 @@ __all__ = [
     "CrfEntityFinder",
     "EntityFinder",
     "EntitySpans",
+    "GazetteerEmbedder",
     "PairLayer",
     "PairScorer",
     "RelationScorer",

@@ -1,4 +1,4 @@
-"""Token embedders: characters by a BiRNN, casing, and word vectors from checked files."""
+"""Token embedders: characters by a BiRNN, casing, a gazetteer, and vectors from checked files."""
 
 import logging
 from bisect import bisect_right
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from joint_ner_re.casing import CASINGS
+from joint_ner_re.labels import known_gazetteer
 from joint_ner_re.modules.bounds import check_probability, check_size, check_weights
 from joint_ner_re.modules.change_detector import ChangeDetector
 from joint_ner_re.modules.encoders import BiRnnLayer
@@ -238,6 +239,39 @@ class CasingEmbedder(TokenEmbedder):
         """From class numbers (0 at padding) of shape (batch, length) to (batch, length, 7)."""
         classes = torch.arange(1, len(CASINGS) + 1, device=tokens.device)
         return (tokens.unsqueeze(2) == classes).float()
+
+
+@TokenEmbedder.register("gazetteer")
+class GazetteerEmbedder(TokenEmbedder):
+    """Learned vectors of what the training data annotates; see `joint_ner_re.gazetteer`.
+
+    # Parameters
+
+    vocab : `Vocabulary`
+        Given by AllenNLP.
+    embedding_dim : `int`, optional (default = `24`)
+        Size of the vectors.
+
+    # Raises
+
+    `ConfigurationError`
+        If the size is impossible, or the vocabulary has no gazetteer.
+    """
+
+    def __init__(self, vocab: Vocabulary, embedding_dim: int = 24) -> None:
+        super().__init__()
+        check_size("embedding_dim", embedding_dim)
+        self.embedding = nn.Embedding(known_gazetteer(vocab).size, embedding_dim, padding_idx=0)
+        self.embedding.weight.data.mul_(RANDOM_DEVIATION)
+
+    @overrides
+    def get_output_dim(self) -> int:
+        return self.embedding.embedding_dim
+
+    @overrides(check_signature=False)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """From numbers (0 at padding) of shape (batch, length) to (batch, length, output size)."""
+        return self.embedding(tokens)
 
 
 @TokenEmbedder.register("word_vectors")

@@ -1,4 +1,4 @@
-"""The vectors of words from their spelling: a table, a network over characters, casing classes."""
+"""The vectors of words from their spelling: tables, a network over characters, casing classes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy
 from numpy import ndarray
 
 from joint_ner_re.casing import CASINGS, casing
+from joint_ner_re.gazetteer import Gazetteer
 from joint_ner_re.runtime.files import VOCABULARY, ExportedModelError
 from joint_ner_re.runtime.pieces import PieceFeature
 from joint_ner_re.runtime.sessions import Session
@@ -61,6 +62,12 @@ def make_feature(
     if settings["kind"] == "words":
         session.check({"numbers"}, {"vectors"})
         return WordFeature(session, vocabulary[namespace], settings["lowercase"])
+    if settings["kind"] == "gazetteer":
+        session.check({"numbers"}, {"vectors"})
+        try:
+            return GazetteerFeature(session, Gazetteer(vocabulary[namespace]))
+        except ValueError as error:
+            raise ExportedModelError(f"{directory}/{VOCABULARY}: {error}") from error
     session.check({"numbers", "lengths"}, {"vectors"})
     return CharacterFeature(session, vocabulary[namespace], settings["size"])
 
@@ -95,6 +102,26 @@ class WordFeature:
             self._numbers.get(word.lower() if self._lowercase else word, UNKNOWN)
             for word in chain.from_iterable(sentences)
         ]
+        return self._session.run(numbers=numpy.array(numbers, numpy.int64))["vectors"]
+
+
+class GazetteerFeature:
+    """Vectors of what the training data annotates, from a table.
+
+    # Parameters
+
+    session : `Session`
+        Looks numbers up.
+    gazetteer : `Gazetteer`
+    """
+
+    def __init__(self, session: Session, gazetteer: Gazetteer) -> None:
+        self._session = session
+        self._gazetteer = gazetteer
+
+    def __call__(self, sentences: Sequence[Sequence[str]]) -> ndarray:
+        """Shape: (words, size)."""
+        numbers = list(chain.from_iterable(map(self._gazetteer.numbers, sentences)))
         return self._session.run(numbers=numpy.array(numbers, numpy.int64))["vectors"]
 
 

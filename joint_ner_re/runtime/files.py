@@ -34,7 +34,7 @@ SIGNATURES_FORMAT = 2
 PROBABILITY_FORMAT = 3
 # Real ones have some megabytes: the words of the vocabulary.
 MAX_JSON_BYTES = 2**28
-_KINDS = ("words", "characters", "casing", "pieces")
+_KINDS = ("words", "characters", "casing", "gazetteer", "pieces")
 _SCHEMES = ("BIO", "BIOUL")
 
 
@@ -245,7 +245,7 @@ def _check_feature(feature: Any, path: str) -> None:
     needed: dict[str, Any] = {"size": int}
     if feature["kind"] != "casing":
         needed["graph"] = str
-    if feature["kind"] in ("words", "characters"):
+    if feature["kind"] in ("words", "characters", "gazetteer"):
         needed["namespace"] = str
     if feature["kind"] == "words":
         needed["lowercase"] = bool

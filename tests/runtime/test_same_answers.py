@@ -54,6 +54,11 @@ VARIANTS = {
         "model.encoder.relation.num_layers": 3,
     },
     "bio": {"model.entity_finder.tag_scheme": "BIO"},
+    "gazetteer": {
+        "vocabulary": {"type": "gazetteer"},
+        "dataset_reader.token_indexers.known": {"type": "gazetteer"},
+        "model.text_field_embedder.token_embedders.known": {"type": "gazetteer"},
+    },
     "three levels": {"model.entity_finder.tag_levels": 3},
     "pair layer": {"model.relation_scorer.pair_layer": {"hidden_size": 4}},
     "no hidden layer of tags, no tag embedding": {

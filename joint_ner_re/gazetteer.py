@@ -1,0 +1,197 @@
+"""Which words the training data annotates as entities: an input feature of the model."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from joint_ner_re.messages import quote
+from joint_ner_re.sentence import Entity
+
+# Longer entities hardly occur twice.
+MAX_WORDS = 12
+# A token's number if it lies in no entry; 0 is padding.
+OUTSIDE = 1
+# How many sentences annotate an entry: 1, from 2 on, from 4 on.
+_COUNTS = (2, 4)
+# Of the sentences that have its words: fewer than two fifths, fewer than four, or more.
+_SHARES = (0.4, 0.8)
+_NUM_COUNTS, _NUM_SHARES = len(_COUNTS) + 1, len(_SHARES) + 1
+# Where a token stands in an entry.
+_BEGIN, _INSIDE, _END, _SINGLE = range(4)
+
+
+class Entry(NamedTuple):
+    """Words that the training data annotates at least once.
+
+    # Parameters
+
+    words : `str`
+        In lower case, with a space between two tokens.
+    annotated : `dict[str, frozenset[str]]`
+        By entity type, the keys of the sentences that annotate the words with it.
+    plain : `frozenset[str]`
+        The keys of the sentences that have the words and do not annotate them.
+    """
+
+    words: str
+    annotated: dict[str, frozenset[str]]
+    plain: frozenset[str]
+
+    def to_label(self) -> str:
+        """The entry as JSON in one line, for a vocabulary."""
+        annotated = {name: " ".join(sorted(keys)) for name, keys in sorted(self.annotated.items())}
+        return json.dumps([self.words, annotated, " ".join(sorted(self.plain))])
+
+    @classmethod
+    def from_label(cls, label: str) -> Entry:
+        """
+        # Raises
+
+        `ValueError`
+            If the label is no entry.
+        """
+        try:
+            words, annotated, plain = json.loads(label)
+            found = {name: frozenset(keys.split()) for name, keys in annotated.items()}
+            entry = cls(words, found, frozenset(plain.split()))
+            fits = isinstance(words, str) and bool(words) and any(found.values())
+        # JSON that is nested too deeply ends in a RecursionError.
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"the gazetteer has the entry {quote(label)}; expected a JSON list of words, the "
+                "sentences that annotate them by entity type, and the other sentences with them"
+            )
+        return entry
+
+
+def make_entries(sentences: Iterable[tuple[Sequence[str], Iterable[Entity]]]) -> list[Entry]:
+    """The entries of training data, in order of their words.
+
+    Entities of more than `MAX_WORDS` tokens get none.
+
+    # Parameters
+
+    sentences : `Iterable[tuple[Sequence[str], Iterable[Entity]]]`
+        The tokens and the entities of each sentence. A sentence that comes twice counts once.
+    """
+    texts: dict[str, list[str]] = {}
+    annotated: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for tokens, entities in sentences:
+        words = _lower(tokens)
+        key = _key(words)
+        texts[key] = words
+        for entity in entities:
+            if entity.end - entity.start <= MAX_WORDS:
+                annotated[" ".join(words[entity.start : entity.end])][entity.type].add(key)
+    plain: dict[str, set[str]] = defaultdict(set)
+    longest = _longest(annotated)
+    for key, words in texts.items():
+        for begin, word in enumerate(words):
+            for end in range(begin + 1, min(len(words), begin + longest.get(word, 0)) + 1):
+                text = " ".join(words[begin:end])
+                types = annotated.get(text)
+                if types is not None and not any(key in keys for keys in types.values()):
+                    plain[text].add(key)
+    return [
+        Entry(
+            text,
+            {name: frozenset(keys) for name, keys in types.items()},
+            frozenset(plain.get(text, ())),
+        )
+        for text, types in sorted(annotated.items())
+    ]
+
+
+class Gazetteer:
+    """Numbers tokens by what other sentences of the training data annotate.
+
+    From left to right, the longest entry is marked. What the sentence itself annotates does not
+    count: otherwise a model would learn in training to trust what new text does not have.
+
+    # Parameters
+
+    labels : `Iterable[str]`
+        From `Entry.to_label`.
+
+    # Raises
+
+    `ValueError`
+        If a label is no entry.
+    """
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        entries = [Entry.from_label(label) for label in labels]
+        self._entries = {entry.words: entry for entry in entries}
+        self._longest = _longest(self._entries)
+        types = sorted({name for entry in entries for name in entry.annotated})
+        self._type_numbers = {name: number for number, name in enumerate(types)}
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, with that of padding."""
+        kinds = len(self._type_numbers) * _NUM_COUNTS * _NUM_SHARES
+        return OUTSIDE + 1 + kinds * (_SINGLE + 1)
+
+    def numbers(self, tokens: Sequence[str]) -> list[int]:
+        """A number for each token of a sentence, from 1.
+
+        It says of which type the entry is, how many sentences annotate it, how large a share of
+        those with its words they are, and where in the entry the token stands.
+        """
+        words = _lower(tokens)
+        key = _key(words)
+        numbers: list[int] = []
+        while len(numbers) < len(words):
+            numbers += self._from(words, len(numbers), key)
+        return numbers
+
+    def _from(self, words: list[str], begin: int, key: str) -> list[int]:
+        """The numbers of the longest entry that begins here, or of one token outside."""
+        last = min(len(words), begin + self._longest.get(words[begin], 0))
+        for end in range(last, begin, -1):
+            entry = self._entries.get(" ".join(words[begin:end]))
+            kind = None if entry is None else self._kind(entry, key)
+            if kind is not None:
+                first = OUTSIDE + 1 + kind * (_SINGLE + 1)
+                if end == begin + 1:
+                    return [first + _SINGLE]
+                inside = [first + _INSIDE] * (end - begin - 2)
+                return [first + _BEGIN, *inside, first + _END]
+        return [OUTSIDE]
+
+    def _kind(self, entry: Entry, key: str) -> int | None:
+        """Type, count and share as one number; `None` if no other sentence annotates the words."""
+        counts = {name: len(keys - {key}) for name, keys in entry.annotated.items()}
+        name = max(sorted(counts), key=lambda name: counts[name])
+        if not counts[name]:
+            return None
+        sentences = entry.plain.union(*entry.annotated.values()) - {key}
+        count = bisect_right(_COUNTS, counts[name])
+        share = bisect_right(_SHARES, counts[name] / len(sentences))
+        return (self._type_numbers[name] * _NUM_COUNTS + count) * _NUM_SHARES + share
+
+
+def _lower(tokens: Sequence[str]) -> list[str]:
+    return [token.lower() for token in tokens]
+
+
+def _key(words: Sequence[str]) -> str:
+    """A short key of a sentence, which does not tell its words."""
+    text = "\n".join(words).encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=6).hexdigest()
+
+
+def _longest(texts: Iterable[str]) -> dict[str, int]:
+    """The number of words of the longest text with this first word."""
+    longest: dict[str, int] = {}
+    for text in texts:
+        words: Any = text.split(" ")
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    return longest
