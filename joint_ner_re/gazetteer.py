@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from joint_ner_re.messages import quote
 from joint_ner_re.sentence import Entity
@@ -128,7 +128,10 @@ class Gazetteer:
 
     def __init__(self, labels: Iterable[str]) -> None:
         entries = [Entry.from_label(label) for label in labels]
-        self._entries = {entry.words: entry for entry in entries}
+        # With each entry the keys of all sentences with its words.
+        self._entries = {
+            entry.words: (entry, entry.plain.union(*entry.annotated.values())) for entry in entries
+        }
         self._longest = _longest(self._entries)
         types = sorted({name for entry in entries for name in entry.annotated})
         self._type_numbers = {name: number for number, name in enumerate(types)}
@@ -156,8 +159,7 @@ class Gazetteer:
         """The numbers of the longest entry that begins here, or of one token outside."""
         last = min(len(words), begin + self._longest.get(words[begin], 0))
         for end in range(last, begin, -1):
-            entry = self._entries.get(" ".join(words[begin:end]))
-            kind = None if entry is None else self._kind(entry, key)
+            kind = self._kind(" ".join(words[begin:end]), key)
             if kind is not None:
                 first = OUTSIDE + 1 + kind * (_SINGLE + 1)
                 if end == begin + 1:
@@ -166,15 +168,17 @@ class Gazetteer:
                 return [first + _BEGIN, *inside, first + _END]
         return [OUTSIDE]
 
-    def _kind(self, entry: Entry, key: str) -> int | None:
+    def _kind(self, words: str, key: str) -> int | None:
         """Type, count and share as one number; `None` if no other sentence annotates the words."""
-        counts = {name: len(keys - {key}) for name, keys in entry.annotated.items()}
+        if words not in self._entries:
+            return None
+        entry, sentences = self._entries[words]
+        counts = {name: len(keys) - (key in keys) for name, keys in entry.annotated.items()}
         name = max(sorted(counts), key=lambda name: counts[name])
         if not counts[name]:
             return None
-        sentences = entry.plain.union(*entry.annotated.values()) - {key}
         count = bisect_right(_COUNTS, counts[name])
-        share = bisect_right(_SHARES, counts[name] / len(sentences))
+        share = bisect_right(_SHARES, counts[name] / (len(sentences) - (key in sentences)))
         return (self._type_numbers[name] * _NUM_COUNTS + count) * _NUM_SHARES + share
 
 
@@ -192,6 +196,6 @@ def _longest(texts: Iterable[str]) -> dict[str, int]:
     """The number of words of the longest text with this first word."""
     longest: dict[str, int] = {}
     for text in texts:
-        words: Any = text.split(" ")
+        words = text.split(" ")
         longest[words[0]] = max(longest.get(words[0], 0), len(words))
     return longest
