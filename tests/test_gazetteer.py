@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from joint_ner_re.gazetteer import Entry, Gazetteer, make_entries
 from joint_ner_re.sentence import Entity
@@ -77,6 +79,36 @@ def test_words_that_only_the_sentence_itself_annotates_are_nothing():
     # In another sentence it is the longer one: type 1, one sentence of one.
     first = 2 + 4 * (9 + 2)
     assert numbers(training, "any lithium toxicity") == [1, first, first + 2]
+
+
+@st.composite
+def corpora(draw):
+    """Some sentences of a few words, with entities of one type."""
+    sentences = {}
+    for words in draw(
+        st.lists(st.lists(st.sampled_from("aAbc"), min_size=1, max_size=6), max_size=8)
+    ):
+        begin = draw(st.integers(0, len(words) - 1))
+        end = draw(st.integers(begin, len(words)))
+        # Sentences that differ only in case count as one.
+        sentences[" ".join(words).lower()] = (
+            words,
+            [Entity(DRUG, begin, end)] if end > begin else [],
+        )
+    return list(sentences.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(corpora(), st.data())
+def test_a_sentence_of_the_training_data_gets_what_it_would_get_as_a_new_one(corpus, data):
+    if not corpus:
+        return
+    place = data.draw(st.integers(0, len(corpus) - 1))
+    others = corpus[:place] + corpus[place + 1 :]
+    with_all, without = (
+        Gazetteer(entry.to_label() for entry in make_entries(some)) for some in (corpus, others)
+    )
+    assert with_all.numbers(corpus[place][0]) == without.numbers(corpus[place][0])
 
 
 def test_the_longest_entry_from_the_left_is_marked():
