@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -25,17 +25,35 @@ _NUM_COUNTS, _NUM_SHARES = len(_COUNTS) + 1, len(_SHARES) + 1
 _BEGIN, _INSIDE, _END, _SINGLE = range(4)
 
 
+class Example(NamedTuple):
+    """A sentence of the training data.
+
+    # Parameters
+
+    tokens : `Sequence[str]`
+    entities : `Iterable[Entity]`
+    document : `str`, optional (default = `""`)
+        The name of the document that it is from; `""` if that is not known.
+    """
+
+    tokens: Sequence[str]
+    entities: Iterable[Entity]
+    document: str = ""
+
+
 class Entry(NamedTuple):
     """Words that the training data annotates at least once.
+
+    A sentence is known by a key, followed by `@` and the key of its document if that is known.
 
     # Parameters
 
     words : `str`
         In lower case, with a space between two tokens.
     annotated : `dict[str, frozenset[str]]`
-        By entity type, the keys of the sentences that annotate the words with it.
+        By entity type, the sentences that annotate the words with it.
     plain : `frozenset[str]`
-        The keys of the sentences that have the words and do not annotate them.
+        The sentences that have the words and do not annotate them.
     """
 
     words: str
@@ -71,21 +89,16 @@ class Entry(NamedTuple):
         return entry
 
 
-def make_entries(sentences: Iterable[tuple[Sequence[str], Iterable[Entity]]]) -> list[Entry]:
+def make_entries(examples: Iterable[Example]) -> list[Entry]:
     """The entries of training data, in order of their words.
 
-    Entities of more than `MAX_WORDS` tokens get none.
-
-    # Parameters
-
-    sentences : `Iterable[tuple[Sequence[str], Iterable[Entity]]]`
-        The tokens and the entities of each sentence. A sentence that comes twice counts once.
+    Entities of more than `MAX_WORDS` tokens get none. A sentence that comes twice counts once.
     """
     texts: dict[str, list[str]] = {}
     annotated: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for tokens, entities in sentences:
+    for tokens, entities, document in examples:
         words = _lower(tokens)
-        key = _key(words)
+        key = _key(words) + (f"@{_key([document])}" if document else "")
         texts[key] = words
         for entity in entities:
             if entity.end - entity.start <= MAX_WORDS:
@@ -109,11 +122,24 @@ def make_entries(sentences: Iterable[tuple[Sequence[str], Iterable[Entity]]]) ->
     ]
 
 
+class _Sentences:
+    """How many sentences there are, and how many of each origin."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._by_origin = Counter(_origin(key) for key in keys)
+        self._total = sum(self._by_origin.values())
+
+    def besides(self, origin: str) -> int:
+        """How many of them have another origin."""
+        return self._total - self._by_origin[origin]
+
+
 class Gazetteer:
     """Numbers tokens by what other sentences of the training data annotate.
 
     From left to right, the longest entry is marked. What the sentence itself annotates does not
-    count: otherwise a model would learn in training to trust what new text does not have.
+    count, and if its document is known, what all of the document does: otherwise a model would
+    learn in training to trust what new text does not have.
 
     # Parameters
 
@@ -128,13 +154,17 @@ class Gazetteer:
 
     def __init__(self, labels: Iterable[str]) -> None:
         entries = [Entry.from_label(label) for label in labels]
-        # With each entry the keys of all sentences with its words.
-        self._entries = {
-            entry.words: (entry, entry.plain.union(*entry.annotated.values())) for entry in entries
-        }
-        self._longest = _longest(self._entries)
         types = sorted({name for entry in entries for name in entry.annotated})
         self._type_numbers = {name: number for number, name in enumerate(types)}
+        self._longest = _longest(entry.words for entry in entries)
+        # For each entry the sentences that annotate it, by type, and all sentences with its words.
+        self._entries: dict[str, tuple[dict[str, _Sentences], _Sentences]] = {}
+        self._origins: dict[str, str] = {}
+        for words, annotated, plain in entries:
+            every = plain.union(*annotated.values())
+            by_type = {name: _Sentences(keys) for name, keys in sorted(annotated.items())}
+            self._entries[words] = by_type, _Sentences(every)
+            self._origins.update((key.split("@")[0], _origin(key)) for key in every)
 
     @property
     def size(self) -> int:
@@ -150,16 +180,18 @@ class Gazetteer:
         """
         words = _lower(tokens)
         key = _key(words)
+        # A sentence that is not in the training data has no origin that counts.
+        origin = self._origins.get(key, key)
         numbers: list[int] = []
         while len(numbers) < len(words):
-            numbers += self._from(words, len(numbers), key)
+            numbers += self._from(words, len(numbers), origin)
         return numbers
 
-    def _from(self, words: list[str], begin: int, key: str) -> list[int]:
+    def _from(self, words: list[str], begin: int, origin: str) -> list[int]:
         """The numbers of the longest entry that begins here, or of one token outside."""
         last = min(len(words), begin + self._longest.get(words[begin], 0))
         for end in range(last, begin, -1):
-            kind = self._kind(" ".join(words[begin:end]), key)
+            kind = self._kind(" ".join(words[begin:end]), origin)
             if kind is not None:
                 first = OUTSIDE + 1 + kind * (_SINGLE + 1)
                 if end == begin + 1:
@@ -168,17 +200,18 @@ class Gazetteer:
                 return [first + _BEGIN, *inside, first + _END]
         return [OUTSIDE]
 
-    def _kind(self, words: str, key: str) -> int | None:
+    def _kind(self, words: str, origin: str) -> int | None:
         """Type, count and share as one number; `None` if no other sentence annotates the words."""
         if words not in self._entries:
             return None
-        entry, sentences = self._entries[words]
-        counts = {name: len(keys) - (key in keys) for name, keys in entry.annotated.items()}
-        name = max(sorted(counts), key=lambda name: counts[name])
+        by_type, sentences = self._entries[words]
+        counts = {name: some.besides(origin) for name, some in by_type.items()}
+        # Of equal counts, that of the first name.
+        name = max(counts, key=lambda name: counts[name])
         if not counts[name]:
             return None
         count = bisect_right(_COUNTS, counts[name])
-        share = bisect_right(_SHARES, counts[name] / (len(sentences) - (key in sentences)))
+        share = bisect_right(_SHARES, counts[name] / sentences.besides(origin))
         return (self._type_numbers[name] * _NUM_COUNTS + count) * _NUM_SHARES + share
 
 
@@ -190,6 +223,11 @@ def _key(words: Sequence[str]) -> str:
     """A short key of a sentence, which does not tell its words."""
     text = "\n".join(words).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=6).hexdigest()
+
+
+def _origin(key: str) -> str:
+    """The document of a sentence, or the sentence itself if its document is not known."""
+    return key.split("@")[-1]
 
 
 def _longest(texts: Iterable[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joint_ner_re.gazetteer import Entry, Gazetteer, make_entries
+from joint_ner_re.gazetteer import Entry, Example, Gazetteer, make_entries
 from joint_ner_re.sentence import Entity
 
 DRUG, EFFECT = "Drug", "Effect"
@@ -17,7 +17,7 @@ TRAINING = [
 
 
 def entries(sentences):
-    return make_entries((text.split(), entities) for text, entities in sentences)
+    return make_entries(Example(text.split(), entities) for text, entities in sentences)
 
 
 def gazetteer(sentences):
@@ -81,34 +81,49 @@ def test_words_that_only_the_sentence_itself_annotates_are_nothing():
     assert numbers(training, "any lithium toxicity") == [1, first, first + 2]
 
 
+def test_what_the_same_document_annotates_does_not_count():
+    training = [
+        Example(["x", "1"], [Entity(DRUG, 0, 1)], "report"),
+        Example(["x", "2"], [Entity(DRUG, 0, 1)], "report"),
+        Example(["x", "3"], [], "letter"),
+        Example(["x", "4"], [Entity(DRUG, 0, 1)], "letter"),
+    ]
+    known = Gazetteer(entry.to_label() for entry in make_entries(training))
+    # In "report", one of two sentences of "letter" counts; in "letter", two of two of "report".
+    assert known.numbers(["x", "1"]) == [2 + 4 * 1 + 3, 1]
+    assert known.numbers(["x", "3"]) == [2 + 4 * (3 + 2) + 3, 1]
+    # In a new text all count: three of four.
+    assert known.numbers(["x", "5"]) == [2 + 4 * (3 + 1) + 3, 1]
+
+
 @st.composite
 def corpora(draw):
-    """Some sentences of a few words, with entities of one type."""
+    """Some sentences of a few words, with entities of one type, from documents or not."""
     sentences = {}
-    for words in draw(
-        st.lists(st.lists(st.sampled_from("aAbc"), min_size=1, max_size=6), max_size=8)
-    ):
+    texts = st.lists(st.sampled_from("aAbc"), min_size=1, max_size=6)
+    for words in draw(st.lists(texts, min_size=1, max_size=8)):
         begin = draw(st.integers(0, len(words) - 1))
         end = draw(st.integers(begin, len(words)))
-        # Sentences that differ only in case count as one.
-        sentences[" ".join(words).lower()] = (
-            words,
-            [Entity(DRUG, begin, end)] if end > begin else [],
-        )
+        entities = [Entity(DRUG, begin, end)] if end > begin else []
+        # Sentences that differ only in case have one key.
+        document = draw(st.sampled_from(["", "report", "letter"]))
+        sentences[" ".join(words).lower()] = Example(words, entities, document)
     return list(sentences.values())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(corpora(), st.data())
-def test_a_sentence_of_the_training_data_gets_what_it_would_get_as_a_new_one(corpus, data):
-    if not corpus:
-        return
-    place = data.draw(st.integers(0, len(corpus) - 1))
-    others = corpus[:place] + corpus[place + 1 :]
+def test_a_sentence_of_the_training_data_gets_what_it_would_get_in_a_new_document(corpus, data):
+    one = data.draw(st.sampled_from(corpus))
+    others = [
+        other
+        for other in corpus
+        if other is not one and not (one.document and other.document == one.document)
+    ]
     with_all, without = (
         Gazetteer(entry.to_label() for entry in make_entries(some)) for some in (corpus, others)
     )
-    assert with_all.numbers(corpus[place][0]) == without.numbers(corpus[place][0])
+    assert with_all.numbers(one.tokens) == without.numbers(one.tokens)
 
 
 def test_the_longest_entry_from_the_left_is_marked():
@@ -151,8 +166,8 @@ def test_of_several_types_the_most_frequent_counts():
 
 
 def test_an_entry_survives_its_label():
-    odd = [('a "b"\n', [Entity("T\u2028ype", 0, 1)]), ("e\u0301 \ud800", [Entity("é", 0, 2)])]
-    for entry in [*entries(TRAINING), *make_entries([([t], e[:1]) for t, e in odd[:1]])]:
+    odd = [('a "b"\n', [Entity("T\u2028ype", 0, 1)]), ("e\u0301 \ud800", [Entity("é", 0, 1)])]
+    for entry in [*entries(TRAINING), *make_entries(Example([text], some) for text, some in odd)]:
         label = entry.to_label()
         assert Entry.from_label(label) == entry
         assert "\n" not in label and label.isascii()

@@ -1,14 +1,15 @@
 """The gazetteer: the vocabulary that collects it, and the token indexer that looks words up."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from allennlp.data import Instance, Token, TokenIndexer, Vocabulary
 from allennlp.data.token_indexers.token_indexer import IndexedTokenList
 from overrides import overrides
 
-from joint_ner_re.gazetteer import Gazetteer, make_entries
+from joint_ner_re.corpora.partitions import document_of
+from joint_ner_re.gazetteer import Example, Gazetteer, make_entries
 from joint_ner_re.labels import GAZETTEER_NAMESPACE, known_gazetteer
-from joint_ner_re.sentence import Entity
+from joint_ner_re.sentence import Sentence
 
 
 @Vocabulary.register("gazetteer", constructor="from_annotated_instances")
@@ -16,8 +17,8 @@ class GazetteerVocabulary(Vocabulary):
     """A vocabulary that also holds what the training data annotates.
 
     The token indexer `gazetteer` needs it. The file `gazetteer_labels.txt` of a trained model then
-    has the words of all entities of the training data, and keys of the sentences with these words,
-    but not the sentences.
+    has the words of all entities of the training data, and keys of the sentences and documents with
+    these words, but not the sentences.
 
     # Parameters
 
@@ -32,21 +33,23 @@ class GazetteerVocabulary(Vocabulary):
         cls, instances: Iterable[Instance], min_count: dict[str, int] | None = None
     ) -> "GazetteerVocabulary":
         """The vocabulary of training data; see the class."""
-        sentences: list[tuple[Sequence[str], Iterable[Entity]]] = []
-        vocabulary = cls.from_instances(_collected(instances, sentences), min_count=min_count)
-        labels = [entry.to_label() for entry in make_entries(sentences)]
+        examples: list[Example] = []
+        vocabulary = cls.from_instances(_collected(instances, examples), min_count=min_count)
+        labels = [entry.to_label() for entry in make_entries(examples)]
         vocabulary.add_tokens_to_namespace(labels, GAZETTEER_NAMESPACE)
         return vocabulary  # type: ignore[return-value]
 
 
-def _collected(
-    instances: Iterable[Instance], sentences: list[tuple[Sequence[str], Iterable[Entity]]]
-) -> Iterator[Instance]:
-    """The instances; meanwhile `sentences` gets their tokens and entities."""
+def _collected(instances: Iterable[Instance], examples: list[Example]) -> Iterator[Instance]:
+    """The instances; meanwhile `examples` gets what the gazetteer needs of them."""
     for instance in instances:
         if "annotation" in instance.fields:
-            texts = [token.text or "" for token in instance["tokens"].tokens]  # type: ignore[attr-defined]
-            sentences.append((texts, instance["annotation"].sentence.entities))  # type: ignore[attr-defined]
+            sentence: Sentence = instance["annotation"].sentence  # type: ignore[attr-defined]
+            tokens = [token.text or "" for token in instance["tokens"].tokens]  # type: ignore[attr-defined]
+            # An id that names no document may come again in another file.
+            document = document_of(sentence)
+            known = document if document != sentence.id else ""
+            examples.append(Example(tokens, sentence.entities, known))
         yield instance
 
 

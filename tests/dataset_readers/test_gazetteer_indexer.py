@@ -50,6 +50,16 @@ def test_a_gold_annotation_of_new_text_tells_nothing(made):
     assert tensors.tolist() == [OUTSIDE] * 3
 
 
+def test_ids_say_which_sentences_are_of_one_document(make):
+    texts = [("Ada", "left"), ("Ada", "came"), ("Ada", "sat")]
+    ids = ["report:1", "report:2", "7"]
+    training = [Sentence(t, (Entity("Peop", 0, 1),), id=i) for t, i in zip(texts, ids)]
+    vocab = make(training, OVERRIDES).model.vocab
+    # Type 0; for the report one sentence of one counts, for the other two of two.
+    assert numbers("Ada left", vocab) == [2 + 4 * 2 + 3, 1]
+    assert numbers("Ada sat", vocab) == [2 + 4 * (3 + 2) + 3, 1]
+
+
 def test_a_saved_vocabulary_gives_the_same_numbers(made, tmp_path):
     made.model.vocab.save_to_files(tmp_path)
     loaded = GazetteerVocabulary.from_files(tmp_path)
