@@ -70,6 +70,20 @@ def test_another_encoder_can_be_named(init, tmp_path):
     assert config["dataset_reader"]["token_indexers"]["contextual"]["model_name"] == "some/encoder"
 
 
+def test_a_gazetteer_can_be_added(init, allennlp, tmp_path):
+    put(tmp_path / "a.jsonl", *map(record, range(20)))
+    init("--train", "a.jsonl", "--encoder", "none", "--epochs", "1")
+    (tmp_path / "new/known.jsonnet").write_text(
+        "(import 'config.jsonnet') + (import 'gazetteer.libsonnet')"
+    )
+    allennlp("train", "new/known.jsonnet", "-s", "run", "--include-package", "joint_ner_re")
+    labels = (tmp_path / "run/vocabulary/gazetteer_labels.txt").read_text().splitlines()
+    # "bob" is in each of the 14 training sentences, with a "w" of each one's own.
+    assert [json.loads(label)[0] for label in labels if "bob" in label] == ["bob"]
+    assert len(labels) == 15
+    assert len(json.loads(labels[0])[1]["Per"].split()) == 14
+
+
 def test_entities_that_overlap_get_levels_of_tags(init, tmp_path):
     put(tmp_path / "a.jsonl", *(record(n, [(0, 1), (0, 3)], []) for n in range(4)))
     assert init("--train", "a.jsonl")["model"]["entity_finder"]["tag_levels"] == 2
