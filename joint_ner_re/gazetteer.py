@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ MAX_WORDS = 12
 OUTSIDE = 1
 # How many sentences annotate an entry: 1, from 2 on, from 4 on.
 _COUNTS = (2, 4)
-# Of the sentences that have its words: fewer than two fifths, fewer than four, or more.
+# Their share of all sentences with its words: under 40 %, from 40 % on, from 80 % on.
 _SHARES = (0.4, 0.8)
 _NUM_COUNTS, _NUM_SHARES = len(_COUNTS) + 1, len(_SHARES) + 1
 # Where a token stands in an entry.
@@ -129,9 +129,9 @@ class _Sentences:
         self._by_origin = Counter(_origin(key) for key in keys)
         self._total = sum(self._by_origin.values())
 
-    def besides(self, origin: str) -> int:
-        """How many of them have another origin."""
-        return self._total - self._by_origin[origin]
+    def besides(self, origins: Collection[str]) -> int:
+        """How many of them have none of these origins."""
+        return self._total - sum(self._by_origin[origin] for origin in origins)
 
 
 class Gazetteer:
@@ -159,12 +159,14 @@ class Gazetteer:
         self._longest = _longest(entry.words for entry in entries)
         # For each entry the sentences that annotate it, by type, and all sentences with its words.
         self._entries: dict[str, tuple[dict[str, _Sentences], _Sentences]] = {}
-        self._origins: dict[str, str] = {}
+        # A sentence may come in several documents.
+        self._origins: dict[str, set[str]] = defaultdict(set)
         for words, annotated, plain in entries:
             every = plain.union(*annotated.values())
             by_type = {name: _Sentences(keys) for name, keys in sorted(annotated.items())}
             self._entries[words] = by_type, _Sentences(every)
-            self._origins.update((key.split("@")[0], _origin(key)) for key in every)
+            for key in every:
+                self._origins[key.split("@")[0]].add(_origin(key))
 
     @property
     def size(self) -> int:
@@ -179,19 +181,18 @@ class Gazetteer:
         those with its words they are, and where in the entry the token stands.
         """
         words = _lower(tokens)
-        key = _key(words)
-        # A sentence that is not in the training data has no origin that counts.
-        origin = self._origins.get(key, key)
+        # A sentence that is not in the training data has none.
+        origins = self._origins.get(_key(words), ())
         numbers: list[int] = []
         while len(numbers) < len(words):
-            numbers += self._from(words, len(numbers), origin)
+            numbers += self._from(words, len(numbers), origins)
         return numbers
 
-    def _from(self, words: list[str], begin: int, origin: str) -> list[int]:
+    def _from(self, words: list[str], begin: int, origins: Collection[str]) -> list[int]:
         """The numbers of the longest entry that begins here, or of one token outside."""
         last = min(len(words), begin + self._longest.get(words[begin], 0))
         for end in range(last, begin, -1):
-            kind = self._kind(" ".join(words[begin:end]), origin)
+            kind = self._kind(" ".join(words[begin:end]), origins)
             if kind is not None:
                 first = OUTSIDE + 1 + kind * (_SINGLE + 1)
                 if end == begin + 1:
@@ -200,18 +201,18 @@ class Gazetteer:
                 return [first + _BEGIN, *inside, first + _END]
         return [OUTSIDE]
 
-    def _kind(self, words: str, origin: str) -> int | None:
+    def _kind(self, words: str, origins: Collection[str]) -> int | None:
         """Type, count and share as one number; `None` if no other sentence annotates the words."""
         if words not in self._entries:
             return None
         by_type, sentences = self._entries[words]
-        counts = {name: some.besides(origin) for name, some in by_type.items()}
+        counts = {name: some.besides(origins) for name, some in by_type.items()}
         # Of equal counts, that of the first name.
         name = max(counts, key=lambda name: counts[name])
         if not counts[name]:
             return None
         count = bisect_right(_COUNTS, counts[name])
-        share = bisect_right(_SHARES, counts[name] / sentences.besides(origin))
+        share = bisect_right(_SHARES, counts[name] / sentences.besides(origins))
         return (self._type_numbers[name] * _NUM_COUNTS + count) * _NUM_SHARES + share
 
 

@@ -96,6 +96,19 @@ def test_what_the_same_document_annotates_does_not_count():
     assert known.numbers(["x", "5"]) == [2 + 4 * (3 + 1) + 3, 1]
 
 
+def test_a_sentence_of_two_documents_leaves_both_out():
+    training = [
+        Example(["x", "1"], [Entity(DRUG, 0, 1)], "report"),
+        Example(["x", "1"], [], "letter"),
+        Example(["x", "2"], [Entity(DRUG, 0, 1)], "letter"),
+        Example(["x", "3"], [Entity(DRUG, 0, 1)], "note"),
+        Example(["x", "4"], [], "note"),
+    ]
+    known = Gazetteer(entry.to_label() for entry in make_entries(training))
+    # One sentence of two, both of "note".
+    assert known.numbers(["x", "1"]) == [2 + 4 * 1 + 3, 1]
+
+
 @st.composite
 def corpora(draw):
     """Some sentences of a few words, with entities of one type, from documents or not."""
