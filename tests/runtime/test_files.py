@@ -91,7 +91,7 @@ def test_another_graph_in_the_place_of_one_is_named(copy):
             "vocabulary.json has no namespace 'nothing', which the feature None needs",
         ),
         (
-            {"features": [{"kind": "gazetteer", "size": 8, "graph": "feature_0.onnx",
+            {"features": [{"kind": "gazetteer", "size": 8, "graph": "feature_2.onnx",
                            "namespace": "tokens"}]},
             "vocabulary.json: the gazetteer has the entry '@@PADDING@@'; expected a JSON list",
         ),
