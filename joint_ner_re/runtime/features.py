@@ -59,17 +59,16 @@ def make_feature(
             f"{settings.get('name')!r} needs"
         )
     session = Session(directory, settings["graph"], threads)
+    if settings["kind"] == "characters":
+        session.check({"numbers", "lengths"}, {"vectors"})
+        return CharacterFeature(session, vocabulary[namespace], settings["size"])
+    session.check({"numbers"}, {"vectors"})
     if settings["kind"] == "words":
-        session.check({"numbers"}, {"vectors"})
-        return WordFeature(session, vocabulary[namespace], settings["lowercase"])
-    if settings["kind"] == "gazetteer":
-        session.check({"numbers"}, {"vectors"})
-        try:
-            return GazetteerFeature(session, Gazetteer(vocabulary[namespace]))
-        except ValueError as error:
-            raise ExportedModelError(f"{directory}/{VOCABULARY}: {error}") from error
-    session.check({"numbers", "lengths"}, {"vectors"})
-    return CharacterFeature(session, vocabulary[namespace], settings["size"])
+        return TableFeature(session, known_words(vocabulary[namespace], settings["lowercase"]))
+    try:
+        return TableFeature(session, Gazetteer(vocabulary[namespace]).numbers)
+    except ValueError as error:
+        raise ExportedModelError(f"{directory}/{VOCABULARY}: {error}") from error
 
 
 def casing_vectors(sentences: Sequence[Sequence[str]]) -> ndarray:
@@ -78,51 +77,44 @@ def casing_vectors(sentences: Sequence[Sequence[str]]) -> ndarray:
     return numpy.eye(len(CASINGS), dtype=numpy.float32)[classes]
 
 
-class WordFeature:
-    """Word vectors from a table.
+class TableFeature:
+    """Vectors from a table.
 
     # Parameters
 
     session : `Session`
         Looks numbers up.
-    numbers : `Mapping[str, int]`
-        The words that are known.
+    numbers : `Callable[[Sequence[str]], Sequence[int]]`
+        The number of each word of a sentence.
+    """
+
+    def __init__(self, session: Session, numbers: Callable[[Sequence[str]], Sequence[int]]) -> None:
+        self._session = session
+        self._numbers = numbers
+
+    def __call__(self, sentences: Sequence[Sequence[str]]) -> ndarray:
+        """Shape: (words, size)."""
+        numbers = list(chain.from_iterable(map(self._numbers, sentences)))
+        return self._session.run(numbers=numpy.array(numbers, numpy.int64))["vectors"]
+
+
+def known_words(
+    words: Mapping[str, int], lowercase: bool
+) -> Callable[[Sequence[str]], Sequence[int]]:
+    """A function from a sentence to the numbers of its words.
+
+    # Parameters
+
+    words : `Mapping[str, int]`
+        The numbers of the words that are known.
     lowercase : `bool`
         Whether words are looked up in lower case.
     """
 
-    def __init__(self, session: Session, numbers: Mapping[str, int], lowercase: bool) -> None:
-        self._session = session
-        self._numbers = numbers
-        self._lowercase = lowercase
+    def numbers(sentence: Sequence[str]) -> list[int]:
+        return [words.get(word.lower() if lowercase else word, UNKNOWN) for word in sentence]
 
-    def __call__(self, sentences: Sequence[Sequence[str]]) -> ndarray:
-        """Shape: (words, size)."""
-        numbers = [
-            self._numbers.get(word.lower() if self._lowercase else word, UNKNOWN)
-            for word in chain.from_iterable(sentences)
-        ]
-        return self._session.run(numbers=numpy.array(numbers, numpy.int64))["vectors"]
-
-
-class GazetteerFeature:
-    """Vectors of what the training data annotates, from a table.
-
-    # Parameters
-
-    session : `Session`
-        Looks numbers up.
-    gazetteer : `Gazetteer`
-    """
-
-    def __init__(self, session: Session, gazetteer: Gazetteer) -> None:
-        self._session = session
-        self._gazetteer = gazetteer
-
-    def __call__(self, sentences: Sequence[Sequence[str]]) -> ndarray:
-        """Shape: (words, size)."""
-        numbers = list(chain.from_iterable(map(self._gazetteer.numbers, sentences)))
-        return self._session.run(numbers=numpy.array(numbers, numpy.int64))["vectors"]
+    return numbers
 
 
 class CharacterFeature:
