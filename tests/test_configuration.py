@@ -95,7 +95,9 @@ CONFIG = {
     "trainer": {
         "num_epochs": 2, "patience": 10, "grad_norm": 1.0, "validation_metric": "+mean_f1",
         "use_amp": False, "num_gradient_accumulation_steps": 1,
-        "callbacks": [{"type": "unfreeze", "epoch": 1}],
+        "callbacks": [
+            {"type": "unfreeze", "epoch": 1}, {"type": "known_relations", "epoch": 1},
+        ],
         "optimizer": {
             "type": "fused_adamw", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
             "weight_decay": 0.01, "parameter_groups": [[["a"], {"lr": 0.1}]],

@@ -2,6 +2,7 @@
 
 from joint_ner_re.training import ranges  # noqa: F401  (registers the bounds)
 from joint_ner_re.training.callbacks import (
+    KnownRelationsCallback,
     ProgressCallback,
     SaveEncoderCallback,
     UnfreezeCallback,
@@ -15,6 +16,7 @@ __all__ = [
     "BalancedDataLoader",
     "CrashSafeCheckpointer",
     "FusedAdamW",
+    "KnownRelationsCallback",
     "ProgressCallback",
     "ReduceOnPlateau",
     "SaveEncoderCallback",

@@ -1,4 +1,4 @@
-"""Callbacks of the trainer: progress, unfreezing an encoder, saving an encoder."""
+"""Callbacks of the trainer: progress, changes at an epoch, saving an encoder."""
 
 import contextlib
 import json
@@ -21,6 +21,7 @@ from joint_ner_re.metrics.joint_score import Totals
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.token_agreement import SAMPLE, TOKENS, agreement
 from joint_ner_re.training import empty_predictions
+from joint_ner_re.training.data_loaders import BalancedDataLoader
 from joint_ner_re.writing import write_json
 
 # `joint_ner_re.experiments.progress` prints these messages to standard output.
@@ -220,8 +221,61 @@ class ProgressCallback(TrainerCallback):
         ]
 
 
+class _FromEpochOn(CheckedOptions, TrainerCallback):
+    """Changes a training from one of its epochs on.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
+    epoch : `int`
+        The first epoch, from 0, with the change.
+
+    # Raises
+
+    `ConfigurationError`
+        If the epoch is negative; when the training starts: if it has too few epochs.
+    """
+
+    # The callback's name and what it does, for the message.
+    _does: str
+
+    def __init__(self, serialization_dir: str, epoch: int) -> None:
+        super().__init__(serialization_dir)
+        if epoch < 0:
+            raise ConfigurationError(f"epoch is {epoch}; expected 0 or more")
+        self._epoch = epoch
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        # More than 0 if an interrupted training resumes.
+        begins = trainer._start_after_epochs_completed
+        if not begins:
+            self._check(trainer)
+        self._begin(trainer, begins)
+
+    @overrides
+    def on_epoch(
+        self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
+    ) -> None:
+        self._begin(trainer, epoch + 1)
+
+    def _check(self, trainer: Any) -> None:
+        if self._epoch >= trainer._num_epochs:
+            raise ConfigurationError(
+                f"trainer.num_epochs is {trainer._num_epochs}, but the callback {self._does} from "
+                f"epoch {self._epoch} on, counted from 0: never; expected more epochs, or an "
+                "earlier one for the callback"
+            )
+
+    def _begin(self, trainer: Any, epoch: int) -> None:
+        """Prepare the trainer for an epoch."""
+        raise NotImplementedError
+
+
 @TrainerCallback.register("unfreeze")
-class UnfreezeCallback(CheckedOptions, TrainerCallback):
+class UnfreezeCallback(_FromEpochOn):
     """Keeps pretrained encoders frozen for some epochs, then trains them, too.
 
     Gradients of untrained layers would harm the encoders (Kumar et al. 2022, "Fine-Tuning can
@@ -246,34 +300,11 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
         no such embedder, or distributed training lacks the option.
     """
 
-    def __init__(self, serialization_dir: str, epoch: int) -> None:
-        super().__init__(serialization_dir)
-        if epoch < 0:
-            raise ConfigurationError(f"epoch is {epoch}; expected 0 or more")
-        self._epoch = epoch
+    _does = "'unfreeze' trains the encoders"
 
     @overrides
-    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
-        super().on_start(trainer, is_primary)
-        # More than 0 if an interrupted training resumes.
-        begins = trainer._start_after_epochs_completed
-        if not begins:
-            self._check(trainer)
-        self._freeze(trainer, begins)
-
-    @overrides
-    def on_epoch(
-        self, trainer: Any, metrics: dict[str, Any], epoch: int, is_primary: bool = True, **kwargs
-    ) -> None:
-        self._freeze(trainer, epoch + 1)
-
     def _check(self, trainer: Any) -> None:
-        if self._epoch >= trainer._num_epochs:
-            raise ConfigurationError(
-                f"trainer.num_epochs is {trainer._num_epochs}, but the callback 'unfreeze' trains "
-                f"the encoders from epoch {self._epoch} on, counted from 0: never; expected more "
-                "epochs, or an earlier one for the callback"
-            )
+        super()._check(trainer)
         if trainer._distributed and not getattr(
             trainer._ddp_wrapped_model.model, "find_unused_parameters", True
         ):
@@ -283,9 +314,50 @@ class UnfreezeCallback(CheckedOptions, TrainerCallback):
                 '"find_unused_parameters": true}'
             )
 
-    def _freeze(self, trainer: Any, epoch: int) -> None:
+    @overrides
+    def _begin(self, trainer: Any, epoch: int) -> None:
         for embedder in _trained_embedders(trainer):
             embedder.freeze(epoch < self._epoch)
+
+
+@TrainerCallback.register("known_relations")
+class KnownRelationsCallback(_FromEpochOn):
+    """Ends a training with those sentences alone whose relations are known.
+
+    Sentences of which only the entities are annotated (`#entities`) teach more of these, but a
+    corpus may annotate them by other habits than those that the model is scored on. So they come
+    first, as in pretraining. The data loader is `balanced`; its epochs keep their number of
+    batches.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
+    epoch : `int`
+        The first epoch, from 0, without the sentences whose relations are not known.
+
+    # Raises
+
+    `ConfigurationError`
+        If the epoch is negative. When the training starts: if it has too few epochs, or another
+        data loader. At the epoch: if no sentence has known relations, or if not all are in memory.
+    """
+
+    _does = "'known_relations' leaves out other sentences"
+
+    @overrides
+    def _check(self, trainer: Any) -> None:
+        super()._check(trainer)
+        if not isinstance(trainer.data_loader, BalancedDataLoader):
+            raise ConfigurationError(
+                "the callback 'known_relations' needs the data_loader 'balanced'; found "
+                f"{type(trainer.data_loader).__name__}"
+            )
+
+    @overrides
+    def _begin(self, trainer: Any, epoch: int) -> None:
+        if epoch >= self._epoch:
+            trainer.data_loader.keep_known_relations()
 
 
 def _figures(metrics: dict[str, Any], tracker: Any, scored: bool) -> list[str]:

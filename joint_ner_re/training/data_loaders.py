@@ -1,9 +1,11 @@
 """A data loader that gives each process of a distributed training equally many batches."""
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import is_distributed
 from allennlp.data import DataLoader, TensorDict, Vocabulary
 from allennlp.data.data_loaders import MultiProcessDataLoader
@@ -28,6 +30,31 @@ class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
     """
 
     _max_batches: int | None = None
+
+    def keep_known_relations(self) -> None:
+        """Leave out the sentences whose relations are not known, such as those of `#entities`.
+
+        The others come more often, so that an epoch has as many batches as before: a schedule of
+        the learning rate counts on that.
+
+        # Raises
+
+        `ConfigurationError`
+            If there are no others, or if the loader does not keep its sentences in memory.
+        """
+        if self.max_instances_in_memory is not None:
+            raise ConfigurationError(
+                "sentences without known relations can only be left out where all are kept in "
+                "memory; expected a data_loader without max_instances_in_memory"
+            )
+        every = list(self.iter_instances())
+        known = [one for one in every if one["annotation"].relations_known]  # type: ignore[attr-defined]
+        if not known:
+            raise ConfigurationError(
+                f"none of the {len(every)} sentences for training has known relations; expected a "
+                "train_data_path that is not only '#entities'"
+            )
+        self._instances = list(islice(cycle(known), len(every)))
 
     @overrides
     def index_with(self, vocab: Vocabulary) -> None:

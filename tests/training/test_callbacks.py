@@ -115,9 +115,9 @@ def test_frozen_it_reads_a_sentence_once_and_trained_in_every_batch(train, monke
         return encode(self, sentences, mixed)
 
     monkeypatch.setattr(TransformerEmbedder, "_encode", counted)
-    freeze = UnfreezeCallback._freeze
+    freeze = UnfreezeCallback._begin
     monkeypatch.setattr(
-        UnfreezeCallback, "_freeze", lambda *inputs: (read.append(0), freeze(*inputs))
+        UnfreezeCallback, "_begin", lambda *inputs: (read.append(0), freeze(*inputs))
     )
     train("run", unfreeze=2)
     first, second, third, _ = read
