@@ -97,6 +97,7 @@ CONFIG = {
         "use_amp": False, "num_gradient_accumulation_steps": 1,
         "callbacks": [
             {"type": "unfreeze", "epoch": 1}, {"type": "known_relations", "epoch": 1},
+            {"type": "begin_with", "directory": "runs/first"},
         ],
         "optimizer": {
             "type": "fused_adamw", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
@@ -127,6 +128,7 @@ NEGATIVE = {"fold_seed", "layers", "tokens"}
 FREE = {
     "train_data_path", "validation_data_path", "train", "folds", "namespace", "sorting_keys",
     "validation_metric", "datasets_for_vocab_creation", "Old", "positives", "symmetric",
+    "directory",
 }  # fmt: skip
 # Where `null` says what leaving the option out says, and other values of several types.
 POSSIBLE = {

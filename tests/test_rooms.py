@@ -89,6 +89,7 @@ BELOW = {
         "modules",
         "pretrained",
         "token_agreement",
+        "weight_files",
         "writing",
     },
     "runtime": {

@@ -19,7 +19,7 @@ from joint_ner_re.tokenization import is_language
 from joint_ner_re.writing import write_text
 
 CONFIGURATION = "config.jsonnet"
-LIBRARIES = ("joint_ner_re", "minilm", "extended", "finetuned", "gazetteer")
+LIBRARIES = ("joint_ner_re", "minilm", "extended", "finetuned", "gazetteer", "continued")
 # What `--encoder minilm` stands for is in minilm.libsonnet.
 MINILM, NO_ENCODER = "minilm", "none"
 _MANY_SENTENCES = 2000

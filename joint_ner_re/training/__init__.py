@@ -2,6 +2,7 @@
 
 from joint_ner_re.training import ranges  # noqa: F401  (registers the bounds)
 from joint_ner_re.training.callbacks import (
+    BeginWithCallback,
     KnownRelationsCallback,
     ProgressCallback,
     SaveEncoderCallback,
@@ -14,6 +15,7 @@ from joint_ner_re.training.optimizers import FusedAdamW
 
 __all__ = [
     "BalancedDataLoader",
+    "BeginWithCallback",
     "CrashSafeCheckpointer",
     "FusedAdamW",
     "KnownRelationsCallback",

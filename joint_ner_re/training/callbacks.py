@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,7 +22,9 @@ from joint_ner_re.metrics.joint_score import Totals
 from joint_ner_re.pretrained.embedder import TransformerEmbedder
 from joint_ner_re.token_agreement import SAMPLE, TOKENS, agreement
 from joint_ner_re.training import empty_predictions
+from joint_ner_re.training.checkpointer import BEST
 from joint_ner_re.training.data_loaders import BalancedDataLoader
+from joint_ner_re.weight_files import read_weights
 from joint_ner_re.writing import write_json
 
 # `joint_ner_re.experiments.progress` prints these messages to standard output.
@@ -406,6 +409,62 @@ def _trained_embedders(trainer: Any) -> list[TransformerEmbedder]:
             "'transformer' with train_parameters true"
         )
     return found
+
+
+@TrainerCallback.register("begin_with")
+class BeginWithCallback(CheckedOptions, TrainerCallback):
+    """Begins a training with the weights of a finished one, such as to learn from more sentences.
+
+    The vocabulary has to be that of the first training, too: `continued.libsonnet` sets both.
+
+    # Parameters
+
+    serialization_dir : `str`
+        Given by AllenNLP.
+    directory : `str`
+        That of the first training, or an unpacked `model.tar.gz`.
+
+    # Raises
+
+    `ConfigurationError`
+        When the training starts: if it has no weights, or others than the model needs.
+    """
+
+    def __init__(self, serialization_dir: str, directory: str) -> None:
+        super().__init__(serialization_dir)
+        self._directory = directory
+
+    @overrides
+    def on_start(self, trainer: Any, is_primary: bool = True, **kwargs) -> None:
+        super().on_start(trainer, is_primary)
+        # An interrupted training resumes with its own weights.
+        if trainer._start_after_epochs_completed or trainer._start_after_batches_in_epoch_completed:
+            return
+        path = self._weights_file()
+        model = trainer._pytorch_model
+        weights, needed = read_weights(str(path), sys.maxsize), model.state_dict()
+        for name in sorted({*weights, *needed}):
+            found, expected = (
+                tuple(some[name].shape) if name in some else None for some in (weights, needed)
+            )
+            if found != expected:
+                raise ConfigurationError(
+                    f"{path}: the shape of {name} is {found}, but the model needs {expected}; "
+                    "expected the layers, sizes, input vectors and vocabulary of the first training"
+                )
+        model.load_state_dict(weights)
+        if is_primary:
+            logger.info("%s: begins with the weights of %s", _title.get(), path)
+
+    def _weights_file(self) -> Path:
+        for name in (BEST, "weights.th"):
+            path = Path(self._directory) / name
+            if path.is_file():
+                return path
+        raise ConfigurationError(
+            f"{self._directory} has neither best.th nor weights.th; expected the directory of a "
+            "finished training, or of an unpacked model.tar.gz"
+        )
 
 
 @TrainerCallback.register("save_encoder")

@@ -84,6 +84,17 @@ def test_a_gazetteer_can_be_added(init, allennlp, tmp_path):
     assert len(json.loads(labels[0])[1]["Per"].split()) == 14
 
 
+def test_a_training_can_go_on_with_more_sentences(init, allennlp, tmp_path):
+    put(tmp_path / "a.jsonl", *map(record, range(20)))
+    init("--train", "a.jsonl", "--encoder", "none", "--epochs", "1")
+    (tmp_path / "new/more.jsonnet").write_text(
+        "(import 'config.jsonnet') + (import 'continued.libsonnet') + { first:: 'run', epochs:: 1 }"
+    )
+    for config, run in (("config", "run"), ("more", "more")):
+        allennlp("train", f"new/{config}.jsonnet", "-s", run, "--include-package", "joint_ner_re")
+    assert "begins with the weights of run/best.th" in (tmp_path / "more/out.log").read_text()
+
+
 def test_entities_that_overlap_get_levels_of_tags(init, tmp_path):
     put(tmp_path / "a.jsonl", *(record(n, [(0, 1), (0, 3)], []) for n in range(4)))
     assert init("--train", "a.jsonl")["model"]["entity_finder"]["tag_levels"] == 2
