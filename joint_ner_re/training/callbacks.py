@@ -1,4 +1,4 @@
-"""Callbacks of the trainer: progress, changes at an epoch, saving an encoder."""
+"""Callbacks of the trainer: progress, first weights, changes at an epoch, saving an encoder."""
 
 import contextlib
 import json
@@ -343,7 +343,7 @@ class KnownRelationsCallback(_FromEpochOn):
 
     `ConfigurationError`
         If the epoch is negative. When the training starts: if it has too few epochs, or another
-        data loader. At the epoch: if no sentence has known relations, or if not all are in memory.
+        data loader; if no sentence has known relations, or if not all are in memory.
     """
 
     _does = "'known_relations' leaves out other sentences"
@@ -356,6 +356,8 @@ class KnownRelationsCallback(_FromEpochOn):
                 "the callback 'known_relations' needs the data_loader 'balanced'; found "
                 f"{type(trainer.data_loader).__name__}"
             )
+        # Now rather than after hours of training.
+        trainer.data_loader.known_relations()
 
     @overrides
     def _begin(self, trainer: Any, epoch: int) -> None:

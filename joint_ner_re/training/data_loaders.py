@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import is_distributed
-from allennlp.data import DataLoader, TensorDict, Vocabulary
+from allennlp.data import DataLoader, Instance, TensorDict, Vocabulary
 from allennlp.data.data_loaders import MultiProcessDataLoader
 from allennlp.nn.util import dist_reduce_sum, distributed_device
 from overrides import overrides
@@ -31,16 +31,13 @@ class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
 
     _max_batches: int | None = None
 
-    def keep_known_relations(self) -> None:
-        """Leave out the sentences whose relations are not known, such as those of `#entities`.
-
-        The others come more often, so that an epoch has as many batches as before: a schedule of
-        the learning rate counts on that.
+    def known_relations(self) -> list[Instance]:
+        """The sentences whose relations are known; those of `#entities` are not.
 
         # Raises
 
         `ConfigurationError`
-            If there are no others, or if the loader does not keep its sentences in memory.
+            If there are none, or if the loader does not keep its sentences in memory.
         """
         if self.max_instances_in_memory is not None:
             raise ConfigurationError(
@@ -54,7 +51,21 @@ class BalancedDataLoader(CheckedOptions, MultiProcessDataLoader):
                 f"none of the {len(every)} sentences for training has known relations; expected a "
                 "train_data_path that is not only '#entities'"
             )
-        self._instances = list(islice(cycle(known), len(every)))
+        return known
+
+    def keep_known_relations(self) -> None:
+        """Leave out the sentences whose relations are not known.
+
+        The others come more often, so that an epoch has as many batches as before: a schedule of
+        the learning rate counts on that.
+
+        # Raises
+
+        `ConfigurationError`
+            As `known_relations`.
+        """
+        known, places = self.known_relations(), len(list(self.iter_instances()))
+        self._instances = list(islice(cycle(known), places))
 
     @overrides
     def index_with(self, vocab: Vocabulary) -> None:

@@ -138,6 +138,12 @@ def test_an_epoch_that_never_comes_is_an_error(train):
         train("run", since=3)
 
 
+def test_without_known_relations_it_is_an_error_before_the_first_epoch(train, tmp_path):
+    with pytest.raises(ConfigurationError, match="none of the 3 sentences"):
+        train("run", since=2, paths=[OTHERS])
+    assert not (tmp_path / "run" / "metrics_epoch_0.json").exists()
+
+
 def test_another_data_loader_is_an_error(train):
     with pytest.raises(ConfigurationError, match="needs the data_loader 'balanced'; found Multi"):
         train("run", since=1, data_loader={"batch_size": 4})
