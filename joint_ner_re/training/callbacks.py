@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from allennlp.common.checks import ConfigurationError
+from allennlp.data import Vocabulary
 from allennlp.models import Model
 from allennlp.training import TrainerCallback
 from overrides import overrides
@@ -429,7 +430,8 @@ class BeginWithCallback(CheckedOptions, TrainerCallback):
     # Raises
 
     `ConfigurationError`
-        When the training starts: if it has no weights, or others than the model needs.
+        When the training starts: if it has no weights, others than the model needs, or weights for
+        another vocabulary.
     """
 
     def __init__(self, serialization_dir: str, directory: str) -> None:
@@ -443,7 +445,7 @@ class BeginWithCallback(CheckedOptions, TrainerCallback):
         if trainer._start_after_epochs_completed or trainer._start_after_batches_in_epoch_completed:
             return
         path = self._weights_file()
-        model = trainer._pytorch_model
+        model = trainer.model
         weights, needed = read_weights(str(path), sys.maxsize), model.state_dict()
         for name in sorted({*weights, *needed}):
             found, expected = (
@@ -453,6 +455,18 @@ class BeginWithCallback(CheckedOptions, TrainerCallback):
                 raise ConfigurationError(
                     f"{path}: the shape of {name} is {found}, but the model needs {expected}; "
                     "expected the layers, sizes, input vectors and vocabulary of the first training"
+                )
+        first_vocabulary = path.parent / "vocabulary"
+        first = Vocabulary.from_files(first_vocabulary)
+        for namespace in sorted(model.vocab.get_namespaces()):
+            words = [
+                vocabulary.get_index_to_token_vocabulary(namespace)
+                for vocabulary in (first, model.vocab)
+            ]
+            if words[0] != words[1]:
+                raise ConfigurationError(
+                    f"{path.parent}: its vocabulary has other {namespace} than the model; expected "
+                    f'"vocabulary": {{"type": "from_files", "directory": "{first_vocabulary}"}}'
                 )
         model.load_state_dict(weights)
         if is_primary:

@@ -105,6 +105,17 @@ def test_a_directory_without_weights_is_an_error(train, tmp_path):
         train("run", tmp_path, fields="vocabulary: {}")
 
 
+def test_another_vocabulary_of_the_same_sizes_is_an_error(train, first, fixtures, tmp_path):
+    """With the numbers of two types exchanged, the weights of one would be the other's."""
+    other = tmp_path / "other"
+    shutil.copytree(first / "vocabulary", other)
+    labels = (other / "relation_labels.txt").read_text("utf-8").split()
+    (other / "relation_labels.txt").write_text("\n".join(labels[::-1]), "utf-8")
+    fields = f"vocabulary: {{ type: 'from_files', directory: {json.dumps(str(other))} }}"
+    with pytest.raises(ConfigurationError, match="other relation_labels than the model; exp"):
+        train("run", fields=fields)
+
+
 def test_a_new_type_is_an_error_that_names_it(train, fixtures, tmp_path):
     text = (fixtures / "conll04_spert.json").read_text("utf-8")
     (tmp_path / "new.json").write_text(text.replace("Kill", "Slay"), "utf-8")
