@@ -9,6 +9,7 @@ import torch
 from allennlp.commands.train import train_model_from_file
 from allennlp.common.checks import ConfigurationError
 from allennlp.models import load_archive
+from trainings import all_same, check_recovery, weights_after
 
 import joint_ner_re.plugin  # noqa: F401
 
@@ -38,16 +39,9 @@ def train(fixtures, first, tmp_path):
             f"(import {json.dumps(str(fixtures.parent / 'training_config/continued.libsonnet'))}) "
             f"+ {{ first:: {json.dumps(str(directory))}, epochs:: {epochs}, {fields} }}"
         )
-        run = tmp_path / name
-        train_model_from_file(config, run, json.dumps(overrides), recover=recover)
-        return torch.load(run / f"model_state_e{epochs}_b0.th", map_location="cpu")
+        return weights_after(config, tmp_path / name, overrides, epochs, recover)
 
     return train
-
-
-def same(found, expected):
-    assert found.keys() == expected.keys()
-    return all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def weights_of(first):
@@ -55,22 +49,22 @@ def weights_of(first):
 
 
 def test_it_begins_with_the_best_weights_of_the_first(train, first):
-    assert same(train("run", **NOTHING), weights_of(first))
+    assert all_same(train("run", **NOTHING), weights_of(first))
 
 
 def test_it_goes_on_from_there(train, first):
-    assert not same(train("run"), weights_of(first))
+    assert not all_same(train("run"), weights_of(first))
 
 
 def test_it_begins_with_those_of_an_unpacked_archive(train, first, tmp_path):
     with tarfile.open(first / "model.tar.gz") as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
-    assert same(train("run", tmp_path / "unpacked", **NOTHING), weights_of(first))
+    assert all_same(train("run", tmp_path / "unpacked", **NOTHING), weights_of(first))
 
 
 def test_several_processes_begin_with_them(train, first, few_imports):
     found = train("run", distributed={"cuda_devices": [-1, -1]}, **NOTHING)
-    assert same(found, weights_of(first))
+    assert all_same(found, weights_of(first))
 
 
 def test_the_result_no_longer_needs_the_first(train, first, fixtures, tmp_path):
@@ -79,15 +73,11 @@ def test_the_result_no_longer_needs_the_first(train, first, fixtures, tmp_path):
     last = train("run", copied, **NOTHING)
     shutil.rmtree(copied)
     model = load_archive(tmp_path / "run" / "model.tar.gz").model
-    assert same(model.state_dict(), last)
+    assert all_same(model.state_dict(), last)
 
 
 def test_an_interrupted_training_resumes_with_its_own_weights(train, interrupt):
-    whole = train("whole", epochs=2)
-    interrupt(1)
-    with pytest.raises(KeyboardInterrupt):
-        train("broken", epochs=2)
-    assert same(train("broken", epochs=2, recover=True), whole)
+    check_recovery(train, interrupt, 1, epochs=2)
 
 
 @pytest.mark.parametrize("fields, message", [

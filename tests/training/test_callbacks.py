@@ -1,15 +1,14 @@
 """Encoders that are frozen at first, in whole trainings."""
 
-import json
-
 import pytest
 import torch
-from allennlp.commands.train import train_model, train_model_from_file
+from allennlp.commands.train import train_model
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.params import with_overrides
 from allennlp.data import Batch
 from allennlp.models import load_archive
+from trainings import check_recovery, same, weights_after
 
 from joint_ner_re.pretrained import TransformerEmbedder
 from joint_ner_re.sentence import Entity, Sentence
@@ -38,11 +37,8 @@ def train(fixtures, in_root, few_threads, bert_directory, tmp_path):
             "trainer.callbacks": callbacks,
             **more,
         }  # fmt: skip
-        run = tmp_path / name
-        train_model_from_file(
-            fixtures / "tiny.jsonnet", run, json.dumps(overrides), recover=recover
-        )
-        return torch.load(run / f"model_state_e{epochs}_b0.th", map_location="cpu")
+        config = fixtures / "tiny.jsonnet"
+        return weights_after(config, tmp_path / name, overrides, epochs, recover)
 
     return trained
 
@@ -55,12 +51,6 @@ def pretrained(bert_directory):
     """The encoder as the model begins with it."""
     weights = TransformerEmbedder(str(bert_directory)).encoder.state_dict()
     return {ENCODER + name: value for name, value in weights.items()}
-
-
-def same(first, second):
-    """The names of equal values."""
-    assert first.keys() == second.keys()
-    return [name for name in first if torch.equal(first[name], second[name])]
 
 
 def test_until_then_a_training_is_that_of_a_frozen_encoder(train, tmp_path):
@@ -127,13 +117,7 @@ def test_frozen_it_reads_a_sentence_once_and_trained_in_every_batch(train, monke
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(train, interrupt, at):
-    whole = train("whole", unfreeze=2)
-    begun = interrupt(at)
-    with pytest.raises(KeyboardInterrupt):
-        train("broken", unfreeze=2)
-    found = train("broken", unfreeze=2, recover=True)
-    assert begun == [*range(at + 1), *range(at, 3)]
-    assert same(found, whole) == list(whole)
+    check_recovery(train, interrupt, at, epochs=3, unfreeze=2)
 
 
 def test_an_archive_holds_the_changed_encoder(train, bert_directory, tmp_path):

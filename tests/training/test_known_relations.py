@@ -1,14 +1,13 @@
 """Trainings whose last epochs leave out the sentences of which only the entities are known."""
 
-import json
 from collections import Counter
 
 import pytest
 import torch
-from allennlp.commands.train import train_model_from_file
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import Vocabulary
 from allennlp.data.samplers import BucketBatchSampler
+from trainings import all_same, check_recovery, weights_after
 
 from joint_ner_re.dataset_readers import Conll04Reader
 from joint_ner_re.models import JointModel
@@ -50,18 +49,10 @@ def train(fixtures, tmp_path):
             "trainer.callbacks": callbacks,
             **more,
         }
-        run = tmp_path / name
-        train_model_from_file(
-            fixtures / "tiny.jsonnet", run, json.dumps(overrides), recover=recover
-        )
-        return torch.load(run / f"model_state_e{epochs}_b0.th", map_location="cpu")
+        config = fixtures / "tiny.jsonnet"
+        return weights_after(config, tmp_path / name, overrides, epochs, recover)
 
     return trained
-
-
-def same(first, second):
-    assert first.keys() == second.keys()
-    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_others_come_more_often_in_as_many_batches():
@@ -114,23 +105,18 @@ def test_until_then_a_training_is_one_without_the_callback(train, tmp_path):
     then, before = (
         torch.load(tmp_path / name / "model_state_e2_b0.th") for name in ("run", "other")
     )
-    assert same(then, before) and not same(end, other)
+    assert all_same(then, before) and not all_same(end, other)
 
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(train, interrupt, at):
-    whole = train("whole", since=1)
-    begun = interrupt(at)
-    with pytest.raises(KeyboardInterrupt):
-        train("broken", since=1)
-    assert same(train("broken", since=1, recover=True), whole)
-    assert begun == [*range(at + 1), *range(at, 3)]
+    check_recovery(train, interrupt, at, epochs=3, since=1)
 
 
 def test_several_processes_leave_them_out_alike(train, few_imports, tmp_path):
     end = train("run", since=2, distributed={"cuda_devices": [-1, -1]})
     then = torch.load(tmp_path / "run" / "model_state_e2_b0.th", map_location="cpu")
-    assert not same(then, end)
+    assert not all_same(then, end)
 
 
 def test_an_epoch_that_never_comes_is_an_error(train):
