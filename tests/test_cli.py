@@ -102,7 +102,7 @@ def test_a_training_ends_with_what_the_ends_of_sentences_cost(
     (warning,) = [line for line in log if "the ends of sentences cost" in line]
     # Training and development data are the same file here, which is named once.
     assert warning.partition(" - ")[2] == (
-        "WARNING - joint_ner_re.training.callbacks - "
+        "WARNING - joint_ner_re.training.progress - "
         f"the ends of sentences cost: {documents}: 1 {LOST} (50.0 % of 2); 1 {JOINED}. The "
         "reader's unit takes several sentences at once, and its sentence_rules say where they end"
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from joint_ner_re.console import Formatter, Handler
-from joint_ner_re.training.callbacks import logger
+from joint_ner_re.training.progress import logger
 
 
 @contextlib.contextmanager

@@ -32,8 +32,8 @@ from joint_ner_re.models.joint_model import without_spans
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.resumable import ResumeError, compare_settings, in_use, locked, read_settings
 from joint_ner_re.sentence import Sentence
-from joint_ner_re.training.callbacks import watched
 from joint_ner_re.training.checkpointer import load_complete
+from joint_ner_re.training.progress import watched
 from joint_ner_re.writing import write_json
 
 CALLBACK = {"type": "progress"}

@@ -37,7 +37,7 @@ from joint_ner_re.experiments.runs import (
 from joint_ner_re.experiments.search_report import study_page, trial_record
 from joint_ner_re.experiments.search_space import points_of, read_space, values_of
 from joint_ner_re.resumable import locked
-from joint_ner_re.training.callbacks import Epoch, watched
+from joint_ner_re.training.progress import Epoch, watched
 from joint_ner_re.writing import write_json
 
 # How often in a row the sampler may return to points whose scores are known.

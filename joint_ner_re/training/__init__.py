@@ -4,7 +4,6 @@ from joint_ner_re.training import ranges  # noqa: F401  (registers the bounds)
 from joint_ner_re.training.callbacks import (
     BeginWithCallback,
     KnownRelationsCallback,
-    ProgressCallback,
     SaveEncoderCallback,
     UnfreezeCallback,
 )
@@ -12,6 +11,7 @@ from joint_ner_re.training.checkpointer import CrashSafeCheckpointer
 from joint_ner_re.training.data_loaders import BalancedDataLoader
 from joint_ner_re.training.learning_rate_schedulers import ReduceOnPlateau
 from joint_ner_re.training.optimizers import FusedAdamW
+from joint_ner_re.training.progress import ProgressCallback
 
 __all__ = [
     "BalancedDataLoader",
