@@ -18,6 +18,7 @@ from joint_ner_re.requirements import require_allennlp
 from joint_ner_re.version import VERSION
 
 PROGRAM = "joint-ner-re"
+AGAIN = "Run the same command again."
 # The commands of AllenNLP that are of use with this package.
 ALLENNLP_COMMANDS = {
     "train": "Train a model.",
@@ -32,23 +33,26 @@ ALLENNLP_COMMANDS = {
 def main() -> None:
     """Run the command that the process's arguments name."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    arguments = sys.argv[2:]
-    wants_help = bool({"-h", "--help"} & set(arguments))
-    found = [command for command in COMMANDS if command.name == name]
-    light = [command for command in found if wants_help or command.runs_light(arguments)]
-    if name in _forwarded() and not light:
-        with ending(f"{PROGRAM} {name}", "Run the same command again."):
+    chosen = next((command for command in COMMANDS if command.name == name), None)
+    if name in ALLENNLP_COMMANDS:
+        with ending(f"{PROGRAM} {name}", AGAIN):
             _forward_to_allennlp()
         return
-    if light and light[0].spares_torch(arguments):
+    parser = make_parser(chosen)
+    # Help and wrong options end here, before anything slow is imported.
+    args = parser.parse_args()
+    if chosen is None:
+        parser.print_help()
+        return
+    with ending(f"{PROGRAM} {name}", AGAIN):
+        chosen.check(args)
+        if not chosen.runs_light(args):
+            _forward_to_allennlp()
+            return
+    if chosen.spares_torch(args):
         # It would take longer to import than such a command takes.
         sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
-    parser = make_parser(light[0] if light else None)
-    args = parser.parse_args()
-    if hasattr(args, "func"):
-        args.func(args)
-    else:
-        parser.print_help()
+    args.func(args)
 
 
 def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
@@ -57,7 +61,7 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     # Parameters
 
     chosen : `Command`, optional (default = `None`)
-        A command that needs no AllenNLP for what the user has typed, such as `--help`.
+        The command that the user has typed. Of those that need AllenNLP, the parser has this one.
     """
     forwarded = "\n".join(f"  {name:<18}{text}" for name, text in sorted(_forwarded().items()))
     parser = argparse.ArgumentParser(

@@ -21,6 +21,7 @@ from typing import Any
 from joint_ner_re.documents import DocumentPredictor, Record, Thresholds
 from joint_ner_re.hub import local_model
 from joint_ner_re.messages import quote
+from joint_ner_re.places import check_model
 from joint_ner_re.requirements import require_allennlp, require_runtime
 from joint_ner_re.runtime.files import is_exported
 from joint_ner_re.sentence import SentenceError
@@ -368,12 +369,7 @@ def load_any(
         from joint_ner_re.runtime.predictor import load_exported
 
         return load_exported(path, threads)
-    if "://" not in os.fspath(path) and not os.path.exists(os.path.expanduser(path)):
-        # Said here, before seconds of imports.
-        raise FileNotFoundError(
-            f"{os.fspath(path)}: no such file or directory; expected a model.tar.gz, its "
-            "directory, one that `allennlp export` wrote, or owner/name@REVISION on the hub"
-        )
+    check_model(path)
     require_allennlp()
     # Imported late, since this imports AllenNLP and PyTorch.
     from joint_ner_re.predictors.loading import load_predictor

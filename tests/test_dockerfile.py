@@ -241,7 +241,7 @@ def test_the_image_serves_a_model_and_can_be_looked_after(image, steps, tiny_arc
 
 def test_without_a_model_the_image_says_so(image, steps, tmp_path):
     for model, reason in (
-        (tmp_path / "none", f"there is no file or directory {tmp_path}/none; expected a directory"),
+        (tmp_path / "none", f"{tmp_path}/none: no such file or directory; expected a model.tar.gz"),
         (tmp_path, f"there is no joint_ner_re.json in {tmp_path}; expected a directory that"),
     ):
         with started(image, steps, model) as process:

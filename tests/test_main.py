@@ -100,24 +100,27 @@ def test_an_exported_model_needs_no_pytorch(root, tiny_exported, tmp_path):
 
 
 def test_pytorch_is_there_for_whatever_may_need_it(tiny_exported, tmp_path):
-    commands = {command.name: command for command in COMMANDS}
+    def spared(name, *arguments):
+        command = {command.name: command for command in COMMANDS}[name]
+        return command.spares_torch(main.make_parser(command).parse_args([name, *arguments]))
+
     copy = shutil.copytree(tiny_exported, tmp_path / "model")
     manifest = copy / "joint_ner_re.json"
-    assert commands["serve"].spares_torch([str(copy), "--port", "0"])
-    assert not commands["extract-ray"].spares_torch([str(copy), "in", "out"])
-    assert not commands["extract"].spares_torch(["model.tar.gz", "in", "out"])
+    assert spared("serve", str(copy), "--port", "0")
+    assert not spared("extract-ray", str(copy), "in", "out")
+    assert not spared("extract", "model.tar.gz", "in", "out")
     # A spaCy pipeline.
     content = json.loads(manifest.read_text()) | {"pipeline": "en_core_web_trf"}
     manifest.write_text(json.dumps(content))
-    assert not commands["extract"].spares_torch([str(copy), "in", "out"])
+    assert not spared("extract", str(copy), "in", "out")
     manifest.write_text("{")
-    assert not commands["extract"].spares_torch([str(copy), "in", "out"])
+    assert not spared("extract", str(copy), "in", "out")
 
 
 @pytest.mark.parametrize(
     "arguments",
     # A file that exists may be an archive.
-    [["train", "x"], ["extract"], ["extract", "setup.cfg", "in", "out"], ["serve", "setup.cfg"]],
+    [["train", "x"], ["extract", "setup.cfg", "in", "out"], ["serve", "setup.cfg"]],
 )
 def test_without_allennlp_the_error_says_what_to_install(root, arguments):
     done = light(root, *arguments)
@@ -129,12 +132,37 @@ def test_without_allennlp_the_error_says_what_to_install(root, arguments):
 
 @pytest.mark.parametrize(
     "model, reason",
-    [("x", "no file or directory x"), ("fixtures", "no joint_ner_re.json in fixtures")],
+    [
+        ("x", "x: no such file or directory; expected a model.tar.gz"),
+        ("fixtures", "there is no joint_ner_re.json in fixtures; expected a directory"),
+    ],
 )
 def test_where_allennlp_would_not_help_the_error_says_so(root, model, reason):
     done = light(root, "extract", model, "in", "out")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"joint-ner-re extract: there is {reason}; expected a directory")
+    assert done.stderr.startswith(f"joint-ner-re extract: {reason}")
+
+
+@pytest.mark.parametrize("arguments, status, message", [
+    (["extract", "setup.cfg"], 2, "error: the following arguments are required: input, output"),
+    (["extract", "setup.cfg", "in", "out", "--bits", "8"], 2, "error: unrecognized arguments"),
+    (["extract", "frist.tar.gz", "in", "out"], 1, "extract: frist.tar.gz: no such file"),
+    (["export", "frist.tar.gz", "out"], 1, "export: frist.tar.gz: no such file"),
+    (["tune-threshold", "frist.tar.gz", "dev"], 1, "tune-threshold: frist.tar.gz: no such file"),
+    (["natural-mix", "frist.tar.gz", "a", "b"], 1, "natural-mix: frist.tar.gz: no such file"),
+    (["repeat", "frist.jsonnet", "-s", "x", "--seeds", "1"], 1, "'frist.jsonnet' is not a file"),
+])  # fmt: skip
+def test_mistyped_arguments_are_errors_before_anything_slow_is_imported(
+    root, arguments, status, message
+):
+    """Where AllenNLP is installed, too."""
+    code = IMPORTED.replace("main()\nprint", "try:\n    main()\nfinally:\n    print")
+    code = code.replace('"torch")', '"torch", "allennlp")')
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == status
+    assert message in done.stderr and "[]\n" in done.stderr
 
 
 def test_version(program, capsys):
@@ -188,8 +216,9 @@ def test_the_processes_of_a_training_import_the_package(program, monkeypatch, na
 
     found = []
     monkeypatch.setattr(allennlp.commands, "main", run)
-    arguments = {"train": ["a", "-s", "c"], "predict": ["a", "b"], "extract": ["a", "b", "c"]}[name]
-    program(name, *arguments)
+    # A file that exists may be an archive.
+    arguments = {"train": ["-s", "c"], "predict": ["b"], "extract": ["b", "c"]}[name]
+    program(name, __file__, *arguments)
     assert found == [["joint_ner_re.plugin"]]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from functools import partial
 
 from joint_ner_re.commands.endings import ending
@@ -30,18 +29,21 @@ class Command:
     needs_allennlp = True
     """Whether the command works only where AllenNLP is installed."""
 
-    def runs_light(self, arguments: Sequence[str]) -> bool:
-        """Whether the command needs no AllenNLP with these arguments, as the user types them."""
+    def runs_light(self, args: argparse.Namespace) -> bool:
+        """Whether the command needs no AllenNLP with these arguments."""
         return not self.needs_allennlp
 
-    def spares_torch(self, arguments: Sequence[str]) -> bool:
+    def spares_torch(self, args: argparse.Namespace) -> bool:
         """Whether nothing that the command does with these arguments needs PyTorch, which spaCy
         would import; only pipelines may need it."""
-        return not self.needs_allennlp and not any(one.startswith("--tok") for one in arguments)
+        return not self.needs_allennlp and getattr(args, "tokenizer_pipeline", None) is None
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments and options."""
         raise NotImplementedError
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Find mistakes that can be found before slow imports. `ending` reports errors."""
 
     def run(self, args: argparse.Namespace) -> None:
         """Run the command. Expected errors may be raised; `ending` reports them."""
@@ -60,6 +62,7 @@ class Command:
 
     def _run_and_end(self, title: str, args: argparse.Namespace) -> None:
         with ending(title, self.how_to_continue(args)), readable_again():
+            self.check(args)
             self.run(args)
 
 

@@ -32,8 +32,7 @@ def ending(title: str, how_to_continue: str) -> Iterator[None]:
     - An error in the input, the options or the environment gives one line on standard error and the
       status 1. `ALLENNLP_DEBUG=1` shows its traceback.
     - Ctrl-C gives one line that says how to continue, and the status 130. SIGTERM does the same
-    with
-      the status 143 (if AllenNLP has turned the signal into an exception).
+      with the status 143 (if AllenNLP has turned the signal into an exception).
     - A closed pipe on standard output, such as that of `| head -1`, ends the command silently with
       the status 141.
     - Any other exception is a bug and passes through.

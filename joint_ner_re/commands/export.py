@@ -4,6 +4,7 @@ import argparse
 
 from joint_ner_re.commands.base import Command, tell
 from joint_ner_re.commands.endings import CommandError
+from joint_ner_re.places import ARCHIVE, check_model
 
 
 class Export(Command):
@@ -27,7 +28,6 @@ class Export(Command):
             help="8 makes a pretrained encoder smaller and faster; scores change a little "
             "(default: 32)",
         )
-
         parser.add_argument(
             "--card",
             action="store_true",
@@ -47,6 +47,10 @@ class Export(Command):
             "--dataset",
             help="for the card: the corpus of the scores (default: the development part's file)",
         )
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Make sure that there is such an archive."""
+        check_model(args.archive_file, ARCHIVE)
 
     def run(self, args: argparse.Namespace) -> None:
         from joint_ner_re.requirements import require_export

@@ -1,7 +1,6 @@
 """`allennlp extract-ray`: predicts for a corpus that is too large for one process."""
 
 import argparse
-from collections.abc import Sequence
 
 from joint_ner_re.commands.endings import CommandError
 from joint_ner_re.commands.options import RunsModel, add_archive, local_archive
@@ -17,7 +16,7 @@ class ExtractOnRay(RunsModel):
         "with Ray Data. The same command resumes after an interruption."
     )
 
-    def spares_torch(self, arguments: Sequence[str]) -> bool:
+    def spares_torch(self, args: argparse.Namespace) -> bool:
         """Never: Ray looks for PyTorch itself."""
         return False
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from joint_ner_re.commands.options import ShowsProgress, add_relation_probability
+from joint_ner_re.places import ARCHIVE, check_model
 
 
 class NaturalMix(ShowsProgress):
@@ -48,6 +49,10 @@ class NaturalMix(ShowsProgress):
         parser.add_argument(
             "-s", "--serialization-dir", help="where natural_mix.json, .md and .png go"
         )
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Make sure that there is such an archive."""
+        check_model(args.archive_file, ARCHIVE)
 
     def experiment(self, args: argparse.Namespace) -> None:
         from joint_ner_re.experiments.natural_mix import natural_mix

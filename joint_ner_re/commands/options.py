@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from joint_ner_re.commands.base import Command
 from joint_ner_re.documents import RELATION_PROBABILITIES
-from joint_ner_re.hub import SCHEME, local_model
+from joint_ner_re.hub import hub_model, local_model
+from joint_ner_re.places import check_configuration, check_model
 from joint_ner_re.requirements import has_allennlp, require_allennlp
 from joint_ner_re.runtime.files import MANIFEST, is_exported, needs_torch
 
@@ -63,6 +63,10 @@ class Experiment(ShowsProgress):
     def how_to_continue(self, args: argparse.Namespace) -> str:
         return f"Run the same command again to continue in {args.serialization_dir}."
 
+    def check(self, args: argparse.Namespace) -> None:
+        """Make sure that there is such a configuration."""
+        check_configuration(args.config)
+
     @staticmethod
     def config_of(args: argparse.Namespace) -> dict[str, Any]:
         """The configuration that the arguments name."""
@@ -81,18 +85,29 @@ class Experiment(ShowsProgress):
 class RunsModel(Command):
     """A command that runs a model, which may be an archive or a directory of `export`."""
 
-    def runs_light(self, arguments: Sequence[str]) -> bool:
+    def runs_light(self, args: argparse.Namespace) -> bool:
         """Whether the model is an exported one, or may be one of the hub.
 
-        Where AllenNLP is not installed, `local_archive` says what is wrong with any other.
+        Where AllenNLP is not installed, `check` and `local_archive` say what is wrong with others.
         """
-        exported = any(is_exported(one) or one.startswith(SCHEME) for one in arguments)
-        return exported or (bool(arguments) and not has_allennlp())
+        model = args.archive_file
+        return is_exported(model) or hub_model(model) is not None or not has_allennlp()
 
-    def spares_torch(self, arguments: Sequence[str]) -> bool:
+    def spares_torch(self, args: argparse.Namespace) -> bool:
         """Whether the model is an exported one that has its tokens from spaCy's rules."""
-        exported = [one for one in arguments if is_exported(one)]
-        return bool(exported) and not any(map(needs_torch, exported))
+        return not needs_torch(args.archive_file)
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Make sure that there may be such a model."""
+        model = args.archive_file
+        if hub_model(model) is not None:
+            return
+        check_model(model)
+        if os.path.isdir(model) and not is_exported(model) and not has_allennlp():
+            raise FileNotFoundError(
+                f"there is no {MANIFEST} in {model}; expected a directory that allennlp export "
+                "wrote or, where AllenNLP is installed, an archive"
+            )
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
@@ -126,26 +141,10 @@ def local_archive(path: str) -> str:
     local = os.fspath(local_model(path))
     if is_exported(local) or local != path:
         return local
-    if not has_allennlp():
-        _check_place(path)
     require_allennlp()
     from allennlp.common.file_utils import cached_path
 
     return str(cached_path(path))
-
-
-def _check_place(path: str) -> None:
-    """Raise a `FileNotFoundError` if this is no file and no address, so AllenNLP would not help."""
-    if os.path.isdir(path):
-        found = f"no {MANIFEST} in {path}"
-    elif not os.path.exists(path) and "://" not in path:
-        found = f"no file or directory {path}"
-    else:
-        return
-    raise FileNotFoundError(
-        f"there is {found}; expected a directory that allennlp export wrote or, where AllenNLP is "
-        "installed, an archive"
-    )
 
 
 def integers(text: str) -> list[int]:

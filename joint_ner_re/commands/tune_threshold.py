@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from joint_ner_re.commands.options import ShowsProgress, add_relation_probability
+from joint_ner_re.places import ARCHIVE, check_model
 
 
 class TuneThreshold(ShowsProgress):
@@ -36,6 +37,10 @@ class TuneThreshold(ShowsProgress):
             action="store_true",
             help="choose the best threshold even where no gain over the old one can be shown",
         )
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Make sure that there is such an archive."""
+        check_model(args.archive_file, ARCHIVE)
 
     def experiment(self, args: argparse.Namespace) -> None:
         from joint_ner_re.experiments.thresholds import tune_threshold

@@ -6,7 +6,6 @@ its last file exists; that file appears only when it is complete.
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ from joint_ner_re.metrics import score
 from joint_ner_re.metrics.score import BEST_EPOCH, CRITERIA
 from joint_ner_re.models import JointModel
 from joint_ner_re.models.joint_model import without_spans
+from joint_ner_re.places import check_configuration
 from joint_ner_re.predictors import JointPredictor
 from joint_ner_re.resumable import ResumeError, compare_settings, in_use, locked, read_settings
 from joint_ner_re.sentence import Sentence
@@ -74,14 +74,12 @@ def read_config(path: str, overrides: str = "") -> dict[str, Any]:
 
     # Raises
 
+    `FileNotFoundError`
+        If there is no such file.
     `ConfigurationError`
-        If there is no such file, or the file or the overrides cannot be understood.
+        If the file or the overrides cannot be understood.
     """
-    if not os.path.isfile(path):
-        raise ConfigurationError(
-            f"the configuration {path!r} is not a file; expected a jsonnet file such as "
-            "training_config/sample.jsonnet"
-        )
+    check_configuration(path)
     try:
         return Params.from_file(path, overrides).as_dict(quiet=True)
     except (ConfigurationError, RuntimeError, ValueError) as error:
