@@ -14,6 +14,7 @@ import warnings
 from joint_ner_re.commands.base import Command
 from joint_ner_re.commands.catalogue import COMMANDS
 from joint_ner_re.commands.endings import ending
+from joint_ner_re.places import ARCHIVE, check_configuration, check_model
 from joint_ner_re.requirements import require_allennlp
 from joint_ner_re.version import VERSION
 
@@ -28,6 +29,8 @@ ALLENNLP_COMMANDS = {
     "build-vocab": "Build a vocabulary from a configuration.",
     "print-results": "Print the results of several trainings.",
 }
+# What the first argument of some of them names.
+CONFIGURED, OF_ARCHIVE = ("train", "find-lr", "build-vocab"), ("predict", "evaluate")
 
 
 def main() -> None:
@@ -36,6 +39,7 @@ def main() -> None:
     chosen = next((command for command in COMMANDS if command.name == name), None)
     if name in ALLENNLP_COMMANDS:
         with ending(f"{PROGRAM} {name}", AGAIN):
+            _check_first(name, sys.argv[2:])
             _forward_to_allennlp()
         return
     parser = make_parser(chosen)
@@ -81,6 +85,17 @@ def make_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
                     "--include-package", action="append", help="additional packages to include"
                 )
     return parser
+
+
+def _check_first(name: str, arguments: list[str]) -> None:
+    """Make sure that there is what a command of AllenNLP's runs, if that is its first argument."""
+    first = arguments[0] if arguments else "-"
+    if first.startswith("-") or "://" in first:
+        return
+    if name in CONFIGURED:
+        check_configuration(first)
+    elif name in OF_ARCHIVE:
+        check_model(first, ARCHIVE)
 
 
 def _forwarded() -> dict[str, str]:
