@@ -1,4 +1,4 @@
-"""`allennlp cross-validate`: trains and scores every fold."""
+"""`allennlp cross-validate`: trains and scores every fold, with one seed or several."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +18,11 @@ class CrossValidate(Experiment):
         parser.add_argument(
             "--folds", type=integers, help="which folds to do now, such as 0,1,2 (default: all)"
         )
+        parser.add_argument(
+            "--seeds",
+            type=integers,
+            help="do each fold with each of these, such as 13,14,15 (default: the configuration's)",
+        )
 
     def experiment(self, args: argparse.Namespace) -> None:
         from joint_ner_re.experiments.repetition import cross_validate
@@ -27,5 +32,6 @@ class CrossValidate(Experiment):
             Path(args.serialization_dir),
             self.source_of(args),
             args.folds,
+            args.seeds,
             args.keep_checkpoints,
         )

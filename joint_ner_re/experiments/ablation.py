@@ -16,7 +16,6 @@ from joint_ner_re.experiments.repetition import (
     Source,
     fold_runs,
     seed_runs,
-    with_seed,
     without_fold,
     without_seeds,
 )
@@ -94,20 +93,7 @@ def ablation_runs(
     """
     overrides = {DEPTHS[stack]: depths[stack] for stack in STACKS}
     own = with_overrides(deepcopy(dict(config)), overrides)
-    if folds is None:
-        runs = seed_runs(own, seeds)
-    else:
-        per_fold = fold_runs(own, folds)
-        runs = [
-            replace(
-                run,
-                name=f"{run.name}_seed_{seed}",
-                config=with_seed(run.config, seed),
-                about={**run.about, "seed": seed},
-            )
-            for seed in dict.fromkeys(seeds)
-            for run in per_fold
-        ]
+    runs = seed_runs(own, seeds) if folds is None else fold_runs(own, folds, seeds)
     return [replace(run, name=f"{variant}/{run.name}") for run in runs]
 
 

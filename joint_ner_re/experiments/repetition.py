@@ -1,8 +1,8 @@
-"""Repeats one configuration over folds or over seeds."""
+"""Repeats one configuration over folds, over seeds, or over both."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from joint_ner_re.experiments.runs import (
     result,
 )
 from joint_ner_re.experiments.summary import AVERAGES, summarise, summary_page
+from joint_ner_re.sentence import Sentence
 
 READERS = ("dataset_reader", "validation_dataset_reader")
 SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
@@ -72,7 +73,11 @@ def count_folds(config: Mapping[str, Any]) -> int:
     return reader.partition.count_folds()
 
 
-def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> list[Run]:
+def fold_runs(
+    config: Mapping[str, Any],
+    folds: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[Run]:
     """One run per fold, trained on its training part and scored on its test part.
 
     The file is the one of `train_data_path`, whichever part of it that names. Of several training
@@ -84,6 +89,9 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
     config : `Mapping[str, Any]`
     folds : `Sequence[int]`, optional (default = `None`)
         The numbers of the folds, from 0. Default: all.
+    seeds : `Sequence[int]`, optional (default = `None`)
+        One run per fold and seed, all folds of one seed before the next seed. Default: the
+        configuration's seeds.
 
     # Raises
 
@@ -117,7 +125,18 @@ def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> 
         # Otherwise the words of the test data would get into the vocabulary.
         own.pop("test_data_path", None)
         runs.append(Run(f"fold_{fold}", own, test, "test", {"fold": fold}))
-    return runs
+    if seeds is None:
+        return runs
+    return [
+        replace(
+            run,
+            name=f"{run.name}_seed_{seed}",
+            config=with_seed(run.config, seed),
+            about={**run.about, "seed": seed},
+        )
+        for seed in dict.fromkeys(seeds)
+        for run in runs
+    ]
 
 
 def _training_parts(paths: str | Sequence[str]) -> tuple[str | list[str], str]:
@@ -186,6 +205,7 @@ def cross_validate(
     directory: Path,
     source: Source,
     folds: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
     """Train and score every fold; `scores.json`, `.md` and `.png` sum up the results.
@@ -194,15 +214,28 @@ def cross_validate(
 
     config : `Mapping[str, Any]`
     directory : `Path`
-        Holds a directory for each fold. Finished folds are not repeated.
+        Holds a directory for each run. Finished runs are not repeated.
     source : `Source`
     folds : `Sequence[int]`, optional (default = `None`)
-        The folds to do now. Default: all. The summary covers all finished folds.
+        The folds to do now. Default: all. The summary covers all finished runs.
+    seeds : `Sequence[int]`, optional (default = `None`)
+        Do each fold with each of these seeds. Default: with the configuration's.
     keep_checkpoints : `bool`, optional (default = `False`)
     """
-    all_runs = fold_runs(config)
-    runs = all_runs if folds is None else fold_runs(config, folds)
-    claim(directory, "cross-validate", without_fold(config), {"test": all_runs[0].data})
+    runs = fold_runs(config, folds, seeds)
+    common = without_fold(config)
+    claim(
+        directory,
+        "cross-validate",
+        common if seeds is None else without_seeds(common),
+        {"test": runs[0].data},
+    )
+    all_seeds = seeds
+    if seeds is not None:
+        before = fold_runs(config, None, _seeds_in(directory))
+        done = {run.about["seed"] for run in before if result(directory, run) is not None}
+        all_seeds = sorted({*seeds, *done})
+    all_runs = fold_runs(config, None, all_seeds)
 
     def write() -> str:
         return _write(directory, all_runs, f"Cross-validation of {source.name}", "fold", source)
@@ -249,8 +282,9 @@ def repeat(
 
 
 def _seeds_in(directory: Path) -> list[int]:
-    names = (path.name.partition("_")[2] for path in directory.glob("seed_*"))
-    return [int(name) for name in names if name.isdigit()]
+    """The seeds that the directories of runs name."""
+    names = {path.name.rpartition("seed_")[2] for path in directory.glob("*seed_*/")}
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def _write(
@@ -279,27 +313,27 @@ def _write_locked(
     if not done:
         return "no run is finished yet: nothing to sum up"
     part = runs[0].part
-    pooled = [predictions(directory, run) for run in done] if kind == "fold" else None
+    pooled = {run.name: predictions(directory, run) for run in done} if kind == "fold" else {}
     results = {run.name: found[run.name] or {} for run in done}
-    missing = [run.about[kind] for run in runs if found[run.name] is None]
+    missing = [run for run in runs if found[run.name] is None]
     summary = {
         "title": title,
         "config": source.name,
         "part": part,
         "expected": len(runs),
         "finished": len(done),
-        **summarise(results, pooled),
+        **summarise(results, list(pooled.values()) or None),
     }
-    scope = f"{len(done)} of {len(runs)} {kind}s" if missing else f"{len(runs)} {kind}s"
+    scope = _scope(runs, done, kind)
     note = f"{scope}."
     if missing:
         note = f"**{note}** The rest: `{_rest(directory, source, kind, missing, data)}`"
-    if pooled is not None:
-        write_corpus(
-            [sentence for _, predicted in pooled for sentence in predicted],
-            directory / "predictions.jsonl",
-            "jsonl",
-        )
+    by_seed: dict[int | None, list[Sentence]] = {}
+    for run in done if pooled else []:
+        by_seed.setdefault(run.about.get("seed"), []).extend(pooled[run.name][1])
+    for seed, sentences in by_seed.items():
+        name = "predictions.jsonl" if seed is None else f"predictions_seed_{seed}.jsonl"
+        write_corpus(sentences, directory / name, "jsonl")
     figure = plot_summary(f"{title}, {scope}, F1 on {', '.join(summary['data'])}", summary, part)
     page = summary_page(title, note, summary, part)
     written = write_report(directory, "scores", summary, page, figure)
@@ -308,11 +342,29 @@ def _write_locked(
     return f"{scope}, strict F1 on the {part} data: {f1}; all scores: {written}"
 
 
+def _scope(runs: Sequence[Run], done: Sequence[Run], kind: str) -> str:
+    """What the finished runs cover, such as `3 of 10 folds`."""
+
+    def counted(name: str, finished: int, expected: int) -> str:
+        return f"{expected} {name}" if finished == expected else f"{finished} of {expected} {name}"
+
+    folds = [{run.about.get("fold") for run in some} for some in (done, runs)]
+    if kind == "seed" or "seed" not in runs[0].about:
+        return counted(f"{kind}s", len(done), len(runs))
+    seeds = ", ".join(str(seed) for seed in sorted({run.about["seed"] for run in done}))
+    runs_counted = counted("runs", len(done), len(runs))
+    return f"{runs_counted}: {counted('folds', *map(len, folds))}, seeds {seeds}"
+
+
 def _rest(
-    directory: Path, source: Source, kind: str, missing: Sequence[int], data: str | None
+    directory: Path, source: Source, kind: str, missing: Sequence[Run], data: str | None
 ) -> str:
     """The command that does the missing runs."""
     command = "cross-validate" if kind == "fold" else "repeat"
-    numbers = ",".join(map(str, missing))
+    numbers: list[str] = []
+    for name in ("fold", "seed"):
+        found = sorted({run.about[name] for run in missing if name in run.about})
+        if found:
+            numbers += [f"--{name}s", ",".join(map(str, found))]
     options = [*source.options, *(["--data", data] if data else [])]
-    return command_line(command, source.path, "-s", directory, f"--{kind}s", numbers, *options)
+    return command_line(command, source.path, "-s", directory, *numbers, *options)

@@ -51,9 +51,10 @@ def summarise(
     `dict[str, Any]`
         `scores`: for each criterion and score of `joint_ner_re.metrics.score` its `spread`;
         `per_type`: for each criterion, task, type and score the `spread` over the runs that have
-        the type, and the sum of `support`; `validation`: the spreads of the best and the last
-        epoch; `pooled`: for each criterion the `score` of all runs together; `parameters` and
-        `seconds`; and the `runs` themselves.
+        the type, and the sum of `support`; `by_seed`, if there are runs of several seeds and folds:
+        for each seed the strict scores' spreads over its folds; `validation`: the spreads of the
+        best and the last epoch; `pooled`: for each criterion the `score` of all runs together;
+        `parameters` and `seconds`; and the `runs` themselves.
     """
     scores = [one["scores"] for one in results.values()]
     trainings = [one["training"] for one in results.values()]
@@ -72,6 +73,9 @@ def summarise(
             for epoch in ("best", "last")
         },
     }
+    by_seed = _by_seed(results)
+    if by_seed:
+        summary["by_seed"] = by_seed
     if pooled is not None:
         gold = [sentence for sentences, _ in pooled for sentence in sentences]
         predicted = [sentence for _, sentences in pooled for sentence in sentences]
@@ -90,6 +94,17 @@ def _spreads(reports: Sequence[Mapping[str, Any]]) -> dict[str, Spread]:
         for name in SCORES
         if all(name in report for report in reports)
     }
+
+
+def _by_seed(results: Results) -> dict[str, dict[str, Spread]]:
+    """The strict scores over the folds of each seed; empty where one of both does not vary."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for one in results.values():
+        if "fold" in one and "seed" in one:
+            found.setdefault(one["seed"], []).append(one["scores"]["strict"])
+    if len(found) < 2 or max(map(len, found.values())) < 2:
+        return {}
+    return {str(seed): _spreads(found[seed]) for seed in sorted(found)}
 
 
 def _of_criterion(metrics: Mapping[str, Any], criterion: str) -> dict[str, Any]:
@@ -155,6 +170,7 @@ def summary_page(title: str, note: str, summary: Mapping[str, Any], part: str) -
                 for name, values in summary["per_type"]["strict"][task].items()
             ],
         ),
+        *_of_seeds(summary.get("by_seed", {})),
         *_of_validation(summary["validation"]),
         f"## The runs (F1 on the {part} data, strict; epochs count from 0)",
         markdown_table(
@@ -170,6 +186,25 @@ def summary_page(title: str, note: str, summary: Mapping[str, Any], part: str) -
         ),
     ]
     return markdown_page(*sections)
+
+
+def _of_seeds(by_seed: Mapping[str, Mapping[str, Spread]]) -> list[str]:
+    """The section on the seeds, if several were trained on several folds."""
+    if not by_seed:
+        return []
+    rows = [
+        [seed, spreads["entity_f1"]["runs"]]
+        + [percents(spreads[f"{prefix}_f1"]) for prefix in AVERAGES.values()]
+        for seed, spreads in by_seed.items()
+    ]
+    means = [
+        spread(spreads[f"{prefix}_f1"]["mean"] for spreads in by_seed.values())
+        for prefix in AVERAGES.values()
+    ]
+    return [
+        "## F1 by seed, over its folds (strict), and mean ± standard deviation of the seeds' means",
+        markdown_table(["seed", "folds", *AVERAGES], [*rows, ["all", "", *map(percents, means)]]),
+    ]
 
 
 def _of_validation(validation: Mapping[str, Any]) -> list[str]:

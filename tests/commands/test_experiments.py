@@ -30,6 +30,15 @@ def test_cross_validate(allennlp, fixtures, tmp_path, capsys):
     assert not logger.handlers
 
 
+def test_cross_validate_with_seeds(allennlp, fixtures, tmp_path):
+    allennlp(
+        "cross-validate", fixtures / "tiny.jsonnet", "-s", tmp_path / "out", "-o", FEW,
+        "--folds", "1", "--seeds", "4,2",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert list(found["runs"]) == ["fold_1_seed_2", "fold_1_seed_4"]
+
+
 def test_repeat(allennlp, fixtures, tmp_path):
     allennlp(
         "repeat", fixtures / "tiny.jsonnet", "-s", tmp_path / "out", "-o", FEW, "--seeds", "4,2",

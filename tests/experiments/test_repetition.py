@@ -16,6 +16,7 @@ from joint_ner_re.experiments.repetition import (
     seed_runs,
     with_seed,
 )
+from joint_ner_re.experiments.reports import percent
 from joint_ner_re.metrics import score
 from joint_ner_re.resumable import ResumeError
 from joint_ner_re.training import ProgressCallback
@@ -117,6 +118,49 @@ def test_some_folds_now_and_the_others_later(whole, tiny, scores_of, tmp_path):
     assert found["scores"]["strict"]["entity_f1"]["standard_deviation"] is None
     cross_validate(tiny(), directory, SOURCE, folds=[1, 0])
     assert scores_of(directory) == scores_of(whole)
+
+
+def test_folds_and_seeds(tiny, scores_of, tmp_path):
+    directory = tmp_path / "cv"
+    cross_validate(tiny(), directory, SOURCE, folds=[0, 2], seeds=[2, 1])
+    page = (directory / "scores.md").read_text()
+    assert (
+        "**4 of 6 runs: 2 of 3 folds, seeds 1, 2.** The rest: `allennlp cross-validate "
+        f"some/where/tiny.jsonnet -s {directory} --folds 1 --seeds 1,2 -o '{{\"a\": 1}}'`"
+    ) in page
+    cross_validate(tiny(), directory, SOURCE, folds=[1], seeds=[2])
+    found = scores_of(directory)
+    # All folds of one seed, then those of the next.
+    done = [(0, 1), (2, 1), (0, 2), (1, 2), (2, 2)]
+    names = [f"fold_{fold}_seed_{seed}" for fold, seed in done]
+    assert list(found["runs"]) == names
+    for name, run in found["runs"].items():
+        config = json.loads((directory / name / "config.json").read_text())
+        assert config["dataset_reader"]["fold"] == run["fold"] == int(name[5])
+        assert config["pytorch_seed"] == run["seed"] == int(name[-1])
+    page = (directory / "scores.md").read_text()
+    assert "**5 of 6 runs: 3 folds, seeds 1, 2.** The rest: " in page
+    f1 = {name: run["scores"]["strict"]["entity_f1"] for name, run in found["runs"].items()}
+    means = [(f1[names[0]] + f1[names[1]]) / 2, sum(f1[name] for name in names[2:]) / 3]
+    by_seed = [found["by_seed"][seed]["entity_f1"] for seed in ("1", "2")]
+    assert [one["mean"] for one in by_seed] == pytest.approx(means)
+    assert [one["runs"] for one in by_seed] == [2, 3]
+    assert f"| all |  | {percent(sum(means) / 2)} ± " in page and max(means) > 0
+    # No sentence is twice in a file of predictions.
+    assert not (directory / "predictions.jsonl").exists()
+    for seed in (1, 2):
+        found_ids = ids(directory / f"predictions_seed_{seed}.jsonl")
+        assert len(set(found_ids)) == len(found_ids)
+        assert len(found_ids) == sum(
+            len(ids(directory / name / "test_predictions.jsonl"))
+            for name in names
+            if name.endswith(f"seed_{seed}")
+        )
+
+
+def test_seeds_do_not_join_a_directory_without(whole, tiny):
+    with pytest.raises(ResumeError, match="random_seed was 13"):
+        cross_validate(tiny(), whole, SOURCE, seeds=[1])
 
 
 def test_a_fold_of_another_process_is_left_to_it(tiny, tmp_path, capsys):
