@@ -1,6 +1,6 @@
 """Repeats one configuration over folds, over seeds, or over both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -230,12 +230,9 @@ def cross_validate(
         common if seeds is None else without_seeds(common),
         {"test": runs[0].data},
     )
-    all_seeds = seeds
+    all_runs = fold_runs(config)
     if seeds is not None:
-        before = fold_runs(config, None, _seeds_in(directory))
-        done = {run.about["seed"] for run in before if result(directory, run) is not None}
-        all_seeds = sorted({*seeds, *done})
-    all_runs = fold_runs(config, None, all_seeds)
+        all_runs = _with_earlier(directory, seeds, lambda seeds: fold_runs(config, None, seeds))
 
     def write() -> str:
         return _write(directory, all_runs, f"Cross-validation of {source.name}", "fold", source)
@@ -267,12 +264,7 @@ def repeat(
     """
     runs = seed_runs(config, seeds, data)
     claim(directory, "repeat", without_seeds(config), {runs[0].part: runs[0].data})
-    before = [
-        run
-        for run in seed_runs(config, _seeds_in(directory), data)
-        if result(directory, run) is not None and run.name not in {other.name for other in runs}
-    ]
-    all_runs = sorted([*before, *runs], key=lambda run: run.about["seed"])
+    all_runs = _with_earlier(directory, seeds, lambda seeds: seed_runs(config, seeds, data))
 
     def write() -> str:
         return _write(directory, all_runs, f"Repetition of {source.name}", "seed", source, data)
@@ -281,10 +273,14 @@ def repeat(
     say(write())
 
 
-def _seeds_in(directory: Path) -> list[int]:
-    """The seeds that the directories of runs name."""
+def _with_earlier(
+    directory: Path, seeds: Sequence[int], runs_of: Callable[[Sequence[int]], list[Run]]
+) -> list[Run]:
+    """The runs of these seeds, and of seeds that have finished runs in the directory."""
     names = {path.name.rpartition("seed_")[2] for path in directory.glob("*seed_*/")}
-    return sorted(int(name) for name in names if name.isdigit())
+    earlier = runs_of([int(name) for name in names if name.isdigit()])
+    done = {run.about["seed"] for run in earlier if result(directory, run) is not None}
+    return runs_of(sorted({*seeds, *done}))
 
 
 def _write(
@@ -328,11 +324,12 @@ def _write_locked(
     note = f"{scope}."
     if missing:
         note = f"**{note}** The rest: `{_rest(directory, source, kind, missing, data)}`"
-    by_seed: dict[int | None, list[Sentence]] = {}
+    by_file: dict[str, list[Sentence]] = {}
     for run in done if pooled else []:
-        by_seed.setdefault(run.about.get("seed"), []).extend(pooled[run.name][1])
-    for seed, sentences in by_seed.items():
-        name = "predictions.jsonl" if seed is None else f"predictions_seed_{seed}.jsonl"
+        # A sentence is in one fold, but is predicted with every seed.
+        suffix = f"_seed_{run.about['seed']}" if "seed" in run.about else ""
+        by_file.setdefault(f"predictions{suffix}.jsonl", []).extend(pooled[run.name][1])
+    for name, sentences in by_file.items():
         write_corpus(sentences, directory / name, "jsonl")
     figure = plot_summary(f"{title}, {scope}, F1 on {', '.join(summary['data'])}", summary, part)
     page = summary_page(title, note, summary, part)
@@ -348,12 +345,14 @@ def _scope(runs: Sequence[Run], done: Sequence[Run], kind: str) -> str:
     def counted(name: str, finished: int, expected: int) -> str:
         return f"{expected} {name}" if finished == expected else f"{finished} of {expected} {name}"
 
-    folds = [{run.about.get("fold") for run in some} for some in (done, runs)]
-    if kind == "seed" or "seed" not in runs[0].about:
+    if not {"fold", "seed"} <= runs[0].about.keys():
         return counted(f"{kind}s", len(done), len(runs))
-    seeds = ", ".join(str(seed) for seed in sorted({run.about["seed"] for run in done}))
-    runs_counted = counted("runs", len(done), len(runs))
-    return f"{runs_counted}: {counted('folds', *map(len, folds))}, seeds {seeds}"
+    folds, expected = ({run.about["fold"] for run in some} for some in (done, runs))
+    seeds = ", ".join(map(str, sorted({run.about["seed"] for run in done})))
+    return (
+        f"{counted('runs', len(done), len(runs))}: {counted('folds', len(folds), len(expected))}, "
+        f"seeds {seeds}"
+    )
 
 
 def _rest(
