@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PINNED := $(VENV)/.pinned
 CRF_TAGGER := $(VENV)/.crf-tagger
 DEMO := build/demo
-# Processes that share the tests, each of about 2 GB, and those of mypy.
+# Processes that share the tests, each of about 2 GB.
 WORKERS ?= 2
 
 .PHONY: demo install test lint types docs unit coverage bench bench-quick fuzz kills audit lock clean
@@ -47,8 +47,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# In one process: mypy's workers have to start within three seconds, which a busy machine misses.
 types: $(READY)
-	$(GENTLY) $(BIN)/mypy --num-workers $(WORKERS)
+	$(GENTLY) $(BIN)/mypy
 
 # Build the documentation: build/docs/index.html. Warnings are errors.
 docs: export NO_MKDOCS_2_WARNING = true
