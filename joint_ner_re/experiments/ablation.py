@@ -16,6 +16,7 @@ from joint_ner_re.experiments.repetition import (
     Source,
     fold_runs,
     seed_runs,
+    with_each_seed,
     without_fold,
     without_seeds,
 )
@@ -93,7 +94,7 @@ def ablation_runs(
     """
     overrides = {DEPTHS[stack]: depths[stack] for stack in STACKS}
     own = with_overrides(deepcopy(dict(config)), overrides)
-    runs = seed_runs(own, seeds) if folds is None else fold_runs(own, folds, seeds)
+    runs = seed_runs(own, seeds) if folds is None else with_each_seed(fold_runs(own, folds), seeds)
     return [replace(run, name=f"{variant}/{run.name}") for run in runs]
 
 

@@ -73,11 +73,7 @@ def count_folds(config: Mapping[str, Any]) -> int:
     return reader.partition.count_folds()
 
 
-def fold_runs(
-    config: Mapping[str, Any],
-    folds: Sequence[int] | None = None,
-    seeds: Sequence[int] | None = None,
-) -> list[Run]:
+def fold_runs(config: Mapping[str, Any], folds: Sequence[int] | None = None) -> list[Run]:
     """One run per fold, trained on its training part and scored on its test part.
 
     The file is the one of `train_data_path`, whichever part of it that names. Of several training
@@ -89,9 +85,6 @@ def fold_runs(
     config : `Mapping[str, Any]`
     folds : `Sequence[int]`, optional (default = `None`)
         The numbers of the folds, from 0. Default: all.
-    seeds : `Sequence[int]`, optional (default = `None`)
-        One run per fold and seed, all folds of one seed before the next seed. Default: the
-        configuration's seeds.
 
     # Raises
 
@@ -125,8 +118,11 @@ def fold_runs(
         # Otherwise the words of the test data would get into the vocabulary.
         own.pop("test_data_path", None)
         runs.append(Run(f"fold_{fold}", own, test, "test", {"fold": fold}))
-    if seeds is None:
-        return runs
+    return runs
+
+
+def with_each_seed(runs: Sequence[Run], seeds: Sequence[int]) -> list[Run]:
+    """These runs with each seed: all of one seed before the next seed."""
     return [
         replace(
             run,
@@ -222,17 +218,13 @@ def cross_validate(
         Do each fold with each of these seeds. Default: with the configuration's.
     keep_checkpoints : `bool`, optional (default = `False`)
     """
-    runs = fold_runs(config, folds, seeds)
+    per_fold = all_runs = fold_runs(config)
+    runs = all_runs if folds is None else fold_runs(config, folds)
     common = without_fold(config)
-    claim(
-        directory,
-        "cross-validate",
-        common if seeds is None else without_seeds(common),
-        {"test": runs[0].data},
-    )
-    all_runs = fold_runs(config)
     if seeds is not None:
-        all_runs = _with_earlier(directory, seeds, lambda seeds: fold_runs(config, None, seeds))
+        runs, common = with_each_seed(runs, seeds), without_seeds(common)
+        all_runs = _with_earlier(directory, seeds, lambda seeds: with_each_seed(per_fold, seeds))
+    claim(directory, "cross-validate", common, {"test": all_runs[0].data})
 
     def write() -> str:
         return _write(directory, all_runs, f"Cross-validation of {source.name}", "fold", source)
