@@ -340,10 +340,10 @@ def _scope(runs: Sequence[Run], done: Sequence[Run], kind: str) -> str:
     if not {"fold", "seed"} <= runs[0].about.keys():
         return counted(f"{kind}s", len(done), len(runs))
     folds, expected = ({run.about["fold"] for run in some} for some in (done, runs))
-    seeds = ", ".join(map(str, sorted({run.about["seed"] for run in done})))
+    seeds = sorted({run.about["seed"] for run in done})
     return (
         f"{counted('runs', len(done), len(runs))}: {counted('folds', len(folds), len(expected))}, "
-        f"seeds {seeds}"
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
     )
 
 

@@ -122,6 +122,9 @@ def test_some_folds_now_and_the_others_later(whole, tiny, scores_of, tmp_path):
 
 def test_folds_and_seeds(tiny, scores_of, tmp_path):
     directory = tmp_path / "cv"
+    cross_validate(tiny(), directory, SOURCE, folds=[2], seeds=[2])
+    page = (directory / "scores.md").read_text()
+    assert "**1 of 3 runs: 1 of 3 folds, seed 2.** The rest: " in page
     cross_validate(tiny(), directory, SOURCE, folds=[0, 2], seeds=[2, 1])
     page = (directory / "scores.md").read_text()
     assert (
